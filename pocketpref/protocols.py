@@ -1,0 +1,201 @@
+"""What a back end must do. The rooms above know these shapes and no library behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from pocketpref.records import (
+    Counts,
+    Feedback,
+    Forgotten,
+    Learned,
+    Likelihoods,
+    Memory,
+    Message,
+    Sampling,
+    Vector,
+)
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A causal language model with a chat template. Safe to call from several threads."""
+
+    @property
+    def name(self) -> str:
+        """For people: the handle or file name it was loaded by."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the weights, which tells one model from another."""
+
+    @property
+    def context_size(self) -> int:
+        """Longest conversation it takes, in tokens."""
+
+    def likelihoods(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        *,
+        first: int | None = None,
+    ) -> Likelihoods:
+        """Log p(answer | context) for every context and answer, in nats.
+
+        Contexts that begin alike share the work of their common beginning. The end-of-turn token
+        is not part of an answer.
+
+        Args:
+            contexts: conversations ending with a user turn.
+            answers: what the assistant might say next.
+            first: score only this many tokens of each answer (None: all that fit the context).
+
+        Raises:
+            ModelError: the model failed.
+        """
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        sampling: Sampling | None = None,
+        stop: Sequence[str] = (),
+        grammar: str | None = None,
+    ) -> Iterator[str]:
+        """Stream a reply as pieces of text.
+
+        Args:
+            messages: the conversation; the oldest turns are dropped if it does not fit.
+            sampling: how to draw; None for the defaults.
+            stop: texts at which the reply ends (not included in it).
+            grammar: a GBNF grammar that the reply must follow.
+
+        Raises:
+            ModelError: the model failed.
+        """
+
+    def close(self) -> None:
+        """Free the weights. The model must not be used afterwards."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Maps texts to points such that texts of one meaning lie close. Safe to call from threads."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one embedder from another: vectors of different ones are never compared."""
+
+    @property
+    def relevance(self) -> float:
+        """The cosine from which on two prompts count as related (measured for this embedder)."""
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        """Embeddings of unit length, float32, shape (len(texts), dimensions).
+
+        Raises:
+            ModelError: the embedder failed.
+        """
+
+
+@runtime_checkable
+class KeyStore(Protocol):
+    """Custody of the key that opens a vault: it wraps the vault's master key and unwraps it.
+
+    Implementations: a key file, a passphrase, the operating system's keyring.
+    """
+
+    @property
+    def kind(self) -> str:
+        """``"key-file"``, ``"passphrase"``, ``"keyring"`` or ``"ephemeral"``."""
+
+    def describe(self) -> str:
+        """In words, for ``status``; names no secret."""
+
+    def wrap(self, master: bytes, vault_id: bytes) -> bytes:
+        """Seal the master key (32 bytes) for keeping in the vault's header.
+
+        Raises:
+            KeyMissingError, KeyringError: there is no key to wrap with.
+        """
+
+    def unwrap(self, wrapped: bytes, vault_id: bytes) -> bytes:
+        """Open what ``wrap`` made.
+
+        Raises:
+            KeyMissingError, KeyringError: there is no key.
+            WrongKeyError: there is one, but not for this vault.
+        """
+
+
+@runtime_checkable
+class MemoryStore(Protocol):
+    """One user's part of a vault. Safe to use from several threads and processes."""
+
+    @property
+    def user(self) -> str:
+        """The name it was opened under."""
+
+    def add(self, feedback: Feedback) -> str:
+        """Keep a pair; durable on return. Returns its id.
+
+        Raises:
+            VaultError: it could not be kept; nothing was changed.
+        """
+
+    def add_many(self, feedback: Iterable[Feedback]) -> list[str]:
+        """Keep many pairs in one transaction: all of them or none."""
+
+    def get(self, memory_id: str) -> Memory:
+        """One memory.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+
+    def memories(self) -> Iterator[Memory]:
+        """All memories, the newest (last added) first."""
+
+    def pending(self, recipe: str) -> list[str]:
+        """Ids of memories that have no ``Learned`` of this recipe, newest first."""
+
+    def put_learned(self, learned: Learned) -> bool:
+        """Keep the indexed form of a memory, replacing an older one; durable on return.
+
+        Returns:
+            False if the memory has been forgotten meanwhile; nothing is kept then.
+        """
+
+    def learned(self, recipe: str) -> list[Learned]:
+        """Everything indexed under this recipe, newest memory first."""
+
+    def forget(self, ids: Sequence[str], *, dry_run: bool = False) -> Forgotten:
+        """Remove memories and everything derived from them, from free pages and WAL too.
+
+        Raises:
+            NotFoundError: one of the ids is unknown; nothing was removed.
+        """
+
+    def forget_everything(self) -> None:
+        """Destroy this user's key, then their records."""
+
+    def counts(self) -> Counts:
+        """How many memories there are, and how many of them are indexed."""
+
+    def version(self) -> int:
+        """A number that changes whenever any process changed the vault: caches compare it."""
+
+
+class ModelLoader(Protocol):
+    """Loads a language model when it is first needed."""
+
+    def __call__(self) -> LanguageModel:
+        """The model; the same object on every call."""
+
+
+EmbedderLoader = Callable[[], Embedder]

@@ -1,0 +1,393 @@
+"""The nouns of the library: frozen records that pass between its rooms.
+
+A record that holds a person's text shows only its size in ``repr``, so that no log line, traceback
+or debugger print-out can carry it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.errors import PairError
+
+MAX_TEXT_CHARACTERS = 1_000_000
+"""Longest prompt or answer that is kept, in characters; the models read far less."""
+
+Role = Literal["system", "user", "assistant"]
+Origin = Literal["user", "import", "chat", "edit"]
+Vector = NDArray[np.float32]
+
+
+class Message(TypedDict):
+    """One turn of a conversation, in the form every chat API takes."""
+
+    role: Role
+    content: str
+
+
+def _veil(value: object) -> str:
+    """Show the size of anything that may hold text, and plain numbers as they are."""
+    if isinstance(value, str):
+        return f"<{len(value)} characters>"
+    if isinstance(value, np.ndarray):
+        return f"<array {value.shape}>"
+    if isinstance(value, (Mapping, Sequence)):
+        return f"<{len(value)} items>"
+    return repr(value)
+
+
+class Discreet:
+    """Mixin for dataclasses: ``repr`` shows ``_open`` fields in full and the sizes of all others."""
+
+    _open: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{f.name}={getattr(self, f.name)!r}"
+            if f.name in self._open
+            else f"{f.name}={_veil(getattr(self, f.name))}"
+            for f in fields(self)  # type: ignore[arg-type]  # every subclass is a dataclass
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pair(Discreet):
+    """A prompt and two answers to it, of which a person preferred one.
+
+    Raises:
+        PairError: a text is empty, over-long or no valid Unicode, or the answers are the same.
+    """
+
+    prompt: str
+    chosen: str
+    rejected: str
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "chosen", "rejected"):
+            _check_text(name, getattr(self, name))
+        if self.chosen.strip() == self.rejected.strip():
+            raise PairError(
+                "the chosen and the rejected answer are the same",
+                hint="a pair teaches only by the difference between its answers",
+            )
+
+
+def _check_text(name: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise PairError(f"{name} must be text, not {type(text).__name__}")
+    if not text.strip():
+        raise PairError(f"{name} is empty")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise PairError(
+            f"{name} has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} are kept",
+            hint="cut it to the part that was judged",
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PairError(f"{name} is no valid Unicode text (lone surrogates)") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Feedback(Discreet):
+    """A pair on its way in: what a reader found in a file, or what ``add`` was given.
+
+    Attributes:
+        user: the name under which a file filed it, or None for whoever imports.
+        created: when the choice was made; None means now.
+        meta: JSON-able extras (a rating, a stated reason, the source's own id).
+    """
+
+    pair: Pair
+    user: str | None = None
+    created: datetime | None = None
+    origin: Origin = "import"
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    _open = ("origin",)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Memory(Discreet):
+    """A stored pair.
+
+    Attributes:
+        id: 12 characters, random, unique in the vault; safe to show and to log.
+        created: when the choice was made (UTC).
+    """
+
+    id: str
+    pair: Pair
+    created: datetime
+    origin: Origin
+    meta: Mapping[str, Any]
+    _open = ("id", "origin")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One named way of answering, as data (``attributes.toml``).
+
+    Attributes:
+        wording: what it asks for, in the words a small model understands.
+        opposite: the wording of its contrary.
+        category: style, tone, expertise or values (EXACT, Appendix C.2).
+    """
+
+    name: str
+    wording: str
+    opposite: str
+    category: Literal["style", "tone", "expertise", "values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """Log-likelihoods of answers under contexts.
+
+    Attributes:
+        totals: log p(answer | context), shape (contexts, answers), nats.
+        tokens: tokens scored of each answer, shape (answers,).
+    """
+
+    totals: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Selection(Discreet):
+    """What one pair taught: the attributes that explain the choice (EXACT, Algorithm 1).
+
+    Attributes:
+        attributes: names, in the order in which greedy search added them; at most k, may be empty.
+        gains: what each of them added to the anchored margin when it was chosen, nats.
+        singles: anchored margins of attributes alone on whole answers, nats, as far as the search
+            computed them (all of them in an exhaustive one).
+        screened: the same on the first tokens of the answers; empty after an exhaustive search.
+        evaluations: (condition, answer) likelihoods computed.
+    """
+
+    attributes: tuple[str, ...]
+    gains: tuple[float, ...]
+    singles: Mapping[str, float] = field(default_factory=dict)
+    screened: Mapping[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    _open = ("gains", "evaluations")
+
+    def __post_init__(self) -> None:
+        if len(self.attributes) != len(self.gains):
+            raise ValueError("one gain for each attribute")
+        if not all(map(math.isfinite, self.gains)):
+            raise ValueError("gains must be finite")
+
+    @property
+    def objective(self) -> float:
+        """Anchored margin of the whole set, nats (0 for the empty set)."""
+        return sum(self.gains)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Learned(Discreet):
+    """The indexed form of one memory: where it lies, and what it taught.
+
+    Attributes:
+        memory_id: the memory it was derived from; forgotten together with it.
+        vector: the prompt's embedding, unit length, shape (dimensions,).
+        prompt_digest: SHA-256 of the prompt, which finds duplicates without the text.
+        recipe: fingerprint of model, embedder, attribute bank and settings; another recipe makes
+            this entry stale.
+    """
+
+    memory_id: str
+    vector: Vector
+    prompt_digest: bytes
+    selection: Selection
+    recipe: str
+    _open = ("memory_id", "recipe")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A past prompt that a condition was taken from.
+
+    Attributes:
+        id: the memory's id.
+        similarity: cosine between the two prompts' embeddings, in [-1, 1].
+    """
+
+    id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Condition(Discreet):
+    """What is put before the model besides the prompt: attributes, or nothing.
+
+    Attributes:
+        attributes: names, for people.
+        block: the text that is injected after the prompt, or "" for nothing.
+        sources: where it came from.
+        method: the method that made it.
+    """
+
+    attributes: tuple[str, ...] = ()
+    block: str = ""
+    sources: tuple[Source, ...] = ()
+    method: str = "none"
+    _open = ("sources", "method")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Personalized(Discreet):
+    """A prompt with what was learned added to it, ready for any model on this machine.
+
+    Attributes:
+        prompt: the prompt with the injected block.
+        messages: the same as chat messages.
+        attributes: names of the injected attributes; empty if nothing relevant was learned.
+        sources: the past prompts they came from.
+        method: the method that chose them, "none" if nothing was injected.
+    """
+
+    prompt: str
+    messages: tuple[Message, ...]
+    attributes: tuple[str, ...]
+    sources: tuple[Source, ...]
+    method: str
+    _open = ("sources", "method")
+
+    def __str__(self) -> str:
+        return self.prompt
+
+    def to_openai(self) -> list[Message]:
+        """Message list for an OpenAI-compatible ``chat.completions.create(messages=...)``."""
+        return [Message(role=m["role"], content=m["content"]) for m in self.messages]
+
+    def to_anthropic(self) -> dict[str, Any]:
+        """Keyword arguments for Anthropic's ``messages.create``: ``system`` stands apart there."""
+        system = "\n\n".join(m["content"] for m in self.messages if m["role"] == "system")
+        turns = [dict(m) for m in self.messages if m["role"] != "system"]
+        return {"system": system, "messages": turns} if system else {"messages": turns}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of ``pocketpref personalize``."""
+        return {
+            "prompt": self.prompt,
+            "messages": self.to_openai(),
+            "attributes": list(self.attributes),
+            "method": self.method,
+            "sources": [{"id": s.id, "similarity": s.similarity} for s in self.sources],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileEntry:
+    """One attribute of a profile.
+
+    Attributes:
+        weight: the mean anchored margin it adds where it was selected, times how often it was,
+            per learned pair (nats a pair); the bars of ``pocketpref profile``.
+        pairs: ids of the memories that speak for it, strongest first.
+    """
+
+    name: str
+    weight: float
+    pairs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What was learned about a person, strongest first, with the evidence for each part."""
+
+    entries: tuple[ProfileEntry, ...]
+    pairs: int
+    indexed: int
+    method: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of ``pocketpref profile``."""
+        return {
+            "attributes": [
+                {"name": e.name, "weight": e.weight, "pairs": list(e.pairs)} for e in self.entries
+            ],
+            "method": self.method,
+            "pairs": self.pairs,
+            "indexed": self.indexed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long task is.
+
+    Attributes:
+        done: pairs finished in this run.
+        total: pairs this run set out to do.
+        part: how much of the pair at work is done, in [0, 1].
+        elapsed: seconds since the run began.
+        found: attribute names selected for the pair just finished (empty while one is at work).
+        note: what is being done, for people; never text of the user.
+    """
+
+    done: int
+    total: int
+    part: float
+    elapsed: float
+    found: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnReport:
+    """What one call of ``learn`` did.
+
+    Attributes:
+        indexed: pairs indexed by this call.
+        remaining: pairs still to be indexed (the budget ended, or it was interrupted).
+        seconds: wall-clock time.
+        interrupted: whether it was asked to stop before the end.
+    """
+
+    indexed: int
+    remaining: int
+    seconds: float
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What one call of ``forget`` removed."""
+
+    ids: tuple[str, ...]
+    learned: int
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn; the defaults are EXACT's (Appendix C.1).
+
+    Attributes:
+        max_tokens: longest reply, in tokens.
+        seed: the same seed, model and prompt give the same reply; None draws a fresh one.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 50
+    top_p: float = 0.95
+    max_tokens: int = 512
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much one user's part of the vault holds."""
+
+    memories: int
+    learned: int

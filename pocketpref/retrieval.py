@@ -1,0 +1,58 @@
+"""Finding the past prompt that a new one is most like, and saying so when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pocketpref.records import Learned, Source, Vector
+
+
+class PromptIndex:
+    """The distinct past prompts of one person, with what each taught.
+
+    Of several pairs with the same prompt the one with the largest objective stands for it (EXACT,
+    section 4.1); on a tie the newest.
+    """
+
+    def __init__(self, learned: Sequence[Learned]) -> None:
+        """Build the index.
+
+        Args:
+            learned: newest first, all embedded by one embedder.
+        """
+        best: dict[bytes, Learned] = {}
+        for entry in learned:
+            held = best.get(entry.prompt_digest)
+            if held is None or entry.selection.objective > held.selection.objective:
+                best[entry.prompt_digest] = entry
+        self.entries = tuple(best.values())
+        self._vectors: Vector = (
+            np.stack([e.vector for e in self.entries])
+            if self.entries
+            else np.empty((0, 0), dtype=np.float32)
+        )
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def nearest(self, query: Vector, threshold: float) -> tuple[Learned, Source] | None:
+        """The entry whose prompt has the largest cosine to the query (EXACT, Algorithm 2).
+
+        Args:
+            query: unit length, shape (dimensions,).
+            threshold: the least cosine that counts as related.
+
+        Returns:
+            None if no past prompt is related enough: then nothing is to be injected.
+        """
+        if not self.entries:
+            return None
+        similarities = self._vectors @ query
+        best = int(np.argmax(similarities))
+        similarity = float(similarities[best])
+        if similarity < threshold:
+            return None
+        entry = self.entries[best]
+        return entry, Source(id=entry.memory_id, similarity=similarity)
