@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from pocketpref.attributes import AttributeBank
+from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.methods.exact import Exact
+from pocketpref.methods import Method
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
 from pocketpref.records import (
+    Condition,
     Counts,
     Feedback,
     Forgotten,
@@ -36,6 +37,8 @@ from pocketpref.records import (
     ProfileEntry,
     Progress,
     Sampling,
+    Scores,
+    Selection,
 )
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer, compose
@@ -50,20 +53,22 @@ class Parts:
     Attributes:
         store: the user's part of a vault.
         bank: the attributes.
-        method: builds the method once the model that scores is known (it brings its own noise).
+        method: the method; made when first needed, since it knows the noise of the model.
+        recipe: what decides the index: model, embedder, bank and settings in one fingerprint.
+        noise: the scoring model's noise floor, nats.
         model: loads the model that replies.
-        scorer: loads the model that scores; often a copy of it with better numerics.
-        scorer_fingerprint: tells, without loading it, which model scores.
+        scorer: loads the model that scores: the same weights in a form that adds less noise.
         embedder: loads the embedder.
         on_close: frees whatever was opened for this Pocket.
     """
 
     store: MemoryStore
     bank: AttributeBank
-    method: Callable[[], Exact]
+    method: Callable[[], Method]
+    recipe: Callable[[], str]
+    noise: Callable[[], float]
     model: ModelLoader
     scorer: ModelLoader
-    scorer_fingerprint: Callable[[], str]
     embedder: EmbedderLoader
     on_close: Callable[[], None] = lambda: None
 
@@ -74,7 +79,7 @@ class Pocket:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._lock = threading.RLock()
-        self._index: tuple[int, str, PromptIndex] | None = None
+        self._index: tuple[int, PromptIndex] | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -140,8 +145,10 @@ class Pocket:
 
     def _without_block(self, item: Feedback) -> Feedback:
         prompt = self._parts.bank.strip(item.pair.prompt)
-        return item if prompt == item.pair.prompt else replace(
-            item, pair=replace(item.pair, prompt=prompt)
+        return (
+            item
+            if prompt == item.pair.prompt
+            else replace(item, pair=replace(item.pair, prompt=prompt))
         )
 
     def memories(self) -> Iterator[Memory]:
@@ -208,13 +215,8 @@ class Pocket:
             InputError: the prompt is empty.
             ModelError: the embedder is missing or failed.
         """
-        if not prompt.strip():
-            raise InputError("the prompt is empty")
-        condition = self._condition(prompt)
-        before: tuple[Message, ...] = tuple(history)
-        if system:
-            before = (Message(role="system", content=system), *before)
-        messages = compose(prompt, condition.block, before)
+        condition = self._condition(_checked(prompt))
+        messages = _with_system(system, compose(prompt, condition.block, history))
         return Personalized(
             prompt=messages[-1]["content"],
             messages=messages,
@@ -223,13 +225,211 @@ class Pocket:
             method=condition.method,
         )
 
-    def _condition(self, prompt: str):  # noqa: ANN202
-        raise NotImplementedError
+    def _condition(self, prompt: str) -> Condition:
+        index = self._prompt_index()
+        if not len(index):
+            return Condition()
+        embedder = self._parts.embedder()
+        query = embedder.embed([prompt])[0]
+        return self._parts.method().condition(query, index, embedder.relevance)
+
+    def _prompt_index(self) -> PromptIndex:
+        """The index as of now: built again when any process has changed the vault."""
+        store = self._parts.store
+        with self._lock:
+            version = store.version()
+            if self._index is None or self._index[0] != version:
+                self._index = (version, PromptIndex(store.learned(self._parts.recipe())))
+            return self._index[1]
 
     @overload
-    def reply(self, prompt: str, *, stream: Literal[True], **options: Any) -> Iterator[str]: ...
+    def reply(
+        self,
+        prompt: str,
+        *,
+        stream: Literal[True],
+        system: str | None = ...,
+        history: Sequence[Message] = ...,
+        sampling: Sampling | None = ...,
+        plain: bool = ...,
+    ) -> Iterator[str]: ...
+
     @overload
-    def reply(self, prompt: str, *, stream: Literal[False] = False, **options: Any) -> str: ...
-    def reply(self, prompt: str, *, stream: bool = False, **options: Any) -> str | Iterator[str]:
-        """The local model's answer, personalized."""
-        raise NotImplementedError
+    def reply(
+        self,
+        prompt: str,
+        *,
+        stream: Literal[False] = ...,
+        system: str | None = ...,
+        history: Sequence[Message] = ...,
+        sampling: Sampling | None = ...,
+        plain: bool = ...,
+    ) -> str: ...
+
+    def reply(
+        self,
+        prompt: str,
+        *,
+        stream: bool = False,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        sampling: Sampling | None = None,
+        plain: bool = False,
+    ) -> str | Iterator[str]:
+        """The local model's answer to a prompt, personalized unless ``plain``.
+
+        Args:
+            prompt: what is asked.
+            stream: return an iterator of pieces instead of the whole answer.
+            system: a system prompt.
+            history: earlier turns.
+            sampling: how to draw; None for EXACT's settings.
+            plain: leave out what was learned.
+
+        Raises:
+            InputError: the prompt is empty.
+            ModelError: a model is missing or failed.
+        """
+        if plain:
+            messages = _with_system(system, compose(_checked(prompt), "", history))
+        else:
+            messages = self.personalize(prompt, system=system, history=history).messages
+        pieces = self._parts.model().generate(messages, sampling=sampling)
+        return pieces if stream else "".join(pieces)
+
+    # ------------------------------------------------------------------------------ looking
+
+    def profile(self) -> Profile:
+        """What was learned, strongest first, with the memories that speak for each part."""
+        learned = self._parts.store.learned(self._parts.recipe())
+        evidence: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        for entry in learned:
+            chosen = entry.selection
+            for name, gain in zip(chosen.attributes, chosen.gains, strict=True):
+                evidence[name].append((gain, entry.memory_id))
+        entries = [
+            ProfileEntry(
+                name=name,
+                weight=sum(gain for gain, _ in found) / len(learned),
+                pairs=tuple(memory_id for _, memory_id in sorted(found, reverse=True)),
+            )
+            for name, found in evidence.items()
+        ]
+        entries.sort(key=lambda e: (-e.weight, e.name))
+        counts = self.counts()
+        return Profile(tuple(entries), counts.memories, len(learned), self._parts.method().name)
+
+    def score(
+        self,
+        prompt: str,
+        chosen: str,
+        rejected: str,
+        *,
+        attributes: Sequence[str] | None = None,
+        wording: Wording = "text",
+    ) -> Scores:
+        """Anchored margins of single attributes on a pair, without keeping anything.
+
+        Args:
+            prompt: the prompt of the pair.
+            chosen: the answer that is preferred.
+            rejected: the other one.
+            attributes: names (None: the whole bank).
+            wording: inject descriptions ("text") or bare names ("names").
+
+        Raises:
+            PairError: the pair cannot be used.
+            NotFoundError: an attribute is not in the bank.
+            ModelError: the model is missing or failed.
+        """
+        pair = Pair(prompt, chosen, rejected)
+        bank = self._parts.bank
+        names = [bank[name].name for name in (bank.names if attributes is None else attributes)]
+        model = self._parts.scorer()
+        scorer = PairScorer(model, pair)
+        margins = scorer.margins([bank.block([name], wording) for name in names])
+        base_chosen, base_rejected = scorer.plain()
+        return Scores(
+            model=model.name,
+            noise=self._parts.noise(),
+            chosen=base_chosen,
+            rejected=base_rejected,
+            margins=dict(zip(names, margins.tolist(), strict=True)),
+        )
+
+
+def _checked(prompt: str) -> str:
+    if not prompt.strip():
+        raise InputError("the prompt is empty")
+    return prompt
+
+
+def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return (Message(role="system", content=system), *messages) if system else messages
+
+
+class _LearnRun:
+    """One call of ``learn``."""
+
+    def __init__(self, parts: Parts, budget: float | None, on_progress: ProgressCallback) -> None:
+        self._parts = parts
+        self._budget = float("inf") if budget is None else budget
+        self._tell = on_progress
+        self._began = time.monotonic()
+        self._done = 0
+        self._total = 0
+
+    def all(self) -> LearnReport:
+        store = self._parts.store
+        pending = store.pending(self._parts.recipe())
+        self._total = len(pending)
+        for memory_id in pending:
+            if self._elapsed() >= self._budget or not self._one(memory_id):
+                break
+            self._done += 1
+        remaining = len(store.pending(self._parts.recipe()))
+        return LearnReport(self._done, remaining, self._elapsed())
+
+    def _one(self, memory_id: str) -> bool:
+        """Index one memory; False if the budget ended first."""
+        try:
+            memory = self._parts.store.get(memory_id)
+        except NotFoundError:
+            return True  # forgotten while it waited for its turn
+        try:
+            selection = self._select(memory.pair)
+        except _OutOfTimeError:
+            return False
+        self._parts.store.put_learned(self._learned(memory, selection))
+        self._report(1.0, found=selection.attributes, done=self._done + 1)
+        return True
+
+    def _select(self, pair: Pair) -> Selection:
+        scorer = PairScorer(self._parts.scorer(), pair)
+        return self._parts.method().select(scorer, self._on_part)
+
+    def _learned(self, memory: Memory, selection: Selection) -> Learned:
+        prompt = memory.pair.prompt
+        return Learned(
+            memory_id=memory.id,
+            vector=self._parts.embedder().embed([prompt])[0],
+            prompt_digest=hashlib.sha256(prompt.encode()).digest(),
+            selection=selection,
+            recipe=self._parts.recipe(),
+        )
+
+    def _on_part(self, part: float) -> None:
+        if self._elapsed() >= self._budget:
+            raise _OutOfTimeError
+        self._report(part)
+
+    def _report(self, part: float, *, found: tuple[str, ...] = (), done: int | None = None) -> None:
+        done = self._done if done is None else done
+        self._tell(Progress(done, self._total, part, self._elapsed(), found))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+
+class _OutOfTimeError(Exception):
+    """Ends the search for the pair at work when the budget is spent."""

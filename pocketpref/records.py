@@ -44,7 +44,7 @@ def _veil(value: object) -> str:
 
 
 class Discreet:
-    """Mixin for dataclasses: ``repr`` shows ``_open`` fields in full and the sizes of all others."""
+    """For dataclasses: ``repr`` shows ``_open`` fields in full and only the sizes of others."""
 
     _open: tuple[str, ...] = ()
 
@@ -391,3 +391,31 @@ class Counts:
 
     memories: int
     learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Anchored margins of single attributes on one pair.
+
+    Attributes:
+        model: the model that scored.
+        noise: its noise floor: margins closer than this are not told apart, nats.
+        chosen: log p(chosen | prompt), nats.
+        rejected: log p(rejected | prompt), nats.
+        margins: anchored margin of each attribute, nats.
+    """
+
+    model: str
+    noise: float
+    chosen: float
+    rejected: float
+    margins: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of ``pocketpref score``."""
+        return {
+            "model": self.model,
+            "noise": self.noise,
+            "base": {"chosen": self.chosen, "rejected": self.rejected},
+            "margins": dict(self.margins),
+        }

@@ -40,8 +40,15 @@ class PairScorer:
     def __init__(self, model: LanguageModel, pair: Pair) -> None:
         self._model = model
         self._pair = pair
-        self._plain: dict[int | None, float] = {}
+        self._plain: dict[int | None, NDArray[np.float64]] = {}
         self.evaluations = 0
+
+    def plain(self, *, first: int | None = None) -> tuple[float, float]:
+        """Log p(y_w | x) and log p(y_l | x), nats."""
+        if first not in self._plain:
+            self.margins([], first=first)
+        chosen, rejected = self._plain[first]
+        return float(chosen), float(rejected)
 
     def margins(self, blocks: Sequence[str], *, first: int | None = None) -> NDArray[np.float64]:
         """Anchored margin of each block, shape (len(blocks),), nats.
@@ -53,19 +60,19 @@ class PairScorer:
         Raises:
             ModelError: the model failed.
         """
-        wanted = list(blocks) if first in self._plain else ["", *blocks]
+        new = first not in self._plain
+        wanted = ["", *blocks] if new else list(blocks)
         if not wanted:
             return np.empty(0)
-        raw = self._differences(wanted, first)
-        if first not in self._plain:
-            self._plain[first] = float(raw[0])
-            raw = raw[1:]
-        return raw - self._plain[first]
+        totals = self._totals(wanted, first)
+        if new:
+            self._plain[first], totals = totals[0], totals[1:]
+        anchored = totals - self._plain[first]
+        return np.asarray(anchored[:, 0] - anchored[:, 1], dtype=np.float64)
 
-    def _differences(self, blocks: Sequence[str], first: int | None) -> NDArray[np.float64]:
-        """log p(y_w | x, z) - log p(y_l | x, z) for each block."""
+    def _totals(self, blocks: Sequence[str], first: int | None) -> NDArray[np.float64]:
+        """Log-likelihoods of both answers under each block, shape (len(blocks), 2)."""
         answers = (self._pair.chosen, self._pair.rejected)
         contexts = [compose(self._pair.prompt, block) for block in blocks]
         self.evaluations += len(contexts) * len(answers)
-        totals = self._model.likelihoods(contexts, answers, first=first).totals
-        return np.asarray(totals[:, 0] - totals[:, 1], dtype=np.float64)
+        return self._model.likelihoods(contexts, answers, first=first).totals

@@ -5,11 +5,14 @@ One file for each published system or baseline, all behind ``Method``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from pocketpref.records import Condition, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
+
+PartCallback = Callable[[float], None]
 
 
 class Method(Protocol):
@@ -23,10 +26,13 @@ class Method(Protocol):
     def recipe(self) -> str:
         """Everything that decides what a pair teaches; another recipe makes old entries stale."""
 
-    def select(self, scorer: PairScorer) -> Selection:
-        """What one pair teaches."""
+    def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:
+        """What one pair teaches.
+
+        Args:
+            scorer: the pair.
+            on_part: told how much of the work is done, in [0, 1]; what it raises ends the work.
+        """
 
     def condition(self, query: Vector, index: PromptIndex, relevance: float) -> Condition:
         """What to inject for a prompt with this embedding; an empty condition for nothing."""
-
-

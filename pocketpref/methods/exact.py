@@ -13,13 +13,14 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank, Wording
+from pocketpref.methods import PartCallback
 from pocketpref.records import Condition, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
@@ -29,8 +30,6 @@ SCREEN_TOKENS = 32
 
 FINALISTS = 8
 """Attributes of each round that are looked at on whole answers."""
-
-PartCallback = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,7 @@ class _Search:
             chosen.append(finalists[best])
             gains.append(gain)
         self._on_part(1.0)
-        return Selection(
-            tuple(chosen), tuple(gains), singles, screened, self._scorer.evaluations
-        )
+        return Selection(tuple(chosen), tuple(gains), singles, screened, self._scorer.evaluations)
 
     def _screen(
         self, chosen: Sequence[str], candidates: Sequence[str], record: dict[str, float]
@@ -147,12 +144,5 @@ class _Search:
     def _margins(
         self, chosen: Sequence[str], candidates: Sequence[str], first: int | None = None
     ) -> NDArray[np.float64]:
-        blocks = [
-            self._bank.block((*chosen, name), self._settings.wording) for name in candidates
-        ]
+        blocks = [self._bank.block((*chosen, name), self._settings.wording) for name in candidates]
         return self._scorer.margins(blocks, first=first)
-
-
-def rank(singles: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Attributes by anchored margin, the largest first."""
-    return sorted(singles.items(), key=lambda item: -item[1])

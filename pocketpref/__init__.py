@@ -1,0 +1,80 @@
+"""pocketpref learns, on your own machine, how you like to be answered.
+
+    import pocketpref
+
+    with pocketpref.open(user="ada") as pocket:
+        pocket.add(prompt, chosen, rejected)
+        pocket.learn()
+        print(pocket.personalize("Explain DNS"))
+
+Importing it loads no model library; the parts are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketpref.assemble import open, personalize  # noqa: A004 - pocketpref.open is its name
+    from pocketpref.errors import InputError, ModelError, PocketprefError, VaultError
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import (
+        LearnReport,
+        Memory,
+        Message,
+        Pair,
+        Personalized,
+        Profile,
+        Progress,
+        Sampling,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "errors",
+    "LearnReport": "records",
+    "Memory": "records",
+    "Message": "records",
+    "ModelError": "errors",
+    "Pair": "records",
+    "Personalized": "records",
+    "Pocket": "pocket",
+    "PocketprefError": "errors",
+    "Profile": "records",
+    "Progress": "records",
+    "Sampling": "records",
+    "VaultError": "errors",
+    "open": "assemble",
+    "personalize": "assemble",
+}
+
+__all__ = [  # noqa: RUF022 - sorted without regard to case, as people look names up
+    "InputError",
+    "LearnReport",
+    "Memory",
+    "Message",
+    "ModelError",
+    "open",
+    "Pair",
+    "personalize",
+    "Personalized",
+    "Pocket",
+    "PocketprefError",
+    "Profile",
+    "Progress",
+    "Sampling",
+    "VaultError",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pocketpref' has no attribute {name!r}")
+    return getattr(import_module(f"pocketpref.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""The back ends: each heavy library has its one home here."""
