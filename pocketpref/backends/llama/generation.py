@@ -1,0 +1,144 @@
+"""Streaming replies: sampling, stop texts, grammar, and what is kept from turn to turn."""
+
+from __future__ import annotations
+
+import codecs
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+
+from pocketpref.backends.llama.likelihoods import common_length, shorten
+from pocketpref.backends.llama.native import Context, Sampler, Slot, Weights
+from pocketpref.backends.llama.template import ChatTemplate
+from pocketpref.records import Message, Sampling
+
+_BATCH = 512
+_WINDOW = 8192
+"""Longest conversation and reply together, in tokens (or what the model was trained on)."""
+
+
+class Generator:
+    """Replies with a context of its own over shared weights.
+
+    One reply at a time: a second thread waits until the first reply's iterator is exhausted or
+    closed.
+    """
+
+    def __init__(self, weights: Weights, template: ChatTemplate, window: int | None) -> None:
+        self._weights = weights
+        self._template = template
+        self._lock = threading.Lock()
+        self._context: Context | None = None
+        self._cached: list[int] = []
+        self.window = min(weights.trained_context, window or _WINDOW)
+
+    def close(self) -> None:
+        """Free the context."""
+        with self._lock:
+            if self._context is not None:
+                self._context.close()
+                self._context = None
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        stop: Sequence[str],
+        grammar: str | None,
+    ) -> Iterator[str]:
+        """Pieces of text; see ``LanguageModel.generate``."""
+        limit = min(sampling.max_tokens, self.window // 2)
+        prompt = self._fit(messages, self.window - limit)
+        yield from held_back(self._texts(prompt, limit, sampling, grammar), stop)
+
+    def _fit(self, messages: Sequence[Message], room: int) -> list[int]:
+        """Tokens of the conversation, the oldest turns dropped until it fits.
+
+        The system prompt and the last turn stay; if these alone are too long, their middle goes.
+        """
+        kept = list(messages)
+        tokens = self._template.tokens(kept)
+        while len(tokens) > room:
+            oldest = 1 if kept[0]["role"] == "system" else 0
+            if oldest >= len(kept) - 1:
+                return shorten(tokens, room)
+            # A question goes together with its answer: many templates want turns to alternate.
+            del kept[oldest : oldest + (2 if len(kept) - oldest > 2 else 1)]
+            tokens = self._template.tokens(kept)
+        return tokens
+
+    def _texts(
+        self, prompt: list[int], limit: int, sampling: Sampling, grammar: str | None
+    ) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        with self._lock:
+            sampler = Sampler(
+                self._weights,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                seed=secrets.randbits(32) if sampling.seed is None else sampling.seed,
+                grammar=grammar,
+            )
+            try:
+                for token in self._tokens(prompt, limit, sampler):
+                    if text := decoder.decode(self._weights.piece(token)):
+                        yield text
+            finally:
+                sampler.close()
+        if rest := decoder.decode(b"", final=True):
+            yield rest
+
+    def _tokens(self, prompt: list[int], limit: int, sampler: Sampler) -> Iterator[int]:
+        context = self._open()
+        self._prefill(context, prompt)
+        for _ in range(limit):
+            token = sampler.draw(context)
+            if self._weights.ends(token):
+                return
+            yield token
+            context.decode([Slot(token, len(self._cached), (0,), output=True)])
+            self._cached.append(token)
+
+    def _prefill(self, context: Context, prompt: list[int]) -> None:
+        """Decode what is new of the prompt; the last token always, for its logits."""
+        shared = min(common_length(prompt, self._cached), len(prompt) - 1)
+        context.cut(0, shared)
+        self._cached = prompt[:shared]
+        last = len(prompt) - 1
+        for start in range(shared, len(prompt), _BATCH):
+            part = range(start, min(start + _BATCH, len(prompt)))
+            context.decode([Slot(prompt[i], i, (0,), output=i == last) for i in part])
+            self._cached += prompt[part.start : part.stop]
+
+    def _open(self) -> Context:
+        if self._context is None:
+            self._context = Context(
+                self._weights, cells=self.window, batch=_BATCH, sequences=1, outputs=1
+            )
+        return self._context
+
+
+def held_back(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:
+    """Pass pieces on until a stop text appears, never showing the beginning of one."""
+    held = ""
+    longest = max(map(len, stop), default=0)
+    for piece in pieces:
+        held += piece
+        ends = [place for text in stop if text and (place := held.find(text)) >= 0]
+        if ends:
+            if shown := held[: min(ends)]:
+                yield shown
+            return
+        keep = next(
+            (n for n in range(min(longest, len(held)), 0, -1) if _begins(held[-n:], stop)), 0
+        )
+        if shown := held[: len(held) - keep]:
+            yield shown
+        held = held[len(held) - keep :]
+    if held:
+        yield held
+
+
+def _begins(text: str, stop: Sequence[str]) -> bool:
+    return any(s.startswith(text) for s in stop)

@@ -1,0 +1,255 @@
+"""Log-likelihoods of a few answers under many contexts, with everything in common done once.
+
+    contexts   |-- common beginning --|-- own ending --|-- answer 1 --
+                                                       |-- answer 2 --
+
+The common beginning is prefilled once and shared by all sequences (they share its cells, nothing
+is copied); the own ending of a context is computed once for all answers, as tokens that belong to
+several sequences; logits are asked for at answer positions only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.backends.llama.native import Context, Slot, Weights
+from pocketpref.records import Likelihoods
+
+_BATCH = 512
+"""Tokens of one decode. A few short branches at a time: in one cache every token looks at every
+cell, so that larger batches spend their time on masked attention."""
+
+_SEQUENCES = 33
+"""Sequences of the cache: the common beginning and 32 branches."""
+
+_LOGITS_BYTES = 128 * 2**20
+"""Ceiling of the logits buffer; a row of a 262,144-token vocabulary takes a megabyte."""
+
+_WINDOW = 4096
+"""Longest context and answer together that is scored, in tokens; longer ones are shortened."""
+
+_SLACK = 256
+"""Cells kept for endings that grow from call to call (a second and a third attribute)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token of a branch and the targets that its logits predict.
+
+    Attributes:
+        targets: (context, answer, token) triples, each of which adds to one total.
+    """
+
+    slot: Slot
+    targets: tuple[tuple[int, int, int], ...] = ()
+
+
+class Scorer:
+    """Scores answers with a context of its own over shared weights. Safe for threads."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._lock = threading.Lock()
+        self._context: Context | None = None
+        self._window = min(weights.trained_context, _WINDOW)
+        self._outputs = max(8, min(_BATCH, _LOGITS_BYTES // (4 * weights.vocabulary_size)))
+        self._prefix: list[int] = []
+        self._answers: list[list[int]] = []
+
+    def close(self) -> None:
+        """Free the context."""
+        with self._lock:
+            if self._context is not None:
+                self._context.close()
+                self._context = None
+
+    def score(
+        self, contexts: Sequence[list[int]], answers: Sequence[list[int]], first: int | None
+    ) -> Likelihoods:
+        """Log-likelihoods, shape (contexts, answers); see ``LanguageModel.likelihoods``.
+
+        Contexts and answers that are too long for the window are shortened: an answer keeps its
+        first tokens, at most half of the window; a context loses the middle of what it has in
+        common with the others.
+        """
+        kept = [answer[: self._window // 2] for answer in answers]
+        prefix, endings = self._split(contexts, max(map(len, kept)))
+        cut = [answer[:first] for answer in kept]
+        totals = np.zeros((len(contexts), len(answers)))
+        with self._lock:
+            context = self._load(prefix, kept)
+            for rows in self._groups(endings, cut):
+                self._run(context, [(row, endings[row]) for row in rows], cut, totals)
+        return Likelihoods(totals, np.array([len(a) for a in cut], dtype=np.int64))
+
+    def _split(
+        self, contexts: Sequence[list[int]], longest: int
+    ) -> tuple[list[int], list[list[int]]]:
+        """The common beginning, shortened to fit, and what is each context's own."""
+        common = min(map(len, contexts)) - 1  # an ending must have a token to predict from
+        for a, b in pairwise(contexts):
+            common = min(common, common_length(a, b))
+        endings = [tokens[common:] for tokens in contexts]
+        room = self._window - longest - max(map(len, endings))
+        return shorten(contexts[0][:common], max(room, 0)), endings
+
+    def _load(self, prefix: list[int], answers: list[list[int]]) -> Context:
+        """Bring the common beginning into sequence 0.
+
+        It is kept from call to call for one pair only. So what a pair scores never depends on what
+        was scored before it, and an interrupted run gives the same numbers as an undisturbed one.
+        """
+        if answers != self._answers or self._context is None:
+            self._open(len(prefix) + sum(map(len, answers)))
+            self._prefix, self._answers = [], answers
+        context = self._context
+        assert context is not None
+        shared = common_length(prefix, self._prefix)
+        context.cut(0, shared)
+        self._prefix = prefix[:shared]
+        slots = [Slot(prefix[i], i, (0,), output=False) for i in range(shared, len(prefix))]
+        for start in range(0, len(slots), _BATCH):
+            context.decode(slots[start : start + _BATCH])
+        self._prefix = prefix
+        return context
+
+    def _open(self, tokens: int) -> None:
+        """An empty context that holds a pair of this size, and a batch of branches."""
+        cells = 2048
+        while cells < tokens + _SLACK + _BATCH:
+            cells *= 2
+        if self._context is not None and self._context.cells == cells:
+            self._context.clear()
+            return
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+        self._context = Context(
+            self._weights,
+            cells=cells,
+            batch=_BATCH,
+            sequences=_SEQUENCES,
+            outputs=self._outputs,
+        )
+
+    @staticmethod
+    def _groups(endings: Sequence[list[int]], answers: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Which contexts are worked on together: those that fill a batch, and at least one."""
+        own = sum(map(len, answers))
+        most = (_SEQUENCES - 1) // len(answers)
+        group: list[int] = []
+        tokens = 0
+        for row, ending in enumerate(endings):
+            size = len(ending) + own
+            if group and (tokens + size > _BATCH or len(group) == most):
+                yield group
+                group, tokens = [], 0
+            group.append(row)
+            tokens += size
+        yield group
+
+    def _run(
+        self,
+        context: Context,
+        group: Sequence[tuple[int, list[int]]],
+        answers: Sequence[list[int]],
+        totals: NDArray[np.float64],
+    ) -> None:
+        """Decode a group of contexts and add its log-probabilities to ``totals``."""
+        tokens: list[_Token] = []
+        used = range(1, 1 + len(group) * len(answers))
+        for place, (row, ending) in enumerate(group):
+            sequences = used[place * len(answers) : (place + 1) * len(answers)]
+            tokens += _lay_out(row, ending, answers, tuple(sequences), len(self._prefix))
+        for sequence in used:
+            context.share(0, sequence)
+        for part in self._batches(tokens):
+            context.decode([token.slot for token in part])
+            _collect(context, [token.targets for token in part if token.targets], totals)
+        for sequence in used:
+            context.cut(sequence, 0)
+
+    def _batches(self, tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
+        """Tokens in order, as many at a time as one decode takes."""
+        part: list[_Token] = []
+        outputs = 0
+        for token in tokens:
+            wanted = bool(token.targets)
+            if len(part) == _BATCH or outputs + wanted > self._outputs:
+                yield part
+                part, outputs = [], 0
+            part.append(token)
+            outputs += wanted
+        if part:
+            yield part
+
+
+def _lay_out(
+    row: int,
+    ending: Sequence[int],
+    answers: Sequence[list[int]],
+    sequences: tuple[int, ...],
+    start: int,
+) -> Iterator[_Token]:
+    """The tokens of one context's branch: its ending, then each answer after it."""
+    firsts = tuple((row, i, answer[0]) for i, answer in enumerate(answers) if answer)
+    last = len(ending) - 1
+    for place, token in enumerate(ending):
+        targets = firsts if place == last else ()
+        yield _Token(Slot(token, start + place, sequences, bool(targets)), targets)
+    for i, answer in enumerate(answers):
+        for place, (token, following) in enumerate(pairwise(answer)):
+            slot = Slot(token, start + len(ending) + place, (sequences[i],), output=True)
+            yield _Token(slot, ((row, i, following),))
+
+
+def _collect(
+    context: Context,
+    targets: Sequence[tuple[tuple[int, int, int], ...]],
+    totals: NDArray[np.float64],
+) -> None:
+    """Add log-softmax(logits)[target] of the last decode, 32 rows at a time to stay in cache."""
+    if not targets:
+        return
+    logits = context.logits(len(targets))
+    for start in range(0, len(targets), 32):
+        rows = logits[start : start + 32]
+        normalizers = _log_sum_exp(rows)
+        for place, wanted in enumerate(targets[start : start + 32]):
+            for row, answer, token in wanted:
+                totals[row, answer] += float(rows[place, token]) - normalizers[place]
+
+
+def _log_sum_exp(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log sum exp over the vocabulary, shape (rows,); float32 exponentials, float64 sums."""
+    peaks = rows.max(axis=1, keepdims=True)
+    exponentials = np.exp(rows - peaks)
+    sums = exponentials.sum(axis=1, dtype=np.float64)
+    return np.asarray(np.log(sums) + peaks[:, 0], dtype=np.float64)
+
+
+def common_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    limit = min(len(a), len(b))
+    for place in range(limit):
+        if a[place] != b[place]:
+            return place
+    return limit
+
+
+def shorten(tokens: list[int], room: int) -> list[int]:
+    """Cut the middle out so that at most ``room`` tokens are left.
+
+    The beginning holds the system prompt and what is asked, the end what was said last; so the
+    middle is what can best be missed.
+    """
+    if len(tokens) <= room:
+        return tokens
+    head = room - room // 2
+    return tokens[:head] + (tokens[-(room // 2) :] if room // 2 else [])
