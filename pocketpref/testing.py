@@ -34,7 +34,7 @@ class ScriptedModel:
     costs one nat. If a cue occurs in the last turn of the context (whatever its case), every word
     of the answer that the cue favours earns that many nats:
 
-        log p(answer | context) = sum over words of (-1 + sum of tastes[cue][word] over cues present)
+        log p(answer | context) = sum over words of (sum over cues present of tastes[cue][word] - 1)
 
     So with ``ScriptedModel({"short": {"Yes.": 3.0}})`` the anchored margin of a wording that
     contains "short" is 3 nats for each "Yes." more in the chosen answer than in the rejected one.
@@ -136,7 +136,7 @@ class ScriptedModel:
         text = self._replies(messages, draw)
         for mark in stop:
             text = text.partition(mark)[0]
-        yield from re.findall(r"\s*\S+\s*?", text)[: sampling.max_tokens]
+        yield from re.findall(r"\s*\S+|\s+$", text)[: sampling.max_tokens]
 
     def close(self) -> None:
         """Make every later call fail, as a real model's would."""
@@ -201,7 +201,8 @@ class HashEmbedder:
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()) or [""]:
                 vectors[row, self._place(word)] += 1.0
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vector = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
     def _place(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()

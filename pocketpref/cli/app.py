@@ -1,0 +1,72 @@
+"""What a command needs from outside: the environment, the settings, and a way to a Pocket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketpref.config import Config, Places
+
+if TYPE_CHECKING:
+    from pocketpref.pocket import Pocket
+
+Opener = Callable[..., "Pocket"]
+
+
+def _real_opener(user: str | None = None, **options: Any) -> Pocket:
+    from pocketpref import assemble
+
+    return assemble.open(user, **options)
+
+
+@dataclass
+class App:
+    """Handed to every command as click's ``obj``; tests hand in their own.
+
+    Attributes:
+        environ: environment variables.
+        open_pocket: ``pocketpref.open`` or something that behaves like it.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    open_pocket: Opener = _real_opener
+
+    @cached_property
+    def places(self) -> Places:
+        """Where things are kept."""
+        return Places.find(self.environ)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings in force."""
+        return Config.load(self.places, self.environ)
+
+    @cached_property
+    def _passphrase(self) -> str:
+        # Asked once for each command, however often the vault is opened in it.
+        return str(
+            click.prompt(
+                "Passphrase of the vault",
+                hide_input=True,
+                confirmation_prompt=not self.places.vault.exists(),
+                err=True,
+            )
+        )
+
+    def ask_passphrase(self) -> str:
+        """Ask at the terminal, without echo; the second time it is remembered."""
+        return self._passphrase
+
+    def pocket(self, user: str | None = None, model: str | None = None) -> Pocket:
+        """Open the vault for a user; use it in a ``with`` statement."""
+        return self.open_pocket(
+            user, model=model, config=self.config, ask_passphrase=self.ask_passphrase
+        )
+
+
+pass_app = click.make_pass_decorator(App)

@@ -1,0 +1,118 @@
+"""chat: a conversation with the local model that learns from what you prefer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import TEXT, MisuseError, model_option, user_option
+from pocketpref.cli.console import note, plural, printable
+from pocketpref.cli.conversation import ChatOptions, Conversation
+from pocketpref.cli.learn import learn_visibly
+from pocketpref.cli.terminal import TerminalView, line_reader
+from pocketpref.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import Sampling
+
+_LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocketpref learn`
+
+
+@click.command()
+@click.option("-s", "--system", type=TEXT, metavar="TEXT", help="System prompt.")
+@click.option(
+    "-o",
+    "--option",
+    "settings",
+    nargs=2,
+    multiple=True,
+    metavar="KEY VALUE",
+    help="temperature, top_k, top_p, max_tokens or seed; may be given several times.",
+)
+@click.option("--no-stream", is_flag=True, help="Show an answer when it is complete.")
+@click.option("--no-learn", is_flag=True, help="Remember and learn nothing from this chat.")
+@user_option
+@model_option
+@pass_app
+def chat(
+    app: App,
+    *,
+    system: str | None,
+    settings: tuple[tuple[str, str], ...],
+    no_stream: bool,
+    no_learn: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
+    """Talk to the local model, answered the way you like it. No network is used.
+
+    /help in the chat lists its commands: /retry, /prefer, /edit, /why, /plain, /forget, !multi,
+    !edit, exit. The conversation itself is not kept, only the choices you make in it. !edit and
+    /edit call $EDITOR on a file in memory where the system has such a folder, else on a file that
+    is deleted as soon as the editor closes; some editors keep copies or a history of their own.
+
+    Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
+    """
+    options = ChatOptions(
+        system=system,
+        sampling=_sampling(settings),
+        stream=not no_stream,
+        record=not no_learn,
+    )
+    with app.pocket(user, model) as pocket:
+        note(_header(pocket))
+        conversation = Conversation(pocket, TerminalView(app.environ), options)
+        _converse(conversation, line_reader())
+        if conversation.recorded:
+            note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
+            learn_visibly(pocket, _LEARN_SECONDS)
+
+
+def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:
+    """Hear lines until the person leaves; Ctrl-C at the prompt gives up the line."""
+    going_on = True
+    while going_on:
+        try:
+            going_on = conversation.hear(read("" if conversation.in_multi else "> "))
+        except EOFError:
+            note("")
+            return
+        except KeyboardInterrupt:
+            conversation.abandon_input()
+            note("\n(type exit or press Ctrl-D to leave)")
+        except InputError as error:
+            note(error.message)
+
+
+def _header(pocket: Pocket) -> str:
+    status = pocket.status()
+    return printable(
+        f"Chatting with {status['model']} as {status['user']}, "
+        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}\n"
+        "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
+    )
+
+
+def _sampling(settings: tuple[tuple[str, str], ...]) -> Sampling | None:
+    from pocketpref.records import Sampling
+
+    kinds: dict[str, Callable[[str], Any]] = {
+        "temperature": float,
+        "top_k": int,
+        "top_p": float,
+        "max_tokens": int,
+        "seed": int,
+    }
+    values: dict[str, Any] = {}
+    for key, value in settings:
+        if key not in kinds:
+            raise MisuseError(f"-o knows {', '.join(kinds)}")
+        try:
+            values[key] = kinds[key](value)
+        except ValueError:
+            raise MisuseError(f"-o {key} must be a number") from None
+    return Sampling(**values) if values else None

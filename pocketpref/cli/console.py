@@ -1,0 +1,154 @@
+"""Printing: reports to stdout, messages to stderr, nothing that a terminal could obey."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from pocketpref.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# Control characters (but line break and tab) and bidirectional overrides: an imported text must
+# not move the cursor, set the clipboard or show something else than it says.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_PIPED_WIDTH = 100
+
+
+def printable(text: str) -> str:
+    """The text with everything a terminal could obey made visible as a replacement character."""
+    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, width: int = 60) -> str:
+    """The beginning of a text on one line, for listings."""
+    words = " ".join(printable(text).split())
+    return words if len(words) <= width else words[: width - 1].rstrip() + "…"
+
+
+def report(text: str = "") -> None:
+    """Print part of a command's result. A pipe gets it as it is, a terminal made printable."""
+    click.echo(printable(text) if sys.stdout.isatty() else text)
+
+
+def report_json(value: Any) -> None:
+    """Print a result as JSON."""
+    narrow = not _is_unicode(sys.stdout)
+    click.echo(json.dumps(value, ensure_ascii=narrow, indent=2))
+
+
+def note(text: str) -> None:
+    """Print a message of the program to stderr."""
+    click.echo(printable(text), err=True)
+
+
+def console(file: TextIO | None = None) -> Console:
+    """A rich console for reports (or another stream) that takes no mark-up from texts."""
+    from rich.console import Console
+
+    file = file or sys.stdout
+    return Console(
+        file=file,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=None if file.isatty() else _PIPED_WIDTH,
+    )
+
+
+def table(*columns: str) -> Table:
+    """A table in the style of all listings: headings, no lines."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def bar(share: float, width: int, file: TextIO | None = None) -> str:
+    """A bar of ``share`` (0 to 1) of the width, in eighths of a character where that works.
+
+    Args:
+        share: how much of the width is filled.
+        width: the full width, characters.
+        file: where it will be printed; plain ``#`` if its encoding has no blocks.
+    """
+    share = min(max(share, 0.0), 1.0)
+    if not _is_unicode(file or sys.stdout):
+        return "#" * max(round(share * width), 1 if share > 0 else 0)
+    eighths = max(round(share * width * 8), 1 if share > 0 else 0)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "")
+
+
+def _is_unicode(file: TextIO) -> bool:
+    return (file.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    Raises:
+        InputError: the answer was not yes, or there was none.
+    """
+    if yes:
+        return
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise _not_confirmed()
+
+
+def confirm_by_typing(question: str, wanted: str, *, yes: bool) -> None:
+    """Ask for a word before everything is lost.
+
+    Raises:
+        InputError: something else was typed, or nothing.
+    """
+    if yes:
+        return
+    try:
+        typed = str(click.prompt(question, default="", show_default=False, err=True))
+    except click.Abort:
+        typed = ""
+    if typed.strip() != wanted:
+        raise _not_confirmed()
+
+
+def _not_confirmed() -> InputError:
+    return InputError(
+        "not confirmed: nothing was changed", hint="add --yes to do it without being asked"
+    )
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 choice``, ``1,200 choices``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """A span of time in words, as coarse as people say it."""
+    if seconds < 90:
+        return f"{max(round(seconds), 0)} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """A number of bytes in words (powers of ten, as disks are sold)."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,322 @@
+"""What a chat does with each line it hears, apart from any terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pocketpref.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import Message, Personalized, Sampling
+
+HELP = """\
+Type a prompt and press Enter. Besides that:
+  !multi ... !end   a prompt of several lines
+  !edit             write the prompt in your editor
+  /retry            another answer to the last prompt
+  /prefer N         answer N is the better one: remember that
+  /edit             improve the last answer in your editor: remember that
+  /why              which attributes were used, and the past prompt they came from
+  /plain [PROMPT]   answer one prompt (this one or the next) without personalization
+  /forget [ID]      forget what this chat last remembered, or the choice with this id
+  exit, quit        end the chat (Ctrl-D too; Ctrl-C stops an answer)
+The editor works on a file in memory where the system has such a folder; it is deleted at once."""
+
+_COMMAND = re.compile(r"/[a-z]+\Z")
+_PROMPT_SHOWN = 400  # characters of a past prompt that /why shows
+
+
+class View(Protocol):
+    """Where a conversation is seen and heard."""
+
+    def piece(self, text: str) -> None:
+        """Part of an answer."""
+
+    def end_answer(self) -> None:
+        """The answer is complete."""
+
+    def note(self, text: str) -> None:
+        """Words of the program itself."""
+
+    def edit(self, text: str) -> str | None:
+        """Let the person edit a text; None if they gave up."""
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """How a chat is held.
+
+    Attributes:
+        system: a system prompt.
+        sampling: how answers are drawn; None for the defaults.
+        stream: show answers piece by piece.
+        record: remember what is preferred.
+    """
+
+    system: str | None = None
+    sampling: Sampling | None = None
+    stream: bool = True
+    record: bool = True
+
+
+@dataclass
+class Turn:
+    """A prompt and the answers to it, of which one stands in the conversation."""
+
+    prompt: str
+    used: Personalized | None
+    answers: list[str] = field(default_factory=list)
+    standing: int = 0
+    recorded: list[str] = field(default_factory=list)
+
+
+class Conversation:
+    """A chat: hears lines, answers prompts, obeys commands."""
+
+    def __init__(self, pocket: Pocket, view: View, options: ChatOptions | None = None) -> None:
+        self._pocket = pocket
+        self._view = view
+        self._options = options or ChatOptions()
+        self._turns: list[Turn] = []
+        self._multi: tuple[str, list[str]] | None = None
+        self._plain_next = False
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/retry": self._retry,
+            "/prefer": self._prefer,
+            "/edit": self._edit_answer,
+            "/why": self._why,
+            "/plain": self._plain,
+            "/forget": self._forget,
+            "/help": lambda _: self._view.note(HELP),
+        }
+
+    @property
+    def recorded(self) -> int:
+        """How many pairs this chat has remembered, and not forgotten again."""
+        return sum(len(turn.recorded) for turn in self._turns)
+
+    @property
+    def in_multi(self) -> bool:
+        """Whether a prompt of several lines is being typed."""
+        return self._multi is not None
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """The turns so far, with the answer that stands in each."""
+        return self._history(len(self._turns))
+
+    def abandon_input(self) -> None:
+        """Forget a prompt of several lines that was begun."""
+        self._multi = None
+
+    def hear(self, line: str) -> bool:
+        """Act on one line.
+
+        Returns:
+            False if the chat is to end.
+
+        Raises:
+            ModelError, VaultError: what the chat cannot go on without failed.
+        """
+        if self._multi is not None:
+            self._hear_more(line)
+            return True
+        word, _, rest = line.strip().partition(" ")
+        if word in ("exit", "quit") and not rest:
+            return False
+        try:
+            self._act(line.strip(), word, rest.strip())
+        except InputError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            self._view.note(f"{error.message}{hint}")
+        return True
+
+    def _act(self, line: str, word: str, rest: str) -> None:
+        if not line:
+            return
+        if word == "!multi":
+            self._multi = (f"!end {rest}".strip(), [])
+        elif word == "!edit":
+            self._edit_prompt(rest)
+        elif word in self._commands:
+            self._commands[word](rest)
+        elif _COMMAND.match(word):
+            self._view.note("no such command; /help lists them")
+        else:
+            self._ask(line)
+
+    def _hear_more(self, line: str) -> None:
+        assert self._multi is not None
+        end, lines = self._multi
+        if line.strip() != end:
+            lines.append(line)
+            return
+        self._multi = None
+        if text := "\n".join(lines).strip():
+            self.hear_prompt(text)
+
+    def hear_prompt(self, text: str) -> None:
+        """Answer a text that is a prompt whatever it looks like."""
+        try:
+            self._ask(text)
+        except InputError as error:
+            self._view.note(error.message)
+
+    # ------------------------------------------------------------------------------ answering
+
+    def _ask(self, prompt: str) -> None:
+        plain, self._plain_next = self._plain_next, False
+        used = None
+        if not plain:
+            used = self._pocket.personalize(
+                prompt, system=self._options.system, history=self.history
+            )
+        turn = Turn(prompt, used)
+        answer = self._answer(turn, self.history)
+        if answer:
+            turn.answers.append(answer)
+            self._turns.append(turn)
+
+    def _answer(self, turn: Turn, history: tuple[Message, ...]) -> str:
+        """One more answer, shown as it comes; Ctrl-C keeps what there is of it."""
+        pieces: list[str] = []
+        try:
+            with closing(self._reply(turn, history)) as reply:
+                for piece in reply:
+                    pieces.append(piece)
+                    if self._options.stream:
+                        self._view.piece(piece)
+        except KeyboardInterrupt:
+            self._view.note("\n(stopped)")
+        if not self._options.stream:
+            self._view.piece("".join(pieces))
+        self._view.end_answer()
+        return "".join(pieces).strip()
+
+    def _reply(self, turn: Turn, history: tuple[Message, ...]) -> Generator[str, None, None]:
+        stream = self._pocket.reply(
+            turn.prompt,
+            stream=True,
+            system=self._options.system,
+            history=history,
+            sampling=self._sampling(len(turn.answers)),
+            plain=turn.used is None,
+        )
+        # A generator by any back end's making; closing it stops the model at once.
+        return cast("Generator[str, None, None]", stream)
+
+    def _sampling(self, earlier: int) -> Sampling | None:
+        """With a fixed seed another answer needs another seed."""
+        sampling = self._options.sampling
+        if sampling is None or sampling.seed is None or not earlier:
+            return sampling
+        return replace(sampling, seed=sampling.seed + earlier)
+
+    def _history(self, turns: int) -> tuple[Message, ...]:
+        messages: list[Message] = []
+        for turn in self._turns[:turns]:
+            messages.append({"role": "user", "content": turn.prompt})
+            messages.append({"role": "assistant", "content": turn.answers[turn.standing]})
+        return tuple(messages)
+
+    def _last(self) -> Turn:
+        if not self._turns:
+            raise InputError("there is no answer yet")
+        return self._turns[-1]
+
+    # ------------------------------------------------------------------------------ commands
+
+    def _edit_prompt(self, begun: str) -> None:
+        text = self._view.edit(begun)
+        if text and text.strip():
+            self.hear_prompt(text.strip())
+
+    def _retry(self, _: str) -> None:
+        turn = self._last()
+        answer = self._answer(turn, self._history(len(self._turns) - 1))
+        if not answer:
+            return
+        turn.answers.append(answer)
+        turn.standing = len(turn.answers) - 1
+        numbers = " or ".join(f"/prefer {n}" for n in range(1, len(turn.answers) + 1))
+        self._view.note(f"that was answer {len(turn.answers)}; {numbers} says which is better")
+
+    def _prefer(self, rest: str) -> None:
+        turn = self._last()
+        if len(turn.answers) < 2:
+            raise InputError("there is one answer only", hint="/retry gives another")
+        if not rest.isdecimal() or not 1 <= int(rest) <= len(turn.answers):
+            raise InputError(f"/prefer takes a number from 1 to {len(turn.answers)}")
+        turn.standing = int(rest) - 1
+        chosen = turn.answers[turn.standing]
+        others = [a for a in dict.fromkeys(turn.answers) if a != chosen]
+        if not others:
+            raise InputError("the answers are the same", hint="/retry gives another")
+        self._record(turn, chosen, others, edited=False)
+
+    def _edit_answer(self, _: str) -> None:
+        turn = self._last()
+        original = turn.answers[turn.standing]
+        edited = self._view.edit(original)
+        if edited is None or not edited.strip() or edited.strip() == original:
+            self._view.note("nothing was changed")
+            return
+        turn.answers.append(edited.strip())
+        turn.standing = len(turn.answers) - 1
+        self._record(turn, edited.strip(), [original], edited=True)
+
+    def _record(self, turn: Turn, chosen: str, others: list[str], *, edited: bool) -> None:
+        if not self._options.record:
+            self._view.note("noted for this chat only (--no-learn)")
+            return
+        # Who changes their mind about a turn takes back what they said of it before.
+        self._take_back(turn)
+        turn.recorded = [
+            self._pocket.add(turn.prompt, chosen, other, origin="edit" if edited else "chat")
+            for other in others
+        ]
+        self._view.note(f"remembered ({' '.join(turn.recorded)}); /forget takes it back")
+
+    def _take_back(self, turn: Turn) -> None:
+        if turn.recorded:
+            self._pocket.forget(*turn.recorded)
+            turn.recorded = []
+
+    def _why(self, _: str) -> None:
+        used = self._last().used
+        if used is None:
+            self._view.note("nothing was added: this turn was plain")
+        elif not used.attributes:
+            self._view.note("nothing was added: no past choice is close enough to this prompt")
+        else:
+            self._view.note(f"added: {', '.join(used.attributes)} ({used.method})")
+            for source in used.sources:
+                past = self._pocket.memory(source.id).pair.prompt
+                shown = past if len(past) <= _PROMPT_SHOWN else past[:_PROMPT_SHOWN] + "…"
+                self._view.note(f"from {source.id}, similarity {source.similarity:.2f}: {shown}")
+
+    def _plain(self, rest: str) -> None:
+        self._plain_next = True
+        if rest:
+            self._ask(rest)
+        else:
+            self._view.note("the next answer is without personalization")
+
+    def _forget(self, rest: str) -> None:
+        if rest:
+            self._pocket.forget(*rest.split())
+            for turn in self._turns:
+                turn.recorded = [i for i in turn.recorded if i not in rest.split()]
+            self._view.note("forgotten")
+            return
+        for turn in reversed(self._turns):
+            if turn.recorded:
+                self._take_back(turn)
+                self._view.note("forgotten")
+                return
+        raise InputError("this chat has remembered nothing", hint="/forget ID forgets a choice")

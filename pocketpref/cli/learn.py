@@ -1,0 +1,171 @@
+"""learn: what was found and how long it takes, while it happens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import model_option, user_option
+from pocketpref.cli.console import console, duration, note, plural, report
+
+if TYPE_CHECKING:
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import LearnReport, Progress
+
+_SHOWN = 3  # attribute names beside the bar
+_QUIET_SECONDS = 5.0  # between two plain lines, unless a pair is finished
+
+
+@click.command()
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Stop after this time; the next call goes on.",
+)
+@user_option
+@model_option
+@pass_app
+def learn(app: App, *, budget: float | None, user: str | None, model: str | None) -> None:
+    """Learn from the choices that are new, the newest first.
+
+    Every choice is kept as soon as it is done: stop it with Ctrl-C whenever you like, and call it
+    again to go on.
+
+    Example: pocketpref learn --budget 60
+    """
+    with app.pocket(user, model) as pocket:
+        done = learn_visibly(pocket, budget)
+    if done.interrupted:
+        sys.exit(130)
+
+
+def learn_visibly(pocket: Pocket, budget: float | None = None) -> LearnReport:
+    """Learn with progress on stderr and the result on stdout; Ctrl-C ends it early."""
+    from pocketpref.records import LearnReport
+
+    began = time.monotonic()
+    before = pocket.counts().learned
+    tally = Tally()
+    try:
+        with _display(tally) as show:
+            result = pocket.learn(budget=budget, on_progress=show)
+    except KeyboardInterrupt:
+        counts = pocket.counts()
+        result = LearnReport(
+            max(counts.learned - before, tally.done),
+            max(counts.memories - counts.learned, 0),
+            time.monotonic() - began,
+            interrupted=True,
+        )
+    report(_summary(result, tally))
+    return result
+
+
+def _summary(result: LearnReport, tally: Tally) -> str:
+    if not result.indexed and not result.remaining:
+        return "nothing new to learn"
+    lines = [f"learned from {plural(result.indexed, 'choice')} in {duration(result.seconds)}"]
+    if tally.found:
+        lines.append(f"found: {tally.names(limit=None)}")
+    if result.remaining:
+        why = "stopped" if result.interrupted else "time is up"
+        lines.append(
+            f"{why}: what was learned is kept, {plural(result.remaining, 'choice')} remaining; "
+            "`pocketpref learn` goes on"
+        )
+    return "\n".join(lines)
+
+
+class Tally:
+    """What learning has found so far.
+
+    Attributes:
+        found: how often each attribute was selected.
+        done: pairs finished.
+    """
+
+    def __init__(self) -> None:
+        self.found: Counter[str] = Counter()
+        self.done = 0
+
+    def count(self, progress: Progress) -> bool:
+        """Take a report into account; whether it finished a pair."""
+        finished = progress.done > self.done
+        if finished:
+            self.found.update(progress.found)
+            self.done = progress.done
+        return finished
+
+    def names(self, limit: int | None = _SHOWN) -> str:
+        """The attributes found most often, with their numbers."""
+        return ", ".join(f"{name} {count}" for name, count in self.found.most_common(limit))
+
+
+def time_left(progress: Progress) -> str:
+    """An estimate in words, or "" while there is nothing to go by."""
+    # When a pair is reported as finished, `part` still speaks of it.
+    share = progress.done + (0.0 if progress.part >= 1.0 else progress.part)
+    if share <= 0 or progress.done >= progress.total:
+        return ""
+    return f"{duration(progress.elapsed / share * (progress.total - share))} left"
+
+
+@contextmanager
+def _display(tally: Tally) -> Iterator[Callable[[Progress], None]]:
+    if sys.stderr.isatty():
+        with _bar(tally) as show:
+            yield show
+    else:
+        yield _PlainLines(tally)
+
+
+class _PlainLines:
+    """Progress where no terminal redraws a line: a line for each pair, or now and then."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._last = float("-inf")
+
+    def __call__(self, progress: Progress) -> None:
+        finished = self._tally.count(progress)
+        if not finished and time.monotonic() - self._last < _QUIET_SECONDS:
+            return
+        self._last = time.monotonic()
+        parts = [f"learning: {progress.done} of {plural(progress.total, 'pair')}"]
+        parts += [part for part in (time_left(progress), self._tally.names()) if part]
+        note(", ".join(parts))
+
+
+@contextmanager
+def _bar(tally: Tally) -> Iterator[Callable[[Progress], None]]:
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("learning"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[words]}", markup=False),
+    )
+    with RichProgress(*columns, console=console(sys.stderr), transient=True) as bars:
+        task = bars.add_task("learning", total=None, words="loading the models")
+
+        def show(progress: Progress) -> None:
+            tally.count(progress)
+            part = 0.0 if progress.part >= 1.0 else progress.part
+            words = [f"{progress.done}/{progress.total} pairs", time_left(progress), tally.names()]
+            bars.update(
+                task,
+                total=progress.total,
+                completed=progress.done + part,
+                words=" · ".join(word for word in words if word),
+            )
+
+        yield show

@@ -1,0 +1,97 @@
+"""profile: what was learned, as bars, with the evidence for each part."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.console import bar, console, plural, report, report_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from pocketpref.attributes import AttributeBank
+    from pocketpref.records import Profile, ProfileEntry
+
+_BAR = 24  # characters
+_EVIDENCE = 3  # ids shown of each attribute; --json has all
+
+
+@click.command()
+@json_option
+@user_option
+@model_option
+@pass_app
+def profile(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """Show what was learned: how you like to be answered, and the choices that say so.
+
+    A bar is the mean gain of an attribute in nats for each learned choice. `pocketpref memory show
+    ID` shows the choice behind an id.
+
+    Example: pocketpref profile --json
+    """
+    with app.pocket(user, model) as pocket:
+        found = pocket.profile()
+        bank = pocket.attributes
+    if as_json:
+        report_json(found.to_dict())
+    else:
+        draw_profile(found, bank)
+
+
+def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None) -> None:
+    """Print a profile to stdout.
+
+    Args:
+        profile: what was learned.
+        bank: the wordings of the attributes.
+        limit: show the strongest few only.
+    """
+    report(
+        f"{plural(profile.pairs, 'choice')} remembered, {profile.indexed:,} learned "
+        f"({profile.method})"
+    )
+    if not profile.entries:
+        report(_nothing(profile))
+        return
+    report()
+    strongest = max(entry.weight for entry in profile.entries)
+    name_width = max(len(entry.name) for entry in profile.entries)
+    screen = console()
+    for entry in profile.entries[:limit]:
+        screen.print(_line(entry, strongest, name_width, screen.width), soft_wrap=True)
+        if entry.name in bank:
+            report(f"  {'':{name_width}}  {bank[entry.name].wording}")
+    hidden = len(profile.entries) - len(profile.entries[:limit])
+    if hidden:
+        report(f"  and {hidden} more")
+
+
+def _nothing(profile: Profile) -> str:
+    if profile.indexed:
+        return "no attribute explains these choices better than chance"
+    if profile.pairs:
+        return "nothing learned yet: `pocketpref learn` does it"
+    return "add choices with `pocketpref import`, `pocketpref add` or /prefer in `pocketpref chat`"
+
+
+def _line(entry: ProfileEntry, strongest: float, name_width: int, width: int) -> Text:
+    from rich.text import Text
+
+    room = min(_BAR, max(width - name_width - 40, 8))
+    drawn = bar(entry.weight / strongest if strongest > 0 else 0.0, room, sys.stdout)
+    line = Text(f"  {entry.name:{name_width}}  ")
+    line.append(f"{drawn:{room}}", style="green")
+    line.append(f"  {entry.weight:5.2f}  ")
+    line.append(_evidence(entry), style="dim")
+    return line
+
+
+def _evidence(entry: ProfileEntry) -> str:
+    shown = " ".join(entry.pairs[:_EVIDENCE])
+    more = len(entry.pairs) - _EVIDENCE
+    return f"{shown} +{more}" if more > 0 else shown

@@ -1,0 +1,109 @@
+"""personalize and score: one prompt, one pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
+from pocketpref.cli.console import console, note, report, report_json, table
+
+if TYPE_CHECKING:
+    from pocketpref.records import Personalized, Scores
+
+
+@click.command()
+@click.argument("prompt", type=TEXT)
+@click.option("-s", "--system", type=TEXT, help="System prompt for --json's messages.")
+@json_option
+@user_option
+@model_option
+@pass_app
+def personalize(
+    app: App, *, prompt: str, system: str | None, as_json: bool, user: str | None, model: str | None
+) -> None:
+    """Print a prompt with what was learned added to it, ready for any model.
+
+    The prompt stays as it is if nothing relevant was learned. PROMPT is text, - or @FILE.
+
+    Example: echo "Explain DNS" | pocketpref personalize -
+    """
+    with app.pocket(user, model) as pocket:
+        result = pocket.personalize(prompt, system=system)
+    if as_json:
+        report_json(result.to_dict())
+        return
+    report(result.prompt)
+    note(_account(result))
+
+
+def _account(result: Personalized) -> str:
+    if not result.attributes:
+        return "added nothing: no past choice is close enough to this prompt"
+    sources = ", ".join(f"{s.id} (similarity {s.similarity:.2f})" for s in result.sources)
+    return f"added {', '.join(result.attributes)}, from {sources}"
+
+
+@click.command()
+@click.option("--prompt", type=TEXT, required=True, help="What was asked.")
+@click.option("--chosen", type=TEXT, required=True, help="The answer that is preferred.")
+@click.option("--rejected", type=TEXT, required=True, help="The other answer.")
+@click.option("--attributes", metavar="A,B,C", help="Names to score [default: the whole bank].")
+@click.option(
+    "--wording",
+    type=click.Choice(["text", "names"]),
+    help="Inject descriptions, or the paper's bare names [default: the configuration, or text].",
+)
+@json_option
+@user_option
+@model_option
+@pass_app
+def score(
+    app: App,
+    *,
+    prompt: str,
+    chosen: str,
+    rejected: str,
+    attributes: str | None,
+    wording: str | None,
+    as_json: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
+    """Score attributes on a pair of answers, without remembering anything.
+
+    The score is the anchored margin in nats: how much more the model favours the preferred answer
+    when it is told the attribute. Margins closer than the noise are not told apart.
+
+    Attributes: Base, Formal, Concise, Vivid, Modest and so on; a table without --attributes names
+    all of them.
+
+    Example: pocketpref score --prompt "Explain DNS" --chosen @a.txt --rejected @b.txt
+    """
+    names = [name for name in attributes.split(",") if name.strip()] if attributes else None
+    with app.pocket(user, model) as pocket:
+        scores = pocket.score(
+            prompt,
+            chosen,
+            rejected,
+            attributes=names,
+            wording=wording or app.config.wording,  # type: ignore[arg-type]  # click checked it
+        )
+    if as_json:
+        report_json(scores.to_dict())
+    else:
+        _print_scores(scores)
+
+
+def _print_scores(scores: Scores) -> None:
+    listing = table("attribute", "margin (nats)")
+    listing.columns[1].justify = "right"
+    for name, margin in sorted(scores.margins.items(), key=lambda item: -item[1]):
+        listing.add_row(name, f"{margin:+.2f}")
+    console().print(listing)
+    note(
+        f"{scores.model}: chosen {scores.chosen:.1f}, rejected {scores.rejected:.1f} nats by "
+        f"itself; noise {scores.noise:.2f}"
+    )
