@@ -1,0 +1,163 @@
+"""``read``: open a file, recognize its format, and hand it to that format's reader."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, cast, get_args
+
+from pocketpref.errors import FileError
+from pocketpref.readers import chatgpt, document, jsonl, openwebui
+from pocketpref.readers.entries import Entry
+
+Format = Literal["jsonl", "chatgpt", "openwebui"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+_HEAD_BYTES: Final = 64 * 1024
+_LINE_SUFFIXES: Final = (".jsonl", ".ndjson")
+# A string's content cannot look like this: inside it, quotes are escaped.
+_TELLING_KEY: Final = re.compile(r'"(mapping|chat|history|snapshot)"\s*:')
+_HINT: Final = (
+    "formats: jsonl (one object a line with prompt, chosen and rejected), chatgpt "
+    "(conversations.json or the export's zip file), openwebui (exported chats or ratings); "
+    "name one with --format"
+)
+
+
+def read(
+    source: str | os.PathLike[str] | BinaryIO,
+    format: Format | None = None,  # noqa: A002  # the command line's option has this name, too
+) -> Iterator[Entry]:
+    """Read preference pairs from a file.
+
+    Nothing is opened before the first entry is asked for.
+
+    Args:
+        source: a path, or a binary file at its beginning (which stays open).
+        format: one of ``FORMATS``, or None to recognize it from the content.
+
+    Yields:
+        A ``Feedback`` for each pair, a ``BadEntry`` for each thing that should have been one.
+
+    Raises:
+        FileError: there is no such file, or as a whole it is not what it should be.
+    """
+    if format is not None and format not in FORMATS:
+        raise FileError("there is no import format of this name", hint=_HINT)
+    if not isinstance(source, (str, os.PathLike)):
+        yield from _read_file(source, format, name="")
+        return
+    path = Path(source)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(path, error) from None
+    with file:
+        try:
+            yield from _read_file(file, format, name=path.name)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(f"there is no file {path.name}", hint="check the path")
+    if path.is_dir():
+        return FileError(f"{path.name} is a folder", hint="give the file inside it")
+    why = error.strerror if isinstance(error, OSError) else None
+    return FileError(f"{path.name} cannot be read: {why or 'not a usable path'}")
+
+
+def _read_file(file: BinaryIO, known: Format | None, *, name: str) -> Iterator[Entry]:
+    head = file.read(_HEAD_BYTES)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FileError("the file is UTF-16 text", hint="save it as UTF-8")
+    whole = cast("BinaryIO", io.BufferedReader(_Rewound(head, file), _HEAD_BYTES))
+    match known or _recognize(head, name):
+        case "jsonl":
+            yield from jsonl.read_pairs(whole)
+        case "chatgpt":
+            for content in _contents(head, whole):
+                yield from chatgpt.read_conversations(document.elements(content))
+        case "openwebui":
+            yield from openwebui.read_exports(document.elements(document.read_bytes(whole)))
+
+
+def _contents(head: bytes, whole: BinaryIO) -> Iterator[bytes]:
+    if head.startswith(document.ZIP_MAGIC):
+        yield from document.unzip(whole)
+    else:
+        yield document.read_bytes(whole)
+
+
+class _Rewound(io.RawIOBase):
+    """A file whose beginning was read already, put together again; works for pipes, too."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = len(buffer)
+        piece: bytes | memoryview = self._head[:wanted]
+        self._head = self._head[wanted:]
+        if not piece:
+            piece = self._rest.read(wanted) or b""  # None: nothing there yet, and nobody to wait
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _recognize(head: bytes, name: str) -> Format:
+    """Tell the format by the first element or line.
+
+    Raises:
+        FileError: it is none of them.
+    """
+    if head.startswith(document.ZIP_MAGIC):
+        return "chatgpt"
+    if name.lower().endswith(_LINE_SUFFIXES):
+        return "jsonl"
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace").lstrip()
+    if not text:
+        raise FileError("the file is empty", hint=_HINT)
+    found = _by_keys(text) if text.startswith("[") else _by_first_line(text)
+    if found is None:
+        raise FileError("the file's format is not known", hint=_HINT)
+    return found
+
+
+def _by_first_line(text: str) -> Format | None:
+    line = text.split("\n", 1)[0]
+    value = _parsed(line)
+    many_lines, cut_off = line.strip() == "{", "\n" not in text
+    if many_lines or (value is None and cut_off):  # a single conversation is no list
+        return _by_keys(text) or (None if many_lines else "jsonl")
+    if chatgpt.is_conversation(value):
+        return "chatgpt"
+    if openwebui.is_export(value):
+        return "openwebui"
+    # One broken line among others is reported by its number; a file without any is no pair file.
+    return "jsonl" if any(line.lstrip().startswith("{") for line in text.split("\n")) else None
+
+
+def _by_keys(text: str) -> Format | None:
+    """Tell a document by the first telling key, since its first element may be longer than this."""
+    key = _TELLING_KEY.search(text)
+    if key is None:
+        return None
+    return "chatgpt" if key[1] == "mapping" else "openwebui"
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,49 @@
+"""Real people's preference pairs that come with the package, for the demo and for trying things.
+
+``ATTRIBUTION.md`` beside this file says whose they are, under which licence, and what was changed.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final, Literal, get_args
+
+from pocketpref.errors import FileError, NotFoundError
+from pocketpref.readers import read
+from pocketpref.readers.entries import BadEntry
+from pocketpref.records import Feedback
+
+Sample = Literal["demo", "ukp", "mtbench"]
+
+SAMPLES: Final[tuple[Sample, ...]] = get_args(Sample)
+"""``demo``: 16 short pairs of the person in ``ukp``; ``ukp``: 37 pairs of arguments of which this
+person found one more convincing; ``mtbench``: 24 pairs of chat answers judged by one rater."""
+
+DEMO_PROMPT: Final = "Is the school uniform a good or bad idea? Write a convincing argument."
+"""A prompt that nobody in ``demo`` was asked, about one of its debates."""
+
+
+def sample_pairs(name: Sample = "ukp") -> list[Feedback]:
+    """Pairs of one real person, oldest first.
+
+    Args:
+        name: one of ``SAMPLES``.
+
+    Raises:
+        NotFoundError: there is no sample of this name.
+        FileError: the package's file was changed.
+    """
+    if name not in SAMPLES:
+        raise NotFoundError("there is no such sample", hint=f"samples: {', '.join(SAMPLES)}")
+    with resources.files(__name__).joinpath(f"{name}.jsonl").open("rb") as file:
+        return [_feedback(entry) for entry in read(file, format="jsonl")]
+
+
+def _feedback(entry: Feedback | BadEntry) -> Feedback:
+    if isinstance(entry, BadEntry):
+        raise FileError(
+            f"a bundled sample is damaged: {entry.reason}",
+            line=entry.line,
+            hint="install the package again",
+        )
+    return entry
