@@ -1,0 +1,192 @@
+"""The SQLite file under a vault: one connection, safe from threads and beside other processes.
+
+SQLite's errors become named ones here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from pocketpref.errors import (
+    PocketprefError,
+    StorageError,
+    TamperedError,
+    VaultBusyError,
+    VaultError,
+)
+from pocketpref.vault.schema import pragma
+
+BUSY_SECONDS = 10.0
+"""How long to wait for another process that is writing."""
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+
+# synchronous: a commit is on the disk when it returns, in WAL mode too. fullfsync: on macOS an
+# ordinary fsync stops at the disk's cache. secure_delete: what is deleted is overwritten with
+# zeros. temp_store: nothing is ever written to a temporary file. trusted_schema, cell_size_check:
+# a file from elsewhere may not run functions through its schema, and broken pages are noticed.
+_PRAGMAS = (
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "secure_delete = ON",
+    "temp_store = MEMORY",
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+)
+
+
+class VaultFile:
+    """One open vault file."""
+
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._commits = 0
+        self._closed = False
+        with sqlite_errors(path):
+            self._db = _connect(path, busy_seconds)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Database]:
+        """One consistent view of the file for as long as the block lasts."""
+        with self._transaction("BEGIN") as db:
+            yield db
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Database]:
+        """One change: on the disk when the block ends, undone if it raises.
+
+        Raises:
+            VaultBusyError: another process kept writing for too long.
+            StorageError: the disk is full, read-only or failing.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            yield db
+            self._commits += 1
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[Database]:
+        with self._lock, sqlite_errors(self.path):
+            self._check_usable()
+            try:
+                self._db.execute(begin)
+                yield self._db
+                self._db.execute("COMMIT")
+            finally:
+                # After an error, of the commit too; nothing is open after success.
+                self._db.rollback()
+
+    def use_log(self) -> None:
+        """Switch to write-ahead logging; a file that does so already is left as it is."""
+        with self._lock, sqlite_errors(self.path):
+            self._db.enable_wal()
+
+    def scrub(self) -> None:
+        """Copy the log into the file and cut it to nothing, so that deleted bytes are in neither.
+
+        Raises:
+            VaultBusyError: another process kept reading for too long.
+        """
+        with self._lock, sqlite_errors(self.path):
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise VaultBusyError(
+                f"what was removed is still in the log of {self.path}: another process holds it",
+                hint="close the other program; the last one to close clears the log",
+            )
+
+    def version(self) -> int:
+        """A number that changes with every commit of this or any other process."""
+        with self._lock, sqlite_errors(self.path):
+            self._check_usable()
+            # SQLite counts only the commits of others.
+            return (pragma(self._db, "data_version") << 32) + self._commits
+
+    def close(self) -> None:
+        """Close the file; the last to close it also clears the log. May be called again."""
+        with self._lock, sqlite_errors(self.path):
+            self._closed = True
+            self._db.close()
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise VaultError("the vault is closed", hint="open it again")
+        if os.getpid() != self._process:
+            # SQLite connections must not be carried over a fork; using one can destroy the file.
+            raise VaultError(
+                "the vault was opened by another process", hint="open it after forking"
+            )
+
+
+def _connect(path: Path, busy_seconds: float) -> Database:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",  # never makes a file
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,  # transactions begin where we say so
+        check_same_thread=False,  # the lock sees to it
+    )
+    try:
+        # Plug-ins of sqlite-utils would otherwise be handed the connection.
+        db = Database(connection, execute_plugins=False)
+        for setting in _PRAGMAS:
+            db.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return db
+
+
+@contextlib.contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors inside the block into named ones.
+
+    Raises:
+        VaultBusyError, TamperedError, StorageError: whichever it was.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _named(error, path) from error
+
+
+def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
+    # Without a code it is Python's own: a text in the file that is no UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code in _BUSY:
+        return VaultBusyError(
+            f"another process is using {path}", hint="try again when it has finished"
+        )
+    if code in _DAMAGED:
+        return TamperedError(
+            f"{path} is damaged or no vault", hint="restore it from a backup; it was left as it is"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StorageError(
+            f"no room left on the disk for {path}", hint="free some space; nothing was changed"
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StorageError(
+            f"{path} cannot be opened for writing",
+            hint="check the permissions of it and its folder",
+        )
+    reason = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StorageError(f"{path} cannot be read or written ({reason})", hint="check the disk")
+
+
+def next_number(db: Database, table: str) -> int:
+    """The number AUTOINCREMENT will give next; the caller holds the write transaction.
+
+    Needed before the row is written, for the row is sealed together with it.
+    """
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return row[0] + 1 if row else 1

@@ -1,0 +1,126 @@
+"""Files that only their owner may read, put in place whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pocketpref.errors import StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn ``OSError`` inside the block into ``StorageError`` naming the path.
+
+    ``FileExistsError`` passes: it is no failure of the disk, and each caller words it itself.
+    """
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _storage_error(error, path) from error
+
+
+def _storage_error(error: OSError, path: Path) -> StorageError:
+    if error.errno in _FULL:
+        return StorageError(
+            f"no room left on the disk for {path}", hint="free some space; nothing was changed"
+        )
+    if error.errno in _REFUSED:
+        return StorageError(
+            f"{path} may not be read or written", hint="check its permissions and its disk"
+        )
+    return StorageError(f"{path} cannot be used: {error.strerror or 'unknown reason'}")
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder of mode 0700 unless it is there; an existing one is left as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def new_private_file(path: Path) -> BinaryIO:
+    """Open a new file of mode 0600 for writing.
+
+    On Windows, where modes mean nothing, the folder's access list applies.
+
+    Raises:
+        FileExistsError: there is one already.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
+def part_path(target: Path) -> Path:
+    """A fresh name beside the target, for building it there."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+
+
+@contextlib.contextmanager
+def building(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
+    """Write a private file under another name and publish it when the block ends well.
+
+    Whatever happens, the target is either as it was or complete and on the disk.
+
+    Raises:
+        FileExistsError: ``replace`` is false and the target appeared meanwhile.
+    """
+    part = part_path(target)
+    try:
+        with new_private_file(part) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        publish(part, target, replace=replace)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def publish(part: Path, target: Path, *, replace: bool) -> None:
+    """Give a finished file its name, in one step.
+
+    Raises:
+        FileExistsError: ``replace`` is false and there is a file of that name.
+    """
+    if replace:
+        part.replace(target)
+    else:
+        _rename_without_replacing(part, target)
+    sync_folder(target.parent)
+
+
+def _rename_without_replacing(part: Path, target: Path) -> None:
+    if os.name == "nt":
+        part.rename(target)  # refuses by itself to replace a file there
+        return
+    try:
+        target.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems (FAT, some network shares) have no hard links. The check is then
+        # not one step with the renaming, which is the best such a disk can do.
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        part.rename(target)
+    else:
+        part.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a changed folder entry on the disk, where the system knows such a thing."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

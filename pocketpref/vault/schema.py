@@ -1,0 +1,159 @@
+"""The tables, the migrations that make them, and the checks before a file is trusted.
+
+What the file shows without the key: how many users there are (not who), how many records of which
+kind each has, in which order they came, and their padded sizes. Everything else is sealed.
+
+    header    one row: the vault's id, who keeps the master key, the master key wrapped by them
+    users     a keyed hash of the name, the sealed name, the data key wrapped by the master key
+    records   sealed; what is derived from a memory bears the memory's id and another kind
+
+The format is the number of migrations applied, kept in SQLite's ``user_version``. A migration never
+changes once released; a new fact is a new migration at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from pocketpref.errors import NewerFormatError, TamperedError
+
+APPLICATION_ID = 0x706B7066  # "pkpf" in SQLite's application_id marks the file as a vault
+
+
+def m001_header(db: Database) -> None:
+    """One row about the vault itself."""
+    db.execute("""
+        CREATE TABLE header (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            vault BLOB NOT NULL,
+            custody TEXT NOT NULL,
+            master BLOB NOT NULL
+        )""")
+
+
+def m002_users(db: Database) -> None:
+    """Who is remembered; a row whose key is gone is a wipe that was interrupted."""
+    db.execute("""
+        CREATE TABLE users (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            lookup BLOB UNIQUE,
+            name BLOB,
+            key BLOB
+        )""")
+
+
+def m003_records(db: Database) -> None:
+    """What is remembered; AUTOINCREMENT never gives a number twice."""
+    db.execute("""
+        CREATE TABLE records (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            user INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            id TEXT NOT NULL,
+            sealed BLOB NOT NULL,
+            UNIQUE (id, kind)
+        )""")
+
+
+def m004_records_by_user(db: Database) -> None:
+    """Listing one user's records reads no one else's."""
+    db.execute("CREATE INDEX records_by_user ON records (user, kind, seq)")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    m001_header,
+    m002_users,
+    m003_records,
+    m004_records_by_user,
+)
+FORMAT = len(MIGRATIONS)
+
+
+def migrate(db: Database) -> None:
+    """Bring a vault to this version's format; the caller holds the write transaction."""
+    for number in range(pragma(db, "user_version"), FORMAT):
+        MIGRATIONS[number](db)
+        db.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def pragma(db: Database, name: str) -> int:
+    """The value of one of SQLite's whole-number pragmas."""
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def check_tables(db: Database, path: Path) -> None:
+    """Refuse a file whose tables, indexes, triggers or views are not exactly those of its format.
+
+    Raises:
+        NewerFormatError: a later version wrote it.
+        TamperedError: it is no vault, or something was added to it.
+    """
+    number = pragma(db, "user_version")
+    _check_format(number, pragma(db, "application_id"), path)
+    with_tables = Database(sqlite3.connect(":memory:"), execute_plugins=False)
+    for migration in MIGRATIONS[:number]:
+        migration(with_tables)
+    expected = _objects(with_tables)
+    with_tables.close()
+    if _objects(db) != expected:
+        raise TamperedError(f"the tables in {path} are not those of a vault")
+
+
+def _objects(db: Database) -> list[tuple[str, ...]]:
+    return db.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    ).fetchall()
+
+
+def check_file(path: Path) -> None:
+    """Look at the raw bytes before SQLite does, for opening a database may change it.
+
+    Raises:
+        NewerFormatError: a later version wrote it.
+        TamperedError: it is no vault, or it was truncated.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(100)
+        size = os.fstat(file.fileno()).st_size
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise _no_vault(path)
+    # Offsets: https://www.sqlite.org/fileformat.html#the_database_header
+    page, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
+    number, application = (struct.unpack_from(">I", head, offset)[0] for offset in (60, 68))
+    _check_format(number, application, path)
+    page = 65536 if page == 1 else page
+    # While a write-ahead log is there, the file may rightly be shorter than it says: a copying
+    # back of the log that was cut off writes the first page first and is done again on opening.
+    if (size % page or size < page * pages) and not _has_log(path):
+        raise TamperedError(
+            f"{path} was truncated",
+            hint="restore it from a backup; the file was left as it is",
+        )
+
+
+def _check_format(number: int, application: int, path: Path) -> None:
+    if application != APPLICATION_ID or number == 0:
+        raise _no_vault(path)
+    if number > FORMAT:
+        raise NewerFormatError(
+            f"{path} has format {number}; this version of pocketpref reads up to {FORMAT}",
+            hint="install the newer version again: pip install --upgrade pocketpref",
+        )
+
+
+def _no_vault(path: Path) -> TamperedError:
+    return TamperedError(
+        f"{path} is no pocketpref vault", hint="the file was left as it is; choose another place"
+    )
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0

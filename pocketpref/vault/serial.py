@@ -1,0 +1,166 @@
+"""Records as bytes, in one canonical form: equal records give equal bytes.
+
+A memory is JSON (sorted keys, no spaces, UTF-8, floats by ``repr``). A learned entry is 4 bytes
+length (little-endian), such JSON, then the vector as raw little-endian float32. Neither holds the
+memory's id: it is part of the place where the blob is sealed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import numpy as np
+
+from pocketpref.errors import InputError, PairError, TamperedError
+from pocketpref.records import Feedback, Learned, Memory, Origin, Pair, Selection, Vector
+
+MAX_META_CHARACTERS = 1_000_000
+"""Longest ``meta`` that is kept, as JSON."""
+
+MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
+"""More than any record that is accepted can take; what claims more is refused unread."""
+
+_LENGTH = struct.Struct("<I")
+_ORIGINS = get_args(Origin)
+
+
+def dump_memory(feedback: Feedback, now: datetime) -> bytes:
+    """A pair as bytes.
+
+    Args:
+        feedback: the pair and what is known about it.
+        now: when it was made, if it does not say so itself.
+
+    Raises:
+        InputError: its ``meta`` is too large or not JSON-able.
+    """
+    pair = feedback.pair
+    content = {
+        "prompt": pair.prompt,
+        "chosen": pair.chosen,
+        "rejected": pair.rejected,
+        "created": _utc(feedback.created or now).isoformat(),
+        "origin": feedback.origin,
+    }
+    # Checked apart, so that an error can say which part it was.
+    meta = _dump_meta(feedback.meta)
+    return _json(content)[:-1] + b',"meta":' + meta + b"}"
+
+
+def _utc(moment: datetime) -> datetime:
+    """Aware and in UTC; a time without a zone is taken for UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _dump_meta(meta: Mapping[str, Any]) -> bytes:
+    try:
+        encoded = _json(dict(meta))
+    except (TypeError, ValueError, RecursionError):
+        # Not chained: the cause may quote the value.
+        raise InputError(
+            "meta holds something that JSON cannot express",
+            hint="use text, finite numbers, true, false, null, lists and objects with text keys",
+        ) from None
+    if len(encoded) > MAX_META_CHARACTERS:
+        raise InputError(f"meta takes {len(encoded):,} bytes; at most {MAX_META_CHARACTERS:,}")
+    return encoded
+
+
+def _json(value: object) -> bytes:
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    )
+    return text.encode()
+
+
+def load_memory(memory_id: str, payload: bytes) -> Memory:
+    """What ``dump_memory`` made.
+
+    Raises:
+        TamperedError: it is not in that form.
+    """
+    try:
+        content = json.loads(payload)
+        created = datetime.fromisoformat(content["created"])
+        pair = Pair(content["prompt"], content["chosen"], content["rejected"])
+        origin, meta = content["origin"], content["meta"]
+    except (KeyError, TypeError, ValueError, PairError, RecursionError):
+        raise _unreadable("memory", memory_id) from None
+    if created.tzinfo is None or origin not in _ORIGINS or not isinstance(meta, dict):
+        raise _unreadable("memory", memory_id)
+    return Memory(memory_id, pair, created, origin, meta)
+
+
+def dump_learned(learned: Learned) -> bytes:
+    """An indexed entry as bytes.
+
+    Raises:
+        InputError: its vector is no row of finite numbers, or another number is not finite.
+    """
+    vector = np.ascontiguousarray(learned.vector, dtype="<f4")
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise InputError("the vector of a learned entry must be one row of finite numbers")
+    chosen = learned.selection
+    content = {
+        "digest": learned.prompt_digest.hex(),
+        "recipe": learned.recipe,
+        "attributes": list(chosen.attributes),
+        "gains": list(chosen.gains),
+        "singles": dict(chosen.singles),
+        "screened": dict(chosen.screened),
+        "evaluations": chosen.evaluations,
+    }
+    try:
+        encoded = _json(content)
+    except (TypeError, ValueError):
+        raise InputError("a learned entry holds something that cannot be kept") from None
+    return _LENGTH.pack(len(encoded)) + encoded + vector.tobytes()
+
+
+def load_learned(memory_id: str, payload: bytes) -> Learned:
+    """What ``dump_learned`` made.
+
+    Raises:
+        TamperedError: it is not in that form.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(payload)
+        end = _LENGTH.size + length
+        content = json.loads(payload[_LENGTH.size : end])
+        digest = bytes.fromhex(content["digest"])
+        recipe = sys.intern(content["recipe"])
+        return Learned(memory_id, _vector(payload[end:]), digest, _selection(content), recipe)
+    except (KeyError, TypeError, ValueError, struct.error, RecursionError):
+        raise _unreadable("learned entry", memory_id) from None
+
+
+def _vector(raw: bytes) -> Vector:
+    """Read-only, and without a copy on little-endian machines."""
+    return np.frombuffer(raw, dtype="<f4").astype(np.float32, copy=False)
+
+
+def _selection(content: Mapping[str, Any]) -> Selection:
+    return Selection(
+        attributes=tuple(content["attributes"]),
+        gains=tuple(content["gains"]),
+        singles=_margins(content["singles"]),
+        screened=_margins(content["screened"]),
+        evaluations=content["evaluations"],
+    )
+
+
+def _margins(values: Mapping[str, float]) -> dict[str, float]:
+    # The same few dozen names stand in every entry: keep one copy of each.
+    return {sys.intern(name): value for name, value in values.items()}
+
+
+def _unreadable(kind: str, memory_id: str) -> TamperedError:
+    return TamperedError(
+        f"the {kind} {memory_id} is not in a form that this version can read",
+        hint="it may come from a later version of pocketpref",
+    )
