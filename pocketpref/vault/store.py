@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-
-from sqlite_utils import Database
 
 from pocketpref.errors import FileError, NotFoundError
 from pocketpref.records import Counts, Feedback, Forgotten, Learned, Memory
-from pocketpref.vault.database import VaultFile, next_number
-from pocketpref.vault.ids import derived_id, is_id, new_id
+from pocketpref.vault.database import VaultFile
+from pocketpref.vault.ids import is_id
 from pocketpref.vault.recall import LearnedCache
-from pocketpref.vault.sealing import Place
+from pocketpref.vault.rows import LEARNED, MEMORY, PAST_ALL, Entry, UserRows
 from pocketpref.vault.serial import dump_learned, dump_memory, load_memory
-from pocketpref.vault.users import Directory, UserKey
-
-MEMORY = "memory"
-LEARNED = "learned"
+from pocketpref.vault.users import Directory
 
 _PAGE = 64
 """Memories read at a time, so that a long listing holds neither the lock nor much memory."""
-
-_PAST_ALL = 2**63 - 1  # SQLite's greatest row number
-
-# What is derived from a memory shares its id.
-_WITH_DERIVED = """
-    SELECT m.seq, m.id, m.sealed, d.seq, d.sealed FROM records m
-    LEFT JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
-    WHERE m.user = ? AND m.kind = ?"""
-_NEWEST_FIRST = _WITH_DERIVED + " AND m.seq < ? ORDER BY m.seq DESC LIMIT ?"
-_OLDEST_FIRST = _WITH_DERIVED + " AND m.seq > ? ORDER BY m.seq LIMIT ?"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Entry:
-    """A memory and what was learned from it, opened but not parsed: the unit of archives."""
-
-    id: str
-    memory: bytes
-    learned: bytes | None
 
 
 class UserStore:
@@ -64,6 +40,17 @@ class UserStore:
         """The name it was opened under."""
         return self._user
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[UserRows]:
+        with self._file.reading() as db:
+            yield UserRows(db, self._directory.vault_id, self._directory.find(db, self._user))
+
+    @contextlib.contextmanager
+    def _writing(self, *, new_user: bool = False) -> Iterator[UserRows]:
+        with self._file.writing() as db:
+            find = self._directory.find_or_create if new_user else self._directory.find
+            yield UserRows(db, self._directory.vault_id, find(db, self._user))
+
     # ------------------------------------------------------------------------------ writing
 
     def add(self, feedback: Feedback) -> str:
@@ -84,21 +71,12 @@ class UserStore:
         payloads = [dump_memory(item, now) for item in feedback]
         if not payloads:
             return []
-        with self._file.writing() as db:
-            key = self._directory.find_or_create(db, self._user)
-            return [self._insert_memory(db, key, _unused_id(db), payload) for payload in payloads]
-
-    def _insert_memory(self, db: Database, key: UserKey, memory_id: str, payload: bytes) -> str:
-        self._insert(db, key, MEMORY, memory_id, payload)
-        return memory_id
-
-    def _insert(self, db: Database, key: UserKey, kind: str, name: str, payload: bytes) -> None:
-        seq = next_number(db, "records")
-        sealed = key.sealer.seal(payload, self._place(key, kind, name, seq))
-        db.execute(
-            "INSERT INTO records (seq, user, kind, id, sealed) VALUES (?, ?, ?, ?, ?)",
-            (seq, key.number, kind, name, sealed),
-        )
+        ids: list[str] = []
+        with self._writing(new_user=True) as rows:
+            for payload in payloads:
+                ids.append(rows.unused_id())
+                rows.insert(MEMORY, ids[-1], payload)
+        return ids
 
     def put_learned(self, learned: Learned) -> bool:
         """Keep the indexed form of a memory, replacing an older one.
@@ -110,20 +88,11 @@ class UserStore:
             InputError: a number in it is not finite.
         """
         payload = dump_learned(learned)
-        with self._file.writing() as db:
-            key = self._directory.find(db, self._user)
-            if key is None or _seq(db, key, MEMORY, learned.memory_id) is None:
+        with self._writing() as rows:
+            if rows.find(MEMORY, learned.memory_id) is None:
                 return False
-            self._put(db, key, LEARNED, learned.memory_id, payload)
+            rows.put(LEARNED, learned.memory_id, payload)
         return True
-
-    def _put(self, db: Database, key: UserKey, kind: str, name: str, payload: bytes) -> None:
-        seq = _seq(db, key, kind, name)
-        if seq is None:
-            self._insert(db, key, kind, name, payload)
-            return
-        sealed = key.sealer.seal(payload, self._place(key, kind, name, seq))
-        db.execute("UPDATE records SET sealed = ? WHERE seq = ?", (sealed, seq))
 
     def restore(self, entries: Iterable[Entry]) -> tuple[int, int]:
         """Put back what ``entries`` gave, under its own ids, all of it or none.
@@ -138,33 +107,17 @@ class UserStore:
             FileError: another memory of this user has one of the ids.
         """
         added = known = 0
-        with self._file.writing() as db:
-            key = self._directory.find_or_create(db, self._user)
+        with self._writing(new_user=True) as rows:
             for entry in entries:
-                name = self._restored_id(db, key, entry.id)
-                if self._has_same(db, key, name, entry.memory):
+                name = rows.own_id(entry.id)
+                if _has_same(rows, name, entry.memory):
                     known += 1
                     continue
-                self._insert(db, key, MEMORY, name, entry.memory)
+                rows.insert(MEMORY, name, entry.memory)
                 if entry.learned is not None:
-                    self._insert(db, key, LEARNED, name, entry.learned)
+                    rows.insert(LEARNED, name, entry.learned)
                 added += 1
         return added, known
-
-    def _restored_id(self, db: Database, key: UserKey, name: str) -> str:
-        row = db.execute(
-            "SELECT user FROM records WHERE id = ? AND kind = ?", (name, MEMORY)
-        ).fetchone()
-        return name if row is None or row[0] == key.number else derived_id(key.id_key, name)
-
-    def _has_same(self, db: Database, key: UserKey, name: str, payload: bytes) -> bool:
-        kept = self._read_memory(db, key, name)
-        if kept is not None and kept != load_memory(name, payload):
-            raise FileError(
-                f"the vault has another memory with the id {name}",
-                hint=f"forget {name} first, or leave it out of the file; nothing was changed",
-            )
-        return kept is not None
 
     # ------------------------------------------------------------------------------ reading
 
@@ -174,93 +127,46 @@ class UserStore:
         Raises:
             NotFoundError: there is none of this id.
         """
-        with self._file.reading() as db:
-            key = self._directory.find(db, self._user)
-            memory = self._read_memory(db, key, memory_id) if key else None
-        if memory is None:
+        with self._reading() as rows:
+            payload = rows.read(MEMORY, memory_id)
+        if payload is None:
             raise _not_found(memory_id)
-        return memory
-
-    def _read_memory(self, db: Database, key: UserKey, memory_id: str) -> Memory | None:
-        row = db.execute(
-            "SELECT seq, sealed FROM records WHERE id = ? AND kind = ? AND user = ?",
-            (memory_id, MEMORY, key.number),
-        ).fetchone()
-        if row is None:
-            return None
-        place = self._place(key, MEMORY, memory_id, row[0])
-        return load_memory(memory_id, key.sealer.open(row[1], place))
+        return load_memory(memory_id, payload)
 
     def memories(self) -> Iterator[Memory]:
         """All memories, the newest (last added) first."""
-        for entry in self._entries(_NEWEST_FIRST, None, _PAST_ALL):
+        for entry in self._pages(lambda rows, last: rows.newest(last, _PAGE), PAST_ALL):
             yield load_memory(entry.id, entry.memory)
 
     def entries(self) -> Iterator[Entry]:
         """All memories with what was learned from them, the oldest first, for an archive."""
-        return self._entries(_OLDEST_FIRST, LEARNED, 0)
+        return self._pages(lambda rows, last: rows.oldest(last, _PAGE), 0)
 
-    def _entries(self, query: str, derived: str | None, last: int) -> Iterator[Entry]:
-        while True:
-            with self._file.reading() as db:
-                key = self._directory.find(db, self._user)
-                if key is None:
-                    return
-                values = (derived, key.number, MEMORY, last, _PAGE)
-                rows = db.execute(query, values).fetchall()
-            for row in rows:
-                yield self._open_entry(key, row)
-            if len(rows) < _PAGE:
-                return
-            last = rows[-1][0]
-
-    def _open_entry(self, key: UserKey, row: tuple[int, str, bytes, int | None, bytes]) -> Entry:
-        seq, name, sealed, learned_seq, sealed_learned = row
-        learned = None
-        if learned_seq is not None:
-            place = self._place(key, LEARNED, name, learned_seq)
-            learned = key.sealer.open(sealed_learned, place)
-        memory = key.sealer.open(sealed, self._place(key, MEMORY, name, seq))
-        return Entry(name, memory, learned)
+    def _pages(
+        self, read: Callable[[UserRows, int], list[tuple[int, Entry]]], last: int
+    ) -> Iterator[Entry]:
+        page: list[tuple[int, Entry]] = [(last, Entry("", b""))]
+        while page:
+            with self._reading() as rows:
+                page = read(rows, page[-1][0])
+            for _, entry in page:
+                yield entry
 
     def pending(self, recipe: str) -> list[str]:
         """Ids of memories that have no ``Learned`` of this recipe, newest first."""
-        with self._file.reading() as db:
-            key = self._directory.find(db, self._user)
-            if key is None:
-                return []
-            rows = db.execute(
-                "SELECT id FROM records WHERE user = ? AND kind = ? ORDER BY seq DESC",
-                (key.number, MEMORY),
-            ).fetchall()
-            done = {entry.memory_id for entry in self._learned(db, key, recipe)}
-        return [name for (name,) in rows if name not in done]
+        with self._reading() as rows:
+            done = {e.memory_id for e in self._cache.refresh(rows) if e.recipe == recipe}
+            return [name for name in rows.ids(MEMORY) if name not in done]
 
     def learned(self, recipe: str) -> list[Learned]:
         """Everything indexed under this recipe, newest memory first."""
-        with self._file.reading() as db:
-            key = self._directory.find(db, self._user)
-            return self._learned(db, key, recipe) if key else []
-
-    def _learned(self, db: Database, key: UserKey, recipe: str) -> list[Learned]:
-        def place(name: str, seq: int) -> Place:
-            return self._place(key, LEARNED, name, seq)
-
-        entries = self._cache.refresh(db, key, place)
-        return [entry for entry in entries if entry.recipe == recipe]
+        with self._reading() as rows:
+            return [entry for entry in self._cache.refresh(rows) if entry.recipe == recipe]
 
     def counts(self) -> Counts:
         """How many memories there are, and how many of them are indexed (under any recipe)."""
-        with self._file.reading() as db:
-            key = self._directory.find(db, self._user)
-            rows = (
-                []
-                if key is None
-                else db.execute(
-                    "SELECT kind, COUNT(*) FROM records WHERE user = ? GROUP BY kind", (key.number,)
-                ).fetchall()
-            )
-        found = dict(rows)
+        with self._reading() as rows:
+            found = rows.count()
         return Counts(found.get(MEMORY, 0), found.get(LEARNED, 0))
 
     def version(self) -> int:
@@ -274,33 +180,19 @@ class UserStore:
 
         Raises:
             NotFoundError: one of the ids is unknown; nothing was removed.
-            VaultBusyError: removed, but another process keeps the log from being cleared.
+            VaultBusyError: another process keeps the vault from being written (nothing was
+                removed), or, as its message then says, the log from being cleared.
         """
         unique = tuple(dict.fromkeys(ids))
         if dry_run:
-            with self._file.reading() as db:
-                records = self._records_of(db, unique)
-            return Forgotten(unique, len(records) - len(unique), dry_run=True)
-        with self._file.writing() as db:
-            records = self._records_of(db, unique)
-            for seq in records:
-                db.execute("DELETE FROM records WHERE seq = ?", (seq,))
+            with self._reading() as rows:
+                return Forgotten(unique, len(_rows_of(rows, unique)) - len(unique), dry_run=True)
+        with self._writing() as rows:
+            numbers = _rows_of(rows, unique)
+            rows.delete(numbers)
         self._cache.clear()
         self._file.scrub()
-        return Forgotten(unique, len(records) - len(unique))
-
-    def _records_of(self, db: Database, ids: Sequence[str]) -> list[int]:
-        """Where the memories of these ids lie, and everything derived from them."""
-        key = self._directory.find(db, self._user)
-        found: list[int] = []
-        for name in ids:
-            if key is None or _seq(db, key, MEMORY, name) is None:
-                raise _not_found(name)
-            rows = db.execute(
-                "SELECT seq FROM records WHERE id = ? AND user = ?", (name, key.number)
-            )
-            found.extend(seq for (seq,) in rows.fetchall())
-        return found
+        return Forgotten(unique, len(numbers) - len(unique))
 
     def forget_everything(self) -> None:
         """Destroy this user's key, then their records.
@@ -309,31 +201,32 @@ class UserStore:
         what is left is removed when the vault is next opened.
         """
         with self._file.writing() as db:
-            key = self._directory.find(db, self._user)
-            if key is not None:
-                self._directory.destroy_key(db, key.number)
+            self._directory.destroy_key(db, self._user)
         self._cache.clear()
         self._file.scrub()
         with self._file.writing() as db:
             self._directory.remove_wiped(db)
         self._file.scrub()
 
-    def _place(self, key: UserKey, kind: str, name: str, seq: int) -> Place:
-        return Place(self._directory.vault_id, key.number, kind, name, seq)
+
+def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:
+    kept = rows.read(MEMORY, name)
+    if kept is not None and load_memory(name, kept) != load_memory(name, payload):
+        raise FileError(
+            f"the vault has another memory with the id {name}",
+            hint=f"forget {name} first, or leave it out of the file; nothing was changed",
+        )
+    return kept is not None
 
 
-def _seq(db: Database, key: UserKey, kind: str, name: str) -> int | None:
-    row = db.execute(
-        "SELECT seq FROM records WHERE id = ? AND kind = ? AND user = ?", (name, kind, key.number)
-    ).fetchone()
-    return row[0] if row else None
-
-
-def _unused_id(db: Database) -> str:
-    while True:
-        name = new_id()
-        if db.execute("SELECT 1 FROM records WHERE id = ?", (name,)).fetchone() is None:
-            return name
+def _rows_of(rows: UserRows, ids: Sequence[str]) -> list[int]:
+    """Where memories lie, and everything derived from them."""
+    found: list[int] = []
+    for name in ids:
+        if rows.find(MEMORY, name) is None:
+            raise _not_found(name)
+        found.extend(rows.with_derived(name))
+    return found
 
 
 def _not_found(memory_id: str) -> NotFoundError:

@@ -15,6 +15,9 @@ from pocketpref.vault.sealing import Place, Sealer, derive_key, new_key
 
 MAX_NAME_CHARACTERS = 200
 
+NOBODY = 0
+"""The number that no user has: AUTOINCREMENT begins at 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class UserKey:
@@ -56,8 +59,8 @@ class Directory:
         self._names = Sealer(derive_key(master, "user names", vault_id))
         self._keys = Sealer(derive_key(master, "user keys", vault_id))
 
-    def find(self, db: Database, name: str) -> UserKey | None:
-        """One user's key, or None if nothing was ever kept for them.
+    def find(self, db: Database, name: str) -> UserKey:
+        """One user's key; if nothing is kept for them, a fresh one that fits no row.
 
         Raises:
             TamperedError: the row was changed or moved.
@@ -65,7 +68,7 @@ class Directory:
         lookup = self._lookup(name)
         row = db.execute("SELECT id, key FROM users WHERE lookup = ?", (lookup,)).fetchone()
         if row is None:
-            return None
+            return _user_key(NOBODY, new_key())
         data_key = self._keys.open(row[1], self._place("user-key", row[0], lookup))
         return _user_key(row[0], data_key)
 
@@ -75,7 +78,8 @@ class Directory:
         Raises:
             TamperedError: the row was changed or moved.
         """
-        return self.find(db, name) or self._create(db, name)
+        key = self.find(db, name)
+        return self._create(db, name) if key.number == NOBODY else key
 
     def _create(self, db: Database, name: str) -> UserKey:
         number, lookup, data_key = next_number(db, "users"), self._lookup(name), new_key()
@@ -102,10 +106,11 @@ class Directory:
         place = self._place("user-name", number, bytes.fromhex(lookup))
         return self._names.open(sealed, place).decode()
 
-    def destroy_key(self, db: Database, number: int) -> None:
+    def destroy_key(self, db: Database, name: str) -> None:
         """Make one user's records unreadable for ever; the row stays to mark them for removal."""
         db.execute(
-            "UPDATE users SET lookup = NULL, name = NULL, key = NULL WHERE id = ?", (number,)
+            "UPDATE users SET lookup = NULL, name = NULL, key = NULL WHERE lookup = ?",
+            (self._lookup(name),),
         )
 
     def remove_wiped(self, db: Database) -> bool:

@@ -1,0 +1,177 @@
+"""One user's rows inside one transaction: sealed on the way in, opened on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from pocketpref.vault.database import next_number
+from pocketpref.vault.ids import derived_id, new_id
+from pocketpref.vault.sealing import NONCE_BYTES, Place
+from pocketpref.vault.users import UserKey
+
+MEMORY = "memory"
+LEARNED = "learned"
+
+PAST_ALL = 2**63 - 1
+"""Greater than or equal to every row number SQLite has."""
+
+# A blob's version and nonce are new whenever it is sealed anew, so they tell whether it changed
+# without reading it all.
+_HEAD_BYTES = 1 + NONCE_BYTES
+
+# What is derived from a memory shares its id.
+_LEARNED_HEADS = """
+    SELECT d.seq, d.id, substr(d.sealed, 1, ?) FROM records m
+    JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
+    WHERE m.user = ? AND m.kind = ? ORDER BY m.seq DESC"""
+_WITH_DERIVED = """
+    SELECT m.seq, m.id, m.sealed, d.seq, d.sealed FROM records m
+    LEFT JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
+    WHERE m.user = ? AND m.kind = ?"""
+_NEWEST_FIRST = _WITH_DERIVED + " AND m.seq < ? ORDER BY m.seq DESC LIMIT ?"
+_OLDEST_FIRST = _WITH_DERIVED + " AND m.seq > ? ORDER BY m.seq LIMIT ?"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """A memory and what was learned from it, opened but not parsed: the unit of archives."""
+
+    id: str
+    memory: bytes
+    learned: bytes | None = None
+
+
+class UserRows:
+    """The records of one user, for as long as the caller's transaction lasts.
+
+    Whatever opens a record raises ``TamperedError`` if it was changed, moved or truncated.
+    """
+
+    def __init__(self, db: Database, vault_id: bytes, key: UserKey) -> None:
+        self._db = db
+        self._vault_id = vault_id
+        self._key = key
+
+    # ------------------------------------------------------------------------------ one record
+
+    def find(self, kind: str, name: str) -> int | None:
+        """The row number of a record, or None."""
+        row = self._db.execute(
+            "SELECT seq FROM records WHERE id = ? AND kind = ? AND user = ?",
+            (name, kind, self._key.number),
+        ).fetchone()
+        return row[0] if row else None
+
+    def read(self, kind: str, name: str) -> bytes | None:
+        """A record's content, or None."""
+        seq = self.find(kind, name)
+        return None if seq is None else self.read_row(kind, name, seq)
+
+    def read_row(self, kind: str, name: str, seq: int) -> bytes:
+        """The content of a record whose row number is known."""
+        row = self._db.execute("SELECT sealed FROM records WHERE seq = ?", (seq,)).fetchone()
+        return self._open(kind, name, seq, row[0])
+
+    def insert(self, kind: str, name: str, payload: bytes) -> None:
+        """Add a record; the caller has seen to it that there is none of this kind and id."""
+        seq = next_number(self._db, "records")
+        self._db.execute(
+            "INSERT INTO records (seq, user, kind, id, sealed) VALUES (?, ?, ?, ?, ?)",
+            (seq, self._key.number, kind, name, self._seal(kind, name, seq, payload)),
+        )
+
+    def put(self, kind: str, name: str, payload: bytes) -> None:
+        """Add a record, or give it new content where it stands."""
+        seq = self.find(kind, name)
+        if seq is None:
+            self.insert(kind, name, payload)
+            return
+        sealed = self._seal(kind, name, seq, payload)
+        self._db.execute("UPDATE records SET sealed = ? WHERE seq = ?", (sealed, seq))
+
+    def _seal(self, kind: str, name: str, seq: int, payload: bytes) -> bytes:
+        return self._key.sealer.seal(payload, self._place(kind, name, seq))
+
+    def _open(self, kind: str, name: str, seq: int, sealed: object) -> bytes:
+        return self._key.sealer.open(sealed, self._place(kind, name, seq))
+
+    def _place(self, kind: str, name: str, seq: int) -> Place:
+        return Place(self._vault_id, self._key.number, kind, name, seq)
+
+    # ------------------------------------------------------------------------------ many
+
+    def ids(self, kind: str) -> list[str]:
+        """Ids of all records of a kind, newest first."""
+        rows = self._db.execute(
+            "SELECT id FROM records WHERE user = ? AND kind = ? ORDER BY seq DESC",
+            (self._key.number, kind),
+        )
+        return [name for (name,) in rows.fetchall()]
+
+    def count(self) -> dict[str, int]:
+        """How many records there are of each kind."""
+        rows = self._db.execute(
+            "SELECT kind, COUNT(*) FROM records WHERE user = ? GROUP BY kind", (self._key.number,)
+        )
+        return dict(rows.fetchall())
+
+    def learned_heads(self) -> list[tuple[int, str, bytes]]:
+        """Row number, id and what changes with the content, of learned entries, newest first."""
+        values = (_HEAD_BYTES, LEARNED, self._key.number, MEMORY)
+        return self._db.execute(_LEARNED_HEADS, values).fetchall()
+
+    def newest(self, before: int, limit: int) -> list[tuple[int, Entry]]:
+        """Memories before a row number, the newest first, each with its own row number."""
+        return self._page(_NEWEST_FIRST, None, before, limit)
+
+    def oldest(self, after: int, limit: int) -> list[tuple[int, Entry]]:
+        """Memories after a row number with what was learned from them, the oldest first."""
+        return self._page(_OLDEST_FIRST, LEARNED, after, limit)
+
+    def _page(
+        self, query: str, derived: str | None, last: int, limit: int
+    ) -> list[tuple[int, Entry]]:
+        values = (derived, self._key.number, MEMORY, last, limit)
+        return [self._entry(*row) for row in self._db.execute(query, values).fetchall()]
+
+    def _entry(
+        self, seq: int, name: str, sealed: object, learned_seq: int | None, learned: object
+    ) -> tuple[int, Entry]:
+        memory = self._open(MEMORY, name, seq, sealed)
+        if learned_seq is None:
+            return seq, Entry(name, memory)
+        return seq, Entry(name, memory, self._open(LEARNED, name, learned_seq, learned))
+
+    def with_derived(self, name: str) -> list[int]:
+        """Row numbers of a memory and of everything derived from it."""
+        rows = self._db.execute(
+            "SELECT seq FROM records WHERE id = ? AND user = ?", (name, self._key.number)
+        )
+        return [seq for (seq,) in rows.fetchall()]
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Remove rows; SQLite overwrites them with zeros."""
+        for seq in numbers:
+            self._db.execute("DELETE FROM records WHERE seq = ?", (seq,))
+
+    # ------------------------------------------------------------------------------ ids
+
+    def unused_id(self) -> str:
+        """A fresh id that no user of this vault has."""
+        while True:
+            name = new_id()
+            if self._owner(name) is None:
+                return name
+
+    def own_id(self, name: str) -> str:
+        """The id itself; or, if it is another user's here, the one that stands for it."""
+        if self._owner(name) in (None, self._key.number):
+            return name
+        return derived_id(self._key.id_key, name)
+
+    def _owner(self, name: str) -> int | None:
+        row = self._db.execute("SELECT user FROM records WHERE id = ?", (name,)).fetchone()
+        return row[0] if row else None
