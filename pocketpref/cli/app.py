@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
 
 Opener = Callable[..., "Pocket"]
+ThrowawayOpener = Callable[..., AbstractContextManager["Pocket"]]
 
 
 def _real_opener(user: str | None = None, **options: Any) -> Pocket:
     from pocketpref import assemble
 
     return assemble.open(user, **options)
+
+
+def _real_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
+    from pocketpref import assemble
+
+    return assemble.throwaway(**options)
 
 
 @dataclass
@@ -31,10 +39,12 @@ class App:
     Attributes:
         environ: environment variables.
         open_pocket: ``pocketpref.open`` or something that behaves like it.
+        open_throwaway: a Pocket in a temporary vault, whose key is nowhere but in memory.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     open_pocket: Opener = _real_opener
+    open_throwaway: ThrowawayOpener = _real_throwaway
 
     @cached_property
     def places(self) -> Places:
@@ -67,6 +77,10 @@ class App:
         return self.open_pocket(
             user, model=model, config=self.config, ask_passphrase=self.ask_passphrase
         )
+
+    def throwaway_pocket(self, model: str | None = None) -> AbstractContextManager[Pocket]:
+        """A Pocket in a temporary vault that is deleted at the end of the ``with`` statement."""
+        return self.open_throwaway(model=model, config=self.config)
 
 
 pass_app = click.make_pass_decorator(App)

@@ -52,19 +52,15 @@ def learn_visibly(pocket: Pocket, budget: float | None = None) -> LearnReport:
     from pocketpref.records import LearnReport
 
     began = time.monotonic()
-    before = pocket.counts().learned
     tally = Tally()
     try:
         with _display(tally) as show:
             result = pocket.learn(budget=budget, on_progress=show)
     except KeyboardInterrupt:
-        counts = pocket.counts()
-        result = LearnReport(
-            max(counts.learned - before, tally.done),
-            max(counts.memories - counts.learned, 0),
-            time.monotonic() - began,
-            interrupted=True,
-        )
+        status = pocket.status()
+        remaining = status["pairs"] - status["indexed"]
+        seconds = time.monotonic() - began
+        result = LearnReport(tally.done, remaining, seconds, interrupted=True)
     report(_summary(result, tally))
     return result
 

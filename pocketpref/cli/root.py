@@ -17,10 +17,12 @@ from pocketpref.cli.app import App
 from pocketpref.cli.arguments import MisuseError
 from pocketpref.cli.chat import chat
 from pocketpref.cli.console import printable
+from pocketpref.cli.demo import demo
 from pocketpref.cli.importing import import_file
 from pocketpref.cli.learn import learn
 from pocketpref.cli.memory import add, forget, memory
 from pocketpref.cli.profile import profile
+from pocketpref.cli.status import status
 from pocketpref.cli.use import personalize, score
 from pocketpref.errors import PocketprefError
 
@@ -42,6 +44,7 @@ def cli() -> None:
 
 
 for _command in (
+    demo,
     chat,
     personalize,
     add,
@@ -51,6 +54,7 @@ for _command in (
     memory,
     forget,
     score,
+    status,
 ):
     cli.add_command(_command)
 

@@ -1,0 +1,48 @@
+"""status: where things are and who can read them, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.console import console, plural, report_json, table
+
+
+@click.command()
+@json_option
+@user_option
+@model_option
+@pass_app
+def status(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """Say who you are here, what is kept where, who keeps the key, and what may leave.
+
+    Example: pocketpref status --json
+    """
+    with app.pocket(user, model) as pocket:
+        found = pocket.status()
+    if as_json:
+        report_json(found)
+        return
+    listing = table("", "")
+    listing.show_header = False
+    for name, words in _in_words(found, app):
+        listing.add_row(name, words)
+    console().print(listing)
+
+
+def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
+    vault = found["vault"]
+    return [
+        ("user", found["user"]),
+        ("remembered", f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"),
+        ("model", found["model"]),
+        ("vault", str(vault["path"])),
+        ("encryption", vault["encryption"]),
+        ("key", vault["key_custody"]),
+        ("settings", str(app.places.config_file)),
+        ("models", str(app.places.models)),
+        ("egress", f"{found['egress']}: nothing learned leaves this machine"),
+    ]
