@@ -8,25 +8,22 @@ several threads; in asyncio, call it through ``asyncio.to_thread``.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from pocketpref.attributes import AttributeBank, Wording
-from pocketpref.errors import InputError, NotFoundError
-from pocketpref.methods import Method
-from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
+from pocketpref.errors import InputError
+from pocketpref.learning import LearnRun, ProgressCallback
+from pocketpref.parts import Parts
 from pocketpref.records import (
     Condition,
     Counts,
     Feedback,
     Forgotten,
-    Learned,
     LearnReport,
     Memory,
     Message,
@@ -35,42 +32,11 @@ from pocketpref.records import (
     Personalized,
     Profile,
     ProfileEntry,
-    Progress,
     Sampling,
     Scores,
-    Selection,
 )
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer, compose
-
-ProgressCallback = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a Pocket works with.
-
-    Attributes:
-        store: the user's part of a vault.
-        bank: the attributes.
-        method: the method; made when first needed, since it knows the noise of the model.
-        recipe: what decides the index: model, embedder, bank and settings in one fingerprint.
-        noise: the scoring model's noise floor, nats.
-        model: loads the model that replies.
-        scorer: loads the model that scores: the same weights in a form that adds less noise.
-        embedder: loads the embedder.
-        on_close: frees whatever was opened for this Pocket.
-    """
-
-    store: MemoryStore
-    bank: AttributeBank
-    method: Callable[[], Method]
-    recipe: Callable[[], str]
-    noise: Callable[[], float]
-    model: ModelLoader
-    scorer: ModelLoader
-    embedder: EmbedderLoader
-    on_close: Callable[[], None] = lambda: None
 
 
 class Pocket:
@@ -199,8 +165,7 @@ class Pocket:
             ModelError: a model is missing or failed.
             VaultError: the vault cannot be read or written.
         """
-        run = _LearnRun(self._parts, budget, on_progress or (lambda _: None))
-        return run.all()
+        return LearnRun(self._parts, budget, on_progress or (lambda _: None)).all()
 
     # ------------------------------------------------------------------------------ using
 
@@ -231,7 +196,7 @@ class Pocket:
             return Condition()
         embedder = self._parts.embedder()
         query = embedder.embed([prompt])[0]
-        return self._parts.method().condition(query, index, embedder.relevance)
+        return self._parts.method.condition(query, index, embedder.relevance)
 
     def _prompt_index(self) -> PromptIndex:
         """The index as of now: built again when any process has changed the vault."""
@@ -299,6 +264,16 @@ class Pocket:
 
     # ------------------------------------------------------------------------------ looking
 
+    def status(self) -> dict[str, Any]:
+        """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
+        indexed = len(self._parts.store.learned(self._parts.recipe()))
+        return {
+            "user": self.user,
+            "pairs": self.counts().memories,
+            "indexed": indexed,
+            **self._parts.about(),
+        }
+
     def profile(self) -> Profile:
         """What was learned, strongest first, with the memories that speak for each part."""
         learned = self._parts.store.learned(self._parts.recipe())
@@ -317,7 +292,7 @@ class Pocket:
         ]
         entries.sort(key=lambda e: (-e.weight, e.name))
         counts = self.counts()
-        return Profile(tuple(entries), counts.memories, len(learned), self._parts.method().name)
+        return Profile(tuple(entries), counts.memories, len(learned), self._parts.method.name)
 
     def score(
         self,
@@ -366,70 +341,3 @@ def _checked(prompt: str) -> str:
 
 def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
     return (Message(role="system", content=system), *messages) if system else messages
-
-
-class _LearnRun:
-    """One call of ``learn``."""
-
-    def __init__(self, parts: Parts, budget: float | None, on_progress: ProgressCallback) -> None:
-        self._parts = parts
-        self._budget = float("inf") if budget is None else budget
-        self._tell = on_progress
-        self._began = time.monotonic()
-        self._done = 0
-        self._total = 0
-
-    def all(self) -> LearnReport:
-        store = self._parts.store
-        pending = store.pending(self._parts.recipe())
-        self._total = len(pending)
-        for memory_id in pending:
-            if self._elapsed() >= self._budget or not self._one(memory_id):
-                break
-            self._done += 1
-        remaining = len(store.pending(self._parts.recipe()))
-        return LearnReport(self._done, remaining, self._elapsed())
-
-    def _one(self, memory_id: str) -> bool:
-        """Index one memory; False if the budget ended first."""
-        try:
-            memory = self._parts.store.get(memory_id)
-        except NotFoundError:
-            return True  # forgotten while it waited for its turn
-        try:
-            selection = self._select(memory.pair)
-        except _OutOfTimeError:
-            return False
-        self._parts.store.put_learned(self._learned(memory, selection))
-        self._report(1.0, found=selection.attributes, done=self._done + 1)
-        return True
-
-    def _select(self, pair: Pair) -> Selection:
-        scorer = PairScorer(self._parts.scorer(), pair)
-        return self._parts.method().select(scorer, self._on_part)
-
-    def _learned(self, memory: Memory, selection: Selection) -> Learned:
-        prompt = memory.pair.prompt
-        return Learned(
-            memory_id=memory.id,
-            vector=self._parts.embedder().embed([prompt])[0],
-            prompt_digest=hashlib.sha256(prompt.encode()).digest(),
-            selection=selection,
-            recipe=self._parts.recipe(),
-        )
-
-    def _on_part(self, part: float) -> None:
-        if self._elapsed() >= self._budget:
-            raise _OutOfTimeError
-        self._report(part)
-
-    def _report(self, part: float, *, found: tuple[str, ...] = (), done: int | None = None) -> None:
-        done = self._done if done is None else done
-        self._tell(Progress(done, self._total, part, self._elapsed(), found))
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began
-
-
-class _OutOfTimeError(Exception):
-    """Ends the search for the pair at work when the budget is spent."""

@@ -34,10 +34,12 @@ class PairScorer:
     The plain likelihoods are computed once for each length and kept.
 
     Attributes:
+        noise: differences of margins below it mean nothing (``noise_floor``), nats.
         evaluations: (condition, answer) likelihoods asked for so far.
     """
 
-    def __init__(self, model: LanguageModel, pair: Pair) -> None:
+    def __init__(self, model: LanguageModel, pair: Pair, *, noise: float = 0.0) -> None:
+        self.noise = noise
         self._model = model
         self._pair = pair
         self._plain: dict[int | None, NDArray[np.float64]] = {}
@@ -76,3 +78,36 @@ class PairScorer:
         contexts = [compose(self._pair.prompt, block) for block in blocks]
         self.evaluations += len(contexts) * len(answers)
         return self._model.likelihoods(contexts, answers, first=first).totals
+
+
+_CALIBRATION = Pair(
+    prompt="How do I keep houseplants alive while I am away for two weeks?",
+    chosen=(
+        "Water them well the day before you leave, move them out of direct sun, and group them "
+        "together so that the air around them stays moist."
+    ),
+    rejected=(
+        "It depends on many things. Some people ask a neighbour, others buy an irrigation system, "
+        "and there are also special gels which release water slowly over time."
+    ),
+)
+"""A public pair on which a model's own noise is measured."""
+
+
+def noise_floor(model: LanguageModel, blocks: Sequence[str]) -> float:
+    """How far one margin moves between two ways of computing it, nats.
+
+    The same margins are computed together in full batches and one at a time: the same mathematics
+    in another layout. What differs is rounding, above all of activations that a quantized model
+    squeezes to 8 bits. Differences below the floor mean nothing.
+
+    Returns:
+        Twice the root mean square of the differences, over all blocks.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    together = PairScorer(model, _CALIBRATION).margins(blocks)
+    alone = PairScorer(model, _CALIBRATION)
+    apart = np.array([alone.margins([block])[0] for block in blocks])
+    return float(2 * np.sqrt(np.mean((together - apart) ** 2)))

@@ -40,13 +40,11 @@ class ExactSettings:
         k: most attributes of one set (the paper's default is 3).
         wording: inject descriptions ("text") or the paper's bare names ("names").
         exhaustive: evaluate every attribute on whole answers in every round.
-        noise: least gain, in nats, that counts; measured for the model (``score --json``).
     """
 
     k: int = 3
     wording: Wording = "text"
     exhaustive: bool = False
-    noise: float = 0.0
 
 
 class Exact:
@@ -55,15 +53,18 @@ class Exact:
     name = "exact"
 
     def __init__(self, bank: AttributeBank, settings: ExactSettings | None = None) -> None:
-        self._bank = bank
+        self.bank = bank
         self.settings = settings or ExactSettings()
 
     @property
     def recipe(self) -> str:
-        """Fingerprint of the bank and of the settings that change what is selected."""
+        """Fingerprint of the bank and of the settings that change what is selected.
+
+        The noise is left out: it belongs to the machine, and the model is known apart.
+        """
         s = self.settings
         search = "all" if s.exhaustive else f"{SCREEN_TOKENS}/{FINALISTS}"
-        text = f"exact/1 {self._bank.fingerprint} k={s.k} {s.wording} {search} noise={s.noise:.3g}"
+        text = f"exact/1 {self.bank.fingerprint} k={s.k} {s.wording} {search}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:
@@ -77,7 +78,7 @@ class Exact:
         Raises:
             ModelError: the model failed.
         """
-        search = _Search(scorer, self._bank, self.settings, on_part or (lambda _: None))
+        search = _Search(scorer, self.bank, self.settings, on_part or (lambda _: None))
         return search.run()
 
     def condition(self, query: Vector, index: PromptIndex, relevance: float) -> Condition:
@@ -87,10 +88,10 @@ class Exact:
             return Condition()
         entry, source = found
         # An attribute that has left the bank since is left out rather than guessed.
-        names = tuple(n for n in entry.selection.attributes if n in self._bank)
+        names = tuple(n for n in entry.selection.attributes if n in self.bank)
         if not names:
             return Condition()
-        block = self._bank.block(names, self.settings.wording)
+        block = self.bank.block(names, self.settings.wording)
         return Condition(names, block, (source,), self.name)
 
 
@@ -123,7 +124,7 @@ class _Search:
             self._on_part((turn + 1) / self._settings.k)
             best = int(np.argmax(margins))
             gain = float(margins[best]) - sum(gains)
-            if gain <= self._settings.noise:
+            if gain <= self._scorer.noise:
                 break
             chosen.append(finalists[best])
             gains.append(gain)

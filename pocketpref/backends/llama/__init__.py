@@ -2,5 +2,6 @@
 
 from pocketpref.backends.llama.model import LlamaModel
 from pocketpref.backends.llama.native import gpu_available
+from pocketpref.backends.llama.prepare import prepare, prepared_path, unfit_reason
 
-__all__ = ["LlamaModel", "gpu_available"]
+__all__ = ["LlamaModel", "gpu_available", "prepare", "prepared_path", "unfit_reason"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
@@ -55,7 +56,7 @@ def threads() -> int:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows
         usable = os.cpu_count() or 1
-    return usable if usable <= 4 else usable // 2
+    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
 
 class Weights:

@@ -1,0 +1,47 @@
+# Two commands are enough: `make demo` and `make test`. Each sets up what it needs, once.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+# A GPU build of onnxruntime: make EXTRA=gpu demo
+EXTRA ?= cpu
+
+.PHONY: help demo test test-train lint bench clean
+help:
+	@echo "make demo        set up, then show the main job on a real person's choices"
+	@echo "make test        set up, then lint, type-check and test"
+	@echo "make test-train  the tests that need torch (downloads about 200 MB more)"
+	@echo "make clean       remove what was set up"
+
+# The stamp is as old as the last installation: it is made again when pyproject.toml changes.
+$(VENV)/installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up in $(VENV); the first time llama.cpp is compiled, which takes about 5 minutes."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev]"
+	@touch $@
+
+$(VENV)/installed-train: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev,sentence-transformers]"
+	@touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/python -m pocketpref demo
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -m "not train"
+
+test-train: $(VENV)/installed-train
+	$(BIN)/python -m pytest -m train
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,262 @@
+"""Picking the real parts and putting them together: ``pocketpref.open``.
+
+The one place that knows every room. Nothing heavy is loaded before it is needed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pocketpref import custody
+from pocketpref.attributes import AttributeBank
+from pocketpref.catalogue import Catalogue, ModelEntry
+from pocketpref.config import Config, Places
+from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.parts import Parts
+from pocketpref.pocket import Pocket
+from pocketpref.protocols import Embedder, KeyStore, LanguageModel
+from pocketpref.records import Personalized
+from pocketpref.scoring import noise_floor
+from pocketpref.vault import Vault
+from pocketpref.vault.keys import EphemeralKey
+
+T = TypeVar("T")
+
+_NOISE_CONDITIONS = 12
+"""Conditions on which a model's noise is measured; a few seconds on the starter model."""
+
+
+def open(  # noqa: A001 - pocketpref.open is its name
+    user: str | None = None,
+    *,
+    path: Path | str | None = None,
+    key: KeyStore | None = None,
+    model: str | Path | LanguageModel | None = None,
+    embedder: str | Embedder | None = None,
+    exhaustive: bool = False,
+    config: Config | None = None,
+    ask_passphrase: custody.Ask | None = None,
+) -> Pocket:
+    """Open one person's pocket. Use it in a ``with`` statement.
+
+    Args:
+        user: whose memories; people are never mixed. None for the configured name.
+        path: the vault's file; None for the platform's data folder. Made if it is not there.
+        key: who keeps the key; None for what was configured (docs/keys.md).
+        model: a handle, a GGUF file or a model of your own; None for the configured one, or the
+            starter model.
+        embedder: a handle or an embedder of your own; None for the configured or bundled one.
+        exhaustive: learn by evaluating every attribute on whole answers, as the paper does.
+        config: settings; None reads them from their file and the environment.
+        ask_passphrase: asks a person, if the vault is kept by a passphrase.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+        VaultError: there is no key, or the vault cannot be opened.
+    """
+    places = Places.find()
+    config = config or Config.load(places)
+    file = Path(path) if path is not None else places.vault
+    key = key or custody.choose(config, file, ask_passphrase)
+    vault = Vault.open(file, key) if Vault.exists(file) else Vault.create(file, key)
+    settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
+    method = Exact(AttributeBank.standard(places.attributes), settings)
+    models = _models(places, config.model if model is None else model)
+    embed = _embedder(config.embedder if embedder is None else embedder)
+    return Pocket(_parts(vault, user or config.user, method, models, embed))
+
+
+_default_lock = threading.Lock()
+_default_pockets: list[Pocket] = []
+
+
+def personalize(prompt: str) -> Personalized:
+    """Add what was learned about the configured user to a prompt, if anything relevant was.
+
+    The vault is opened at the first call and stays open until the program ends.
+
+    Raises:
+        InputError: the prompt is empty.
+        VaultError: there is no key, or the vault cannot be opened.
+        ModelError: the embedder is missing or failed.
+    """
+    with _default_lock:
+        if not _default_pockets:
+            _default_pockets.append(open())
+            atexit.register(_default_pockets[0].close)
+    return _default_pockets[0].personalize(prompt)
+
+
+@contextmanager
+def throwaway(
+    *, model: str | Path | LanguageModel | None = None, config: Config | None = None
+) -> Iterator[Pocket]:
+    """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
+
+    The folder is deleted at the end; what a crash leaves behind cannot be opened by anybody.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
+        vault = Path(folder) / "vault.db"
+        with open(path=vault, key=EphemeralKey(), model=model, config=config) as pocket:
+            yield pocket
+
+
+def _parts(
+    vault: Vault, user: str, method: Exact, models: _Models, embedder: Lazy[Embedder]
+) -> Parts:
+    def close() -> None:
+        for lazy in (models.model, models.scorer):
+            if lazy.made is not None and models.ours:
+                lazy.made.close()
+        vault.close()
+
+    def recipe() -> str:
+        text = f"{method.recipe} {models.fingerprint()} {embedder().fingerprint}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    return Parts(
+        store=vault.store(user),
+        bank=method.bank,
+        method=method,
+        recipe=Lazy(recipe),
+        noise=Lazy(lambda: _noise(models, method.bank)),
+        model=models.model,
+        scorer=models.scorer,
+        embedder=embedder,
+        about=lambda: _about(vault, models),
+        on_close=close,
+    )
+
+
+def _about(vault: Vault, models: _Models) -> dict[str, Any]:
+    info = vault.info()
+    return {
+        "model": models.name(),
+        "vault": {
+            "path": str(info.path),
+            "encryption": info.encryption,
+            "key_custody": info.key_custody,
+        },
+        "egress": "off",
+    }
+
+
+# ---------------------------------------------------------------------------------- models
+
+
+class Lazy(Generic[T]):
+    """Makes a value when it is first asked for: once, whichever thread asks.
+
+    Attributes:
+        made: the value, or None if nobody has asked yet.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self.made: T | None = None
+
+    def __call__(self) -> T:
+        """The value."""
+        with self._lock:
+            if self.made is None:
+                self.made = self._make()
+            return self.made
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The model that replies and the one that scores.
+
+    Attributes:
+        name: for people.
+        fingerprint: of the weights they share, known without loading them.
+        noise_file: where the measured noise is kept.
+        ours: whether we loaded them, and so have to free them.
+    """
+
+    name: Callable[[], str]
+    fingerprint: Callable[[], str]
+    model: Lazy[LanguageModel]
+    scorer: Lazy[LanguageModel]
+    noise_file: Path
+    ours: bool
+
+
+def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Models:
+    noise_file = places.cache / "noise.json"
+    if wanted is not None and not isinstance(wanted, (str, Path)):
+        own = wanted
+        return _Models(
+            name=lambda: own.name,
+            fingerprint=lambda: own.fingerprint,
+            model=Lazy(lambda: own),
+            scorer=Lazy(lambda: own),
+            noise_file=noise_file,
+            ours=False,
+        )
+    catalogue = Catalogue(places.models)
+    entry = Lazy(lambda: catalogue.find(None if wanted is None else str(wanted)))
+    digest = Lazy(lambda: catalogue.digest(entry()))
+    return _Models(
+        name=lambda: entry().handle,
+        fingerprint=digest,
+        model=Lazy(lambda: _load(entry(), entry().path, digest())),
+        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.cache / "models")),
+        noise_file=noise_file,
+        ours=True,
+    )
+
+
+def _load(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
+    from pocketpref.backends.llama import LlamaModel
+
+    return LlamaModel(path, name=entry.handle, sha256=fingerprint)
+
+
+def _load_scorer(entry: ModelEntry, fingerprint: str, copies: Path) -> LanguageModel:
+    from pocketpref.backends.llama import prepare
+
+    return _load(entry, prepare(entry.path, copies, fingerprint), fingerprint)
+
+
+def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
+    if wanted is not None and not isinstance(wanted, str):
+        own = wanted
+        return Lazy(lambda: own)
+
+    def load() -> Embedder:
+        from pocketpref.backends.onnx import open_embedder
+
+        return open_embedder(wanted)
+
+    return Lazy(load)
+
+
+def _noise(models: _Models, bank: AttributeBank) -> float:
+    """The scoring model's noise floor, measured once for each model on this machine."""
+    known = _read_noise(models.noise_file)
+    key = models.fingerprint()
+    if key not in known:
+        blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
+        known[key] = noise_floor(models.scorer(), blocks)
+        models.noise_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        models.noise_file.write_text(json.dumps(known), "utf-8")
+    return known[key]
+
+
+def _read_noise(path: Path) -> dict[str, float]:
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return {str(key): float(value) for key, value in values.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}  # measured again: nothing is lost

@@ -1,0 +1,86 @@
+"""A copy of a quantized model that scores without squeezing its activations to 8 bits.
+
+ggml multiplies quantized weights by activations quantized to 8 bits. For chat that is fine; for
+margins of a nat or two it is as large as the signal. The same weights written as 16-bit numbers
+are multiplied by 16-bit activations instead: the copy holds nothing new, it only computes better.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from pocketpref.backends.llama.native import Weights, library, quantize
+from pocketpref.errors import ModelError
+
+_BYTES_PER_WEIGHT = 2
+# File types whose activations stay as they are (LLAMA_FTYPE_ALL_F32, MOSTLY_F16, MOSTLY_BF16).
+_WIDE = ("0", "1", "32")
+_MEMORY_SHARE = 0.4  # of all memory; the rest is for the cache, the chat model and other programs
+
+
+def prepared_path(folder: Path, sha256: str) -> Path:
+    """Where the copy of a model is kept."""
+    return folder / f"{sha256[:32]}-f16.gguf"
+
+
+def unfit_reason(source: Path, folder: Path) -> str | None:
+    """Why no copy can or need be made, in words; None if it can.
+
+    A copy fits if it takes at most 40 % of the memory and leaves as much room on the disk as it
+    takes.
+
+    Raises:
+        ModelError: the source cannot be loaded.
+    """
+    weights = Weights(source)
+    try:
+        size = _BYTES_PER_WEIGHT * int(library().llama_model_n_params(weights.pointer))
+        if weights.metadata("general.file_type") in _WIDE:
+            return "the model is not quantized"
+    finally:
+        weights.close()
+    if size > _MEMORY_SHARE * psutil.virtual_memory().total:
+        return f"a 16-bit copy needs {size / 2**30:.1f} GiB of memory"
+    if 2 * size > psutil.disk_usage(str(folder)).free:
+        return f"a 16-bit copy needs {size / 2**30:.1f} GiB on the disk"
+    return None
+
+
+def prepare(source: Path, folder: Path, sha256: str) -> Path:
+    """Make the 16-bit copy if it is not there yet; takes about a second for each GiB.
+
+    F16 rather than BF16: margins from F16 correlate 0.9998 with float32, from BF16 0.98
+    (docs/performance.md).
+
+    Args:
+        source: a GGUF file.
+        folder: where copies are kept; made if it is not there.
+        sha256: the source's hash, which names the copy.
+
+    Returns:
+        The copy, or the source itself if a copy is not needed or does not fit.
+
+    Raises:
+        ModelError: the source cannot be loaded or converted.
+    """
+    target = prepared_path(folder, sha256)
+    if target.is_file():
+        return target
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if unfit_reason(source, folder) is not None:
+        return source
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".preparing-", suffix=".gguf")
+    os.close(handle)
+    try:
+        quantize(source, Path(name), library().LLAMA_FTYPE_MOSTLY_F16)
+        Path(name).replace(target)
+    except (ModelError, OSError, KeyboardInterrupt):
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    return target
