@@ -1,0 +1,316 @@
+"""One user's memories as a file to keep elsewhere, and back.
+
+An archive is encrypted unless plain text is asked for by name. Inside the sealed stream stand
+frames of 1 byte kind, 4 bytes length (little-endian) and content: the user's name; then for every
+memory, the oldest first, its id and content, followed by what was learned from it. Plain text is a
+pair file (JSONL) with the ids and times added, and without what was learned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, get_args
+
+from pocketpref.errors import FileError, InputError, KeyMissingError, TamperedError
+from pocketpref.protocols import KeyStore
+from pocketpref.records import Feedback, Memory, Origin, Pair
+from pocketpref.vault import stream
+from pocketpref.vault.files import building, storage_errors
+from pocketpref.vault.ids import LENGTH, is_id
+from pocketpref.vault.rows import Entry
+from pocketpref.vault.serial import MAX_PAYLOAD_BYTES, dump_memory, load_learned, load_memory
+from pocketpref.vault.store import UserStore
+from pocketpref.vault.users import checked_name
+from pocketpref.vault.vault import Vault
+
+PLAINTEXT = "plaintext"
+
+_END, _USER, _MEMORY, _LEARNED = range(4)
+_FRAME = struct.Struct("<BI")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What one call of `restore` did.
+
+    Attributes:
+        added: memories put back.
+        known: memories that were there already.
+    """
+
+    added: int
+    known: int
+
+
+# ---------------------------------------------------------------------------------- writing
+
+
+def export_user(
+    store: UserStore, target: Path | str, key: KeyStore | None = None, *, plaintext: bool = False
+) -> int:
+    """Write one user's memories to a file, mode 0600; it appears whole or not at all.
+
+    A file of that name is replaced.
+
+    Args:
+        store: whose memories.
+        target: where to.
+        key: who opens the archive, such as ``Passphrase``; needed unless ``plaintext``.
+        plaintext: write readable text instead, which anyone who gets the file can read.
+
+    Returns:
+        How many memories were written.
+
+    Raises:
+        KeyMissingError: no key, and plain text was not asked for.
+        StorageError: it cannot be written.
+        VaultError: the vault cannot be read.
+    """
+    target = Path(target)
+    if plaintext == (key is not None):
+        raise _key_or_plaintext(plaintext)
+    with storage_errors(target), building(target, replace=True) as file:
+        if key is None:
+            return _write_lines(file, store)
+        return _write_sealed(stream.SealedWriter(file, key), store)
+
+
+def _key_or_plaintext(plaintext: bool) -> InputError | KeyMissingError:
+    if plaintext:
+        return InputError("a plain-text export takes no key", hint="leave out one of the two")
+    return KeyMissingError(
+        "an archive needs a key", hint="give a passphrase, or ask for plain text by name"
+    )
+
+
+def _write_sealed(writer: stream.SealedWriter, store: UserStore) -> int:
+    count = 0
+    writer.write(_frame(_USER, store.user.encode()))
+    for entry in store.entries():
+        writer.write(_frame(_MEMORY, entry.id.encode() + entry.memory))
+        if entry.learned is not None:
+            writer.write(_frame(_LEARNED, entry.learned))
+        count += 1
+    writer.write(_frame(_END, b""))
+    writer.finish()
+    return count
+
+
+def _frame(kind: int, content: bytes) -> bytes:
+    return _FRAME.pack(kind, len(content)) + content
+
+
+def _write_lines(file: BinaryIO, store: UserStore) -> int:
+    count = 0
+    for entry in store.entries():
+        row = _row(load_memory(entry.id, entry.memory), store.user)
+        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        count += 1
+    return count
+
+
+def _row(memory: Memory, user: str) -> dict[str, Any]:
+    return {
+        "user": user,
+        "prompt": memory.pair.prompt,
+        "chosen": memory.pair.chosen,
+        "rejected": memory.pair.rejected,
+        "meta": memory.meta,
+        "id": memory.id,
+        "created": memory.created.isoformat(),
+        "origin": memory.origin,
+    }
+
+
+# ---------------------------------------------------------------------------------- reading
+
+
+def custody(source: Path | str) -> str:
+    """What opens an archive: a kind of key store, or ``"plaintext"``.
+
+    Raises:
+        FileError: there is no such file, or its header is damaged.
+    """
+    with _opened(Path(source)) as file:
+        return stream.custody(file) if stream.is_sealed(file) else PLAINTEXT
+
+
+def restore(
+    vault: Vault, source: Path | str, key: KeyStore | None = None, *, user: str | None = None
+) -> Restored:
+    """Put back what `export_user` wrote: all of it, or nothing if any of it is not sound.
+
+    Ids and times stay as they were, so that restoring again adds nothing.
+
+    Args:
+        vault: where to.
+        source: the archive, encrypted or plain.
+        key: who opens it; not needed for plain text.
+        user: to whom; None for the one it was written of.
+
+    Raises:
+        FileError: it is no archive, it is damaged, or an id in it belongs to another memory.
+        KeyMissingError, WrongKeyError: it needs another key.
+        VaultError: the vault cannot be written.
+    """
+    with _opened(Path(source)) as file:
+        sealed = stream.is_sealed(file)
+        archive = _SealedArchive(file, key) if sealed else _PlainArchive(file)
+        # Read once to the end before anything is written, and again while writing, so that an
+        # archive of any size takes little memory.
+        for _ in archive.entries():
+            pass
+        if user is None and archive.user is None:
+            raise FileError("the file holds no memories")
+        store = vault.store(user or archive.user or "")
+        added, known = store.restore(archive.entries())
+    return Restored(added, known)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if not path.is_file():
+        raise FileError(f"there is no file at {path}")
+    with storage_errors(path), path.open("rb") as file:
+        yield file
+
+
+class _Archive(Protocol):
+    user: str | None
+
+    def entries(self) -> Iterator[Entry]: ...
+
+
+class _SealedArchive:
+    """The frames of a sealed stream."""
+
+    def __init__(self, file: BinaryIO, key: KeyStore | None) -> None:
+        self._file = file
+        self._reader = stream.SealedReader(file, key)
+        self.user: str | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        frames = _frames(self._reader.chunks(self._file))
+        memory: tuple[str, bytes] | None = None
+        for kind, content in frames:
+            if kind == _LEARNED and memory is not None:
+                yield _checked(Entry(*memory, content))
+                memory = None
+                continue
+            if memory is not None:
+                yield _checked(Entry(*memory))
+            memory = self._memory(kind, content)
+        if memory is not None:
+            yield _checked(Entry(*memory))
+
+    def _memory(self, kind: int, content: bytes) -> tuple[str, bytes] | None:
+        if kind == _MEMORY:
+            return content[:LENGTH].decode("ascii", "replace"), content[LENGTH:]
+        if kind != _USER:
+            raise _unsound("it holds something out of place")
+        self.user = content.decode("utf-8", "replace")
+        return None
+
+
+def _frames(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    source = _Bytes(chunks)
+    while True:
+        kind, size = _FRAME.unpack(source.take(_FRAME.size))
+        if kind == _END:
+            if size or any(map(any, source.rest())):
+                raise _unsound("it goes on after its end")
+            return
+        if size > MAX_PAYLOAD_BYTES:
+            raise _unsound("a part of it claims an absurd size")
+        yield kind, source.take(size)
+
+
+class _Bytes:
+    """Chunks as one run of bytes."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._buffer = bytearray()
+
+    def take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise _unsound("it ends too early")
+            self._buffer += chunk
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def rest(self) -> Iterator[bytes]:
+        yield bytes(self._buffer)
+        yield from self._chunks
+
+
+class _PlainArchive:
+    """The lines of a plain-text export."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.user: str | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        self._file.seek(0)
+        for number, line in enumerate(_lines(self._file), start=1):
+            if line.strip():
+                yield self._entry(line, number)
+
+    def _entry(self, line: bytes, number: int) -> Entry:
+        try:
+            row = json.loads(line)
+            name, user = row["id"], checked_name(row["user"])
+            payload = _payload(row)
+        except (InputError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            raise FileError(
+                f"line {number} is no exported memory",
+                line=number,
+                hint="for pairs from elsewhere: pocketpref import FILE",
+            ) from None
+        if self.user not in (None, user):
+            raise FileError(f"line {number} is another user's", line=number)
+        self.user = user
+        return _checked(Entry(name, payload))
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(MAX_PAYLOAD_BYTES):
+        if len(line) == MAX_PAYLOAD_BYTES:
+            raise _unsound("a line of it is absurdly long")
+        yield line
+
+
+def _payload(row: dict[str, Any]) -> bytes:
+    created = datetime.fromisoformat(row["created"])
+    if row["origin"] not in get_args(Origin):
+        raise ValueError
+    pair = Pair(row["prompt"], row["chosen"], row["rejected"])
+    feedback = Feedback(pair, created=created, origin=row["origin"], meta=row["meta"])
+    return dump_memory(feedback, created)
+
+
+def _checked(entry: Entry) -> Entry:
+    """An entry whose parts can all be read."""
+    if not isinstance(entry.id, str) or not is_id(entry.id):
+        raise _unsound("an id in it is none")
+    try:
+        load_memory(entry.id, entry.memory)
+        if entry.learned is not None:
+            load_learned(entry.id, entry.learned)
+    except TamperedError:
+        raise _unsound("a memory in it cannot be read") from None
+    return entry
+
+
+def _unsound(reason: str) -> FileError:
+    return FileError(f"the archive is not sound: {reason}", hint="nothing was changed")
