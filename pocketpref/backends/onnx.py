@@ -276,12 +276,11 @@ class SentenceTransformersEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Embeddings of unit length, float32, shape (len(texts), dimensions)."""
-        clean = [_clean(text) for text in texts]
-        if not clean:
-            return np.empty((0, self._model.get_sentence_embedding_dimension()), dtype=np.float32)
+        # One empty text is added so that even no texts have a shape.
+        clean = [*(_clean(text) for text in texts), ""]
         with self._lock:  # its tokenizer changes its own state while it encodes
             rows = self._model.encode(clean, show_progress_bar=False, convert_to_numpy=True)
-        return _unit(rows)
+        return _unit(rows[:-1])
 
 
 def open_embedder(handle: str | None = None) -> Embedder:
@@ -326,9 +325,11 @@ def _digests(folder: Path) -> list[str]:
 
 
 def _load_sentence_transformer(folder: Path) -> Any:
-    _silence()  # it loads onnxruntime by itself
+    load_onnxruntime()  # before sentence-transformers does so by itself, with telemetry
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
+        # Looked for by itself: without it sentence-transformers raises a bare Exception.
+        import optimum.onnxruntime  # noqa: F401
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(
