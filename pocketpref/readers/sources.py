@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, cast, get_args
+from typing import IO, Any, BinaryIO, Final, Literal, cast, get_args
 
 from pocketpref.errors import FileError
 from pocketpref.readers import chatgpt, document, jsonl, openwebui
@@ -30,7 +30,7 @@ _HINT: Final = (
 
 
 def read(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | IO[bytes],
     format: Format | None = None,  # noqa: A002  # the command line's option has this name, too
 ) -> Iterator[Entry]:
     """Read preference pairs from a file.
@@ -73,7 +73,7 @@ def _unreadable(path: Path, error: Exception) -> FileError:
     return FileError(f"{path.name} cannot be read: {why or 'not a usable path'}")
 
 
-def _read_file(file: BinaryIO, known: Format | None, *, name: str) -> Iterator[Entry]:
+def _read_file(file: IO[bytes], known: Format | None, *, name: str) -> Iterator[Entry]:
     head = file.read(_HEAD_BYTES)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileError("the file is UTF-16 text", hint="save it as UTF-8")
@@ -98,7 +98,7 @@ def _contents(head: bytes, whole: BinaryIO) -> Iterator[bytes]:
 class _Rewound(io.RawIOBase):
     """A file whose beginning was read already, put together again; works for pipes, too."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = memoryview(head)
         self._rest = rest
 

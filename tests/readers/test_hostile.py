@@ -84,12 +84,13 @@ def test_the_unchanged_files_do_hold_pairs_and_are_recognized(name: Format) -> N
 
 
 @given(st.binary(max_size=300), formats)
+@settings(max_examples=200, deadline=None)
 def test_random_bytes(content: bytes, name: Format | None) -> None:
     endure(content, name)
 
 
 @given(st.sampled_from(FORMATS), st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_files_with_bytes_cut_out_changed_or_put_in(name: Format, data: st.DataObject) -> None:
     content = valid(name)
     start = data.draw(st.integers(0, len(content)))
@@ -127,7 +128,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.sampled_from(["chatgpt", "openwebui"]), st.data())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_documents_with_values_of_wrong_types_anywhere(name: Format, data: st.DataObject) -> None:
     document = json.loads(valid(name))
     for path in data.draw(st.lists(st.sampled_from(places(document)), min_size=1, max_size=3)):
@@ -142,7 +143,7 @@ def test_documents_with_values_of_wrong_types_anywhere(name: Format, data: st.Da
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_pair_lines_with_values_of_wrong_types(data: st.DataObject) -> None:
     pair = {"prompt": PLANTED, "chosen": "a", "rejected": "b", "user": "u", "meta": {"time": "x"}}
     pair[data.draw(st.sampled_from([*pair, "other"]))] = data.draw(values)
@@ -158,7 +159,7 @@ ids = st.sampled_from([*"abcdefgh", PLANTED])
     ),
     ids,
 )
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_messages_tied_together_at_random(
     shape: dict[str, tuple[str | None, str]], current: str
 ) -> None:
@@ -201,7 +202,7 @@ def test_a_very_long_conversation_is_no_problem(name: Format) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_damaged_zip_files(data: st.DataObject) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
