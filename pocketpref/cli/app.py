@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.config import Config, Places
+from pocketpref.errors import KeyMissingError
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
+    from pocketpref.protocols import KeyStore
+    from pocketpref.vault import Vault
 
 Opener = Callable[..., "Pocket"]
 ThrowawayOpener = Callable[..., AbstractContextManager["Pocket"]]
@@ -59,18 +63,37 @@ class App:
     @cached_property
     def _passphrase(self) -> str:
         # Asked once for each command, however often the vault is opened in it.
-        return str(
-            click.prompt(
-                "Passphrase of the vault",
-                hide_input=True,
-                confirmation_prompt=not self.places.vault.exists(),
-                err=True,
-            )
-        )
+        new = not self.places.vault.exists()
+        return _ask("Passphrase for the new vault" if new else "Passphrase", twice=new)
 
-    def ask_passphrase(self) -> str:
-        """Ask at the terminal, without echo; the second time it is remembered."""
-        return self._passphrase
+    @property
+    def ask_passphrase(self) -> Callable[[], str] | None:
+        """Asks at the terminal, without echo, and once only; None if nobody can be asked."""
+        return (lambda: self._passphrase) if _somebody_there() else None
+
+    def ask_new_passphrase(self) -> str:
+        """Ask for a passphrase that is to be used from now on, twice.
+
+        Raises:
+            KeyMissingError: there is no terminal and no ``POCKETPREF_PASSPHRASE_FILE``.
+        """
+        return self._asked("New passphrase", twice=True)
+
+    def ask_archive_passphrase(self) -> str:
+        """Ask for the passphrase of a file that was exported.
+
+        Raises:
+            KeyMissingError: there is no terminal.
+        """
+        return self._asked("Passphrase of the file", twice=False)
+
+    def _asked(self, question: str, *, twice: bool) -> str:
+        if not _somebody_there():
+            raise KeyMissingError(
+                "a passphrase is needed, and there is no terminal to ask at",
+                hint="call it at a terminal, or see --help for a file to read it from",
+            )
+        return _ask(question, twice=twice)
 
     def pocket(self, user: str | None = None, model: str | None = None) -> Pocket:
         """Open the vault for a user; use it in a ``with`` statement."""
@@ -78,9 +101,32 @@ class App:
             user, model=model, config=self.config, ask_passphrase=self.ask_passphrase
         )
 
+    def key_store(self) -> KeyStore:
+        """Who keeps the vault's key, by the settings or by the vault's own header."""
+        from pocketpref import custody
+
+        return custody.choose(self.config, self.places.vault, self.ask_passphrase)
+
+    def vault(self) -> Vault:
+        """The vault itself, made if there is none; use it in a ``with`` statement."""
+        from pocketpref.vault import Vault
+
+        path = self.places.vault
+        key = self.key_store()
+        return Vault.open(path, key) if Vault.exists(path) else Vault.create(path, key)
+
     def throwaway_pocket(self, model: str | None = None) -> AbstractContextManager[Pocket]:
         """A Pocket in a temporary vault that is deleted at the end of the ``with`` statement."""
         return self.open_throwaway(model=model, config=self.config)
+
+
+def _somebody_there() -> bool:
+    # With text on standard input the passphrase is still asked for at the terminal itself.
+    return sys.stdin.isatty() or sys.stderr.isatty()
+
+
+def _ask(question: str, *, twice: bool) -> str:
+    return str(click.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
 
 
 pass_app = click.make_pass_decorator(App)

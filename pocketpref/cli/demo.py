@@ -74,7 +74,7 @@ def _run(app: App, prompt: str | None, budget: float, model: str | None) -> Path
         _heading("3. What was learned, with the choices that say so")
         draw_profile(pocket.profile(), pocket.attributes, _STRONGEST)
         _heading("4. One prompt, plain and personalized")
-        _compare(pocket, prompt or _telling_prompt(pocket))
+        _compare(pocket, prompt or samples.DEMO_PROMPT)
         _heading("5. What was kept, and where")
         return _account(pocket)
 
@@ -98,12 +98,6 @@ def _remember(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
     pair = pairs[0].pair
     for name in ("prompt", "chosen", "rejected"):
         report(f"  {name:8}  {one_line(getattr(pair, name), 84)}")
-
-
-def _telling_prompt(pocket: Pocket) -> str:
-    """The newest remembered prompt for which something was learned."""
-    prompts = [m.pair.prompt for m in pocket.memories()]
-    return next((p for p in prompts if pocket.personalize(p).attributes), prompts[0])
 
 
 def _compare(pocket: Pocket, prompt: str) -> None:

@@ -14,13 +14,17 @@ import click
 
 import pocketpref
 from pocketpref.cli.app import App
+from pocketpref.cli.archive import export, restore
 from pocketpref.cli.arguments import MisuseError
 from pocketpref.cli.chat import chat
 from pocketpref.cli.console import printable
 from pocketpref.cli.demo import demo
+from pocketpref.cli.doctor import doctor
 from pocketpref.cli.importing import import_file
+from pocketpref.cli.keys import keys
 from pocketpref.cli.learn import learn
 from pocketpref.cli.memory import add, forget, memory
+from pocketpref.cli.models import models
 from pocketpref.cli.profile import profile
 from pocketpref.cli.status import status
 from pocketpref.cli.use import personalize, score
@@ -54,7 +58,12 @@ for _command in (
     memory,
     forget,
     score,
+    models,
+    keys,
+    export,
+    restore,
     status,
+    doctor,
 ):
     cli.add_command(_command)
 

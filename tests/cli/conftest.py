@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pocketpref.attributes import AttributeBank
+import pocketpref
+from pocketpref import assemble
 from pocketpref.cli import main
 from pocketpref.cli.app import App
-from pocketpref.methods.exact import Exact
-from pocketpref.parts import Parts
+from pocketpref.config import Config
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault import Vault
-from pocketpref.vault.keys import EphemeralKey, KeyFile
+from pocketpref.vault.keys import KeyFile
 
 # The rule the scripted model follows: told to be short, it favours "Yes."
 TASTES = {"short and to the point": {"Yes.": 3.0}}
@@ -53,15 +52,12 @@ class Desk:
         path = self.home / "vault.db"
         key_path = self.home / "key"
         key = KeyFile(key_path) if key_path.exists() else KeyFile.make(key_path)
-        vault = Vault.open(path, key) if path.exists() else Vault.create(path, key)
-        return _pocket(vault, user or "default", self.model)
+        return pocketpref.open(
+            user, path=path, key=key, model=self.model, embedder=HashEmbedder(), config=Config()
+        )
 
-    @contextmanager
-    def throwaway(self, **_: Any) -> Iterator[Pocket]:
-        path = self.home / "throwaway.db"
-        with _pocket(Vault.create(path, EphemeralKey()), "demo", self.model) as pocket:
-            yield pocket
-        path.unlink()
+    def throwaway(self, **_: Any) -> AbstractContextManager[Pocket]:
+        return assemble.throwaway(model=self.model, config=Config())
 
     @property
     def app(self) -> App:
@@ -80,36 +76,9 @@ class Desk:
         return memory_id
 
 
-def _pocket(vault: Vault, user: str, model: ScriptedModel) -> Pocket:
-    bank, embedder = AttributeBank.standard(), HashEmbedder()
-    exact = Exact(bank)
-    info = vault.info()
-    return Pocket(
-        Parts(
-            store=vault.store(user),
-            bank=bank,
-            method=lambda: exact,
-            recipe=lambda: exact.recipe,
-            noise=lambda: 0.0,
-            model=lambda: model,
-            scorer=lambda: model,
-            embedder=lambda: embedder,
-            about=lambda: {
-                "model": model.name,
-                "vault": {
-                    "path": str(info.path),
-                    "encryption": info.encryption,
-                    "key_custody": info.key_custody,
-                },
-                "egress": "off",
-            },
-            on_close=vault.close,
-        )
-    )
-
-
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("POCKETPREF_HOME", str(tmp_path / "home"))
     return Desk(tmp_path / "home", ScriptedModel(TASTES))
 
 

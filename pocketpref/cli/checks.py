@@ -1,0 +1,181 @@
+"""The checks of ``pocketpref doctor``: each looks at one thing and says what it found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pocketpref
+from pocketpref.cli.app import App
+from pocketpref.cli.console import plural, size
+
+State = Literal["ok", "note", "wrong"]
+_LEAST_FREE = 1_000_000_000  # bytes; the 16-bit copy of the starter model takes 270 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        name: of the check.
+        state: "ok", "note" (works, but worth knowing) or "wrong".
+        words: what was found, without any text of a user.
+        hint: what to do, or None.
+    """
+
+    name: str
+    state: State
+    words: str
+    hint: str | None = None
+
+
+Check = Callable[[App, str | None], Finding]
+
+
+def check_program(app: App, model: str | None) -> Finding:
+    """The versions at work."""
+    words = f"pocketpref {pocketpref.__version__}, Python {platform.python_version()}, "
+    return Finding("program", "ok", words + f"{platform.system()} {platform.machine()}")
+
+
+def check_settings(app: App, model: str | None) -> Finding:
+    """The configuration can be read."""
+    app.config  # noqa: B018 - loading it is the check
+    there = app.places.config_file.is_file()
+    return Finding("settings", "ok", str(app.places.config_file) if there else "defaults (no file)")
+
+
+def check_attributes(app: App, model: str | None) -> Finding:
+    """The attribute bank, with the user's own, can be read."""
+    from pocketpref.attributes import AttributeBank
+
+    bank = AttributeBank.standard(app.places.attributes)
+    return Finding("attributes", "ok", plural(len(bank), "attribute"))
+
+
+def check_key(app: App, model: str | None) -> Finding:
+    """Somebody keeps the key, and it fits the vault's header."""
+    from pocketpref.vault import Vault
+
+    store = app.key_store()
+    if Vault.exists(app.places.vault):
+        custody = Vault.custody(app.places.vault)
+        if custody != store.kind:
+            words = f"the settings say {store.kind}, the vault says {custody}"
+            return Finding("key", "wrong", words, "see: pocketpref keys status")
+    return Finding("key", "ok", store.describe())
+
+
+def check_vault(app: App, model: str | None) -> Finding:
+    """Every memory of every user can be opened and is unchanged."""
+    from pocketpref.vault import Vault
+
+    if not Vault.exists(app.places.vault):
+        return Finding("vault", "ok", f"none yet; it will be {app.places.vault}")
+    with app.vault() as vault:
+        users = vault.users()
+        memories = sum(sum(1 for _ in vault.store(user).entries()) for user in users)
+        info = vault.info()
+    return Finding(
+        "vault",
+        "ok",
+        f"{info.path}: {plural(len(users), 'user')}, {plural(memories, 'record')}, all sound "
+        f"({info.encryption}, format {info.format})",
+    )
+
+
+def check_permissions(app: App, model: str | None) -> Finding:
+    """Nobody else on this machine can read what is kept."""
+    if os.name == "nt":
+        return Finding("permissions", "note", "not checked on Windows: the profile folder's apply")
+    private = [app.places.data, app.places.vault, app.config.key_file, app.config.passphrase_file]
+    exposed = [path for path in private if path is not None and _is_exposed(path)]
+    if exposed:
+        names = ", ".join(str(path) for path in exposed)
+        return Finding("permissions", "wrong", f"open to others: {names}", "chmod go= on them")
+    return Finding("permissions", "ok", "nobody else on this machine can read what is kept")
+
+
+def _is_exposed(path: Path) -> bool:
+    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def check_model(app: App, model: str | None) -> Finding:
+    """The model's file is there and unchanged, and it loads."""
+    from pocketpref.backends.llama import LlamaModel
+    from pocketpref.catalogue import Catalogue
+
+    catalogue = Catalogue(app.places.models)
+    entry = catalogue.find(model if model is not None else app.config.model)
+    digest = catalogue.digest(entry)
+    loaded = LlamaModel(entry.path, name=entry.handle, sha256=digest)
+    try:
+        words = f"{entry.handle}, {size(entry.bytes)}, {loaded.context_size:,} tokens of context"
+    finally:
+        loaded.close()
+    return Finding("model", "ok", f"{words}, sha256 {digest[:16]}")
+
+
+def check_embedder(app: App, model: str | None) -> Finding:
+    """The embedder loads and embeds."""
+    from pocketpref.backends.onnx import open_embedder
+
+    embedder = open_embedder(app.config.embedder)
+    shape = embedder.embed(["a sentence to try it"]).shape
+    return Finding("embedder", "ok", f"{embedder.name}, {shape[1]} dimensions")
+
+
+def check_telemetry(app: App, model: str | None) -> Finding:
+    """The telemetry of onnxruntime was turned off before it was loaded."""
+    from pocketpref.backends.onnx import load_onnxruntime, telemetry_note
+
+    load_onnxruntime()
+    if note := telemetry_note():
+        return Finding("telemetry", "wrong", note)
+    return Finding("telemetry", "ok", "off: onnxruntime was loaded with ORT_DISABLE_TELEMETRY=1")
+
+
+def check_gpu(app: App, model: str | None) -> Finding:
+    """Whether llama.cpp can use a GPU."""
+    from pocketpref.backends.llama import gpu_available
+
+    if gpu_available():
+        return Finding("gpu", "ok", "llama.cpp puts the model on the GPU")
+    return Finding("gpu", "note", "none, or this build of llama.cpp has no GPU support: CPU only")
+
+
+def check_disk(app: App, model: str | None) -> Finding:
+    """There is room for more."""
+    folder = next(p for p in (app.places.data, *app.places.data.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        return Finding("disk", "wrong", f"{size(free)} free", "make room, or set POCKETPREF_HOME")
+    return Finding("disk", "ok", f"{size(free)} free")
+
+
+def check_egress(app: App, model: str | None) -> Finding:
+    """What may leave."""
+    return Finding("egress", "ok", "off: nothing learned leaves this machine")
+
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (
+    ("program", check_program),
+    ("settings", check_settings),
+    ("attributes", check_attributes),
+    ("key", check_key),
+    ("vault", check_vault),
+    ("permissions", check_permissions),
+    ("model", check_model),
+    ("embedder", check_embedder),
+    ("telemetry", check_telemetry),
+    ("gpu", check_gpu),
+    ("disk", check_disk),
+    ("egress", check_egress),
+)

@@ -1,0 +1,105 @@
+"""keys status|set: who keeps the key that opens the vault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import MisuseError, json_option
+from pocketpref.cli.console import note, report, report_json
+from pocketpref.config import Config
+
+if TYPE_CHECKING:
+    from pocketpref.protocols import KeyStore
+
+_VARIABLES = ("POCKETPREF_KEY_CUSTODY", "POCKETPREF_KEY_FILE", "POCKETPREF_PASSPHRASE_FILE")
+
+
+@click.group()
+def keys() -> None:
+    """See and choose who keeps the key that opens the vault.
+
+    Example: pocketpref keys status
+    """
+
+
+@keys.command("status")
+@json_option
+@pass_app
+def key_status(app: App, *, as_json: bool) -> None:
+    """Say who keeps the vault's key; the key itself is not touched.
+
+    Example: pocketpref keys status
+    """
+    from pocketpref.vault import Vault
+
+    path = app.places.vault
+    there = Vault.exists(path)
+    store = app.key_store()
+    custody = Vault.custody(path) if there else store.kind
+    if as_json:
+        shape = {"vault": str(path) if there else None, "key_custody": custody}
+        report_json({**shape, "description": store.describe()})
+        return
+    report(f"vault: {path}{'' if there else ' (not made yet)'}")
+    report(f"key:   {store.describe()}")
+    if custody != store.kind:
+        note(f"the vault itself says {custody}: the settings do not fit it")
+
+
+@keys.command("set")
+@click.option("--keyring", is_flag=True, help="The operating system's keyring.")
+@click.option("--passphrase", is_flag=True, help="A passphrase, asked for when it is needed.")
+@click.option(
+    "--key-file", type=click.Path(dir_okay=False), help="A file, made if it is not there."
+)
+@pass_app
+def set_custody(app: App, *, keyring: bool, passphrase: bool, key_file: str | None) -> None:
+    """Choose who keeps the key; an existing vault is handed over without touching its records.
+
+    Copies of the vault made before are still opened by the old key.
+
+    Example: pocketpref keys set --key-file /media/stick/pocketpref.key
+    """
+    if [keyring, passphrase, key_file is not None].count(True) != 1:
+        raise MisuseError("choose one of --keyring, --passphrase and --key-file")
+    path = Path(key_file).expanduser().absolute() if key_file is not None else None
+    new = _key_store(app, path, passphrase=passphrase)
+    _hand_over(app, new)
+    settings = Config.load(app.places, {})
+    replace(
+        settings,
+        key_custody=new.kind,  # type: ignore[arg-type]  # one of the three by construction
+        key_file=path,
+    ).save(app.places)
+    report(f"key: {new.describe()}")
+    for name in _VARIABLES:
+        if app.environ.get(name):
+            note(f"{name} is set and comes before this choice: unset it")
+
+
+def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
+    from pocketpref import custody
+    from pocketpref.vault.keys import KeyFile
+
+    if path is not None:
+        return KeyFile(path) if path.exists() else KeyFile.make(path)
+    wanted = replace(app.config, key_custody="passphrase" if passphrase else "keyring")
+    return custody.choose(wanted, app.places.vault, app.ask_new_passphrase)
+
+
+def _hand_over(app: App, new: KeyStore) -> None:
+    """Open the vault as its header says, whatever the settings say, and change its keeper."""
+    from pocketpref import custody
+    from pocketpref.vault import Vault
+
+    if not Vault.exists(app.places.vault):
+        return
+    config = replace(app.config, key_custody=None)
+    old = custody.choose(config, app.places.vault, app.ask_passphrase)
+    with Vault.open(app.places.vault, old) as vault:
+        vault.change_custody(new)
