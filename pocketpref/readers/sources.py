@@ -50,7 +50,8 @@ def read(
     if format is not None and format not in FORMATS:
         raise FileError("there is no import format of this name", hint=_HINT)
     if not isinstance(source, (str, os.PathLike)):
-        yield from _read_file(source, format, name="")
+        name = getattr(source, "name", None)  # a number for a file opened by its descriptor
+        yield from _read_file(source, format, name=name if isinstance(name, str) else "")
         return
     path = Path(source)
     try:

@@ -168,3 +168,12 @@ def test_an_unseekable_file_can_be_read() -> None:
             return self.content.readinto(buffer[:7])
 
     assert len(list(read(io.BufferedReader(Pipe())))) == 3
+
+
+def test_a_file_named_as_lines_is_read_as_lines_even_if_the_first_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(b"[broken\n" + line())
+    with path.open("rb") as file:
+        assert [type(entry).__name__ for entry in read(file)] == ["BadEntry", "Feedback"]
+        assert not file.closed
+    assert len(list(read(path))) == 2
