@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,16 @@ class Desk:
 
     home: Path
     model: ScriptedModel
+    environ_more: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"POCKETPREF_HOME": str(self.home), "POCKETPREF_KEY_FILE": str(self.home / "key")}
+        key = str(self.home / "key")
+        return {
+            "POCKETPREF_HOME": str(self.home),
+            "POCKETPREF_KEY_FILE": key,
+            **self.environ_more,
+        }
 
     def open(self, user: str | None = None, **_: Any) -> Pocket:
         path = self.home / "vault.db"
