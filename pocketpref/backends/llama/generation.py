@@ -81,6 +81,10 @@ class Generator:
                 grammar=grammar,
             )
             try:
+                if sampling.seed is not None:
+                    # What was computed in other batches differs in the last digits, and a sampler
+                    # can turn these into another word. A seed promises the same reply.
+                    self._cached = []
                 for token in self._tokens(prompt, limit, sampler):
                     if text := decoder.decode(self._weights.piece(token)):
                         yield text

@@ -53,11 +53,11 @@ class _Token:
 class Scorer:
     """Scores answers with a context of its own over shared weights. Safe for threads."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, window: int | None) -> None:
         self._weights = weights
         self._lock = threading.Lock()
         self._context: Context | None = None
-        self._window = min(weights.trained_context, _WINDOW)
+        self._window = min(weights.trained_context, window or _WINDOW)
         self._outputs = max(8, min(_BATCH, _LOGITS_BYTES // (4 * weights.vocabulary_size)))
         self._prefix: list[int] = []
         self._answers: list[list[int]] = []

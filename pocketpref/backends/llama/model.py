@@ -34,7 +34,8 @@ class LlamaModel:
             path: a GGUF file.
             name: how people know it; the file's name by default.
             sha256: the file's hash if it is known, else it is computed.
-            context_size: longest conversation in tokens; 8,192, or what the model was trained on.
+            context_size: longest conversation in tokens; None for 8,192 in replies and 4,096 in
+                scoring, or less if the model was trained on less.
 
         Raises:
             ModelMissingError: there is no such file, or llama-cpp-python is not installed.
@@ -44,7 +45,7 @@ class LlamaModel:
         self._name = name or path.stem
         self._fingerprint = sha256 or file_sha256(path)
         self._template = ChatTemplate(self._weights)
-        self._scorer = Scorer(self._weights)
+        self._scorer = Scorer(self._weights, context_size)
         self._generator = Generator(self._weights, self._template, context_size)
 
     def __repr__(self) -> str:
