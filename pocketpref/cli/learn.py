@@ -120,6 +120,7 @@ def _display(tally: Tally) -> Iterator[Callable[[Progress], None]]:
         with _bar(tally) as show:
             yield show
     else:
+        note("learning: loading the models")
         yield _PlainLines(tally)
 
 
@@ -136,7 +137,8 @@ class _PlainLines:
             return
         self._last = time.monotonic()
         parts = [f"learning: {progress.done} of {plural(progress.total, 'pair')}"]
-        parts += [part for part in (time_left(progress), self._tally.names()) if part]
+        words = (time_left(progress), self._tally.names(), progress.note)
+        parts += [part for part in words if part]
         note(", ".join(parts))
 
 
@@ -156,7 +158,8 @@ def _bar(tally: Tally) -> Iterator[Callable[[Progress], None]]:
         def show(progress: Progress) -> None:
             tally.count(progress)
             part = 0.0 if progress.part >= 1.0 else progress.part
-            words = [f"{progress.done}/{progress.total} pairs", time_left(progress), tally.names()]
+            pairs = f"{progress.done}/{progress.total} pairs"
+            words = (pairs, time_left(progress), tally.names(), progress.note)
             bars.update(
                 task,
                 total=progress.total,

@@ -73,6 +73,7 @@ def _as_dict(entry: ModelEntry, chosen: bool) -> dict[str, Any]:
         "path": str(entry.path),
         "bytes": entry.bytes,
         "source": entry.source,
+        "origin": entry.origin,
         "sha256": entry.sha256,
         "default": chosen,
     }
@@ -95,7 +96,7 @@ def show_model(app: App, *, model: str | None, as_json: bool) -> None:
         return
     for key, value in shape.items():
         words = size(entry.bytes) if key == "bytes" else value
-        report(f"{key:8} {words if words is not None else 'not recorded'}")
+        report(f"{key:8} {words if words not in (None, '') else 'not recorded'}")
 
 
 @models.command("default")
@@ -124,20 +125,22 @@ def default_model(app: App, *, model: str | None) -> None:
 def pull(app: App, *, model: str) -> None:
     """Fetch a model from Hugging Face; called again, it goes on where it stopped.
 
-    This is the only command that uses a network. MODEL is hf:OWNER/REPOSITORY:QUANTIZATION or
-    hf:OWNER/REPOSITORY/FILE.gguf.
+    This is the only command that uses a network. MODEL is hf:ORG/REPO:QUANTIZATION or
+    hf:ORG/REPO/FILE.gguf.
 
     Example: pocketpref models pull hf:bartowski/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
     """
     from pocketpref.backends import hub
 
     with _download() as show:
-        entry = hub.pull(model, app.places.models, show)
+        path = hub.pull(model, app.places.models, show)
+    entry = next(e for e in _catalogue(app).ls() if e.path == path)
     report(entry.handle)
+    note(f"`pocketpref models default {entry.handle}` makes it the default")
 
 
 @contextmanager
-def _download() -> Iterator[Callable[[int, int], None]]:
+def _download() -> Iterator[Callable[[int, int | None], None]]:
     """Progress of a download, told in bytes done and bytes in all."""
     if not sys.stderr.isatty():
         yield _PlainDownload()
@@ -147,7 +150,7 @@ def _download() -> Iterator[Callable[[int, int], None]]:
     columns = (BarColumn(bar_width=30), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
         task = bars.add_task("pull", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total or None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class _PlainDownload:
@@ -156,11 +159,11 @@ class _PlainDownload:
     def __init__(self) -> None:
         self._told = -1.0
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         share = done / total if total else 0.0
-        if share >= self._told + _NOTED_EVERY or (share >= 1.0 > self._told):
+        if share >= self._told + _NOTED_EVERY or share >= 1.0 > self._told:
             self._told = share
-            note(f"pulling: {size(done)} of {size(total)}")
+            note(f"pulling: {size(done)} of {size(total) if total else 'an unknown size'}")
 
 
 @models.command("rm")
@@ -174,7 +177,7 @@ def remove(app: App, *, model: str, dry_run: bool, yes: bool) -> None:
     Example: pocketpref models rm hf:bartowski/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --dry-run
     """
     catalogue = _catalogue(app)
-    entry = catalogue.find(model)
+    entry = catalogue.remove(model, dry_run=True)
     if dry_run:
         report(f"would delete {entry.handle} ({size(entry.bytes)})")
         return

@@ -220,7 +220,10 @@ def test_a_closed_pipe_is_met_quietly(spawn):
 def test_ctrl_c_ends_it_calmly(spawn):
     process = spawn("chat")
     assert b"Chatting with" in process.stderr.readline()
-    process.stderr.readline()
+    process.stdin.write(b"/why\n")
+    process.stdin.flush()
+    while b"no answer yet" not in process.stderr.readline():
+        pass
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     out, err = process.communicate(b"exit\n", timeout=30)
@@ -250,5 +253,5 @@ def test_without_any_key_the_program_says_so_and_stops(spawn):
     assert process.returncode == 1
     assert out == b""
     assert err.startswith(b"pocketpref: error: ")
-    assert b"POCKETPREF_KEY_FILE" in err
+    assert b"keys set --passphrase" in err or b"POCKETPREF_KEY_FILE" in err
     assert SECRET.encode() not in err
