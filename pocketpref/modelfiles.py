@@ -74,7 +74,7 @@ def _read(path: Path) -> bytes:
 
 
 def _again(path: Path) -> str:
-    return f"remove it and fetch it again: pocketpref models pull ({path.name})"
+    return f"fetch {path.name} again (pocketpref models pull); a download may have ended early"
 
 
 def file_sha256(path: Path, on_chunk: Callable[[int], None] = lambda _: None) -> str:

@@ -140,7 +140,7 @@ def _unrelated(
         f"{len(debates)} debate prompts": (questions @ prompts.T).max(axis=1),
     }
     cosines = questions @ np.concatenate([prompts, texts]).T
-    for size in SIZES:
+    for size in (s for s in SIZES if s <= cosines.shape[1]):
         draws = [rng.choice(cosines.shape[1], size, replace=False) for _ in range(DRAWS)]
         each = [cosines[:, draw].max(axis=1) for draw in draws]
         tops[f"{size} texts of debates"] = np.concatenate(each)
