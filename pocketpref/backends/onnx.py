@@ -231,13 +231,14 @@ def _loading_failures() -> tuple[type[Exception], ...]:
     return (*_failures(), OSError, ValueError, KeyError)
 
 
-def _providers(onnxruntime: ModuleType, cuda: bool) -> list[str]:
+def _providers(onnxruntime: ModuleType, cuda: bool) -> list[str | tuple[str, dict[str, str]]]:
     usable = onnxruntime.get_available_providers()
     if not cuda or "CUDAExecutionProvider" not in usable:
         return ["CPUExecutionProvider"]
     # Finds the CUDA libraries that pip installed (nvidia-* packages), which the loader does not.
     onnxruntime.preload_dlls()
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    # Full float32, so that vectors made on a GPU and on a CPU may be compared.
+    return [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
 
 
 class SentenceTransformersEmbedder:

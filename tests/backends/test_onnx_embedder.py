@@ -206,7 +206,7 @@ def test_cuda_is_used_only_where_onnxruntime_has_it() -> None:
         preload_dlls=lambda: found.append("libraries"),
     )
     without = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
-    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    both = [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
     assert onnx._providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
     assert found == ["libraries"]
     assert onnx._providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
