@@ -44,7 +44,11 @@ def _storage_error(error: OSError, path: Path) -> StorageError:
 
 def private_folder(path: Path) -> None:
     """Make a folder of mode 0700 unless it is there; an existing one is left as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        # Not to be taken for "the file to be made is there already".
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 
 def new_private_file(path: Path) -> BinaryIO:

@@ -8,7 +8,6 @@ in another. The operating system's keyring is in ``pocketpref.backends.keyring``
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import struct
 import unicodedata
@@ -129,7 +128,7 @@ def _parse_key_file(content: bytes, path: Path) -> bytes:
     text = content.decode("ascii", "replace").strip()
     try:
         secret = base64.b64decode(text.removeprefix(_KEY_FILE_PREFIX), b"-_", validate=True)
-    except binascii.Error:
+    except ValueError:  # wrong letters, or none that ASCII has
         secret = b""
     if not text.startswith(_KEY_FILE_PREFIX) or len(secret) != KEY_BYTES:
         raise WrongKeyError(

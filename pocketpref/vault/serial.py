@@ -102,7 +102,7 @@ def dump_learned(learned: Learned) -> bytes:
     Raises:
         InputError: its vector is no row of finite numbers, or another number is not finite.
     """
-    vector = np.ascontiguousarray(learned.vector, dtype="<f4")
+    vector = np.asarray(learned.vector, dtype="<f4")
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise InputError("the vector of a learned entry must be one row of finite numbers")
     chosen = learned.selection
