@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -93,7 +93,7 @@ class Config:
         wording: inject descriptions ("text") or the paper's bare names ("names").
     """
 
-    user: str = "default"
+    user: str = field(default="default", repr=False)
     model: str | None = None
     embedder: str | None = None
     key_custody: KeyCustody | None = None
@@ -165,10 +165,10 @@ def _checked(key: str, value: object, where: str, folder: Path) -> Any:
 
 def _apply_environment(config: Config, environ: Mapping[str, str]) -> Config:
     found: dict[str, Any] = {}
-    for field in fields(Config):
-        variable = f"POCKETPREF_{field.name.upper()}"
+    for setting in fields(Config):
+        variable = f"POCKETPREF_{setting.name.upper()}"
         if value := environ.get(variable):
-            found[field.name] = _checked(field.name, value, variable, Path.cwd())
+            found[setting.name] = _checked(setting.name, value, variable, Path.cwd())
     if "key_file" in found and "passphrase_file" in found:
         raise ConfigError(
             "POCKETPREF_KEY_FILE and POCKETPREF_PASSPHRASE_FILE are both set",

@@ -36,7 +36,7 @@ def _real_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
     return assemble.throwaway(**options)
 
 
-@dataclass
+@dataclass(repr=False)  # the environment may hold secrets
 class App:
     """Handed to every command as click's ``obj``; tests hand in their own.
 

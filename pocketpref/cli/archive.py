@@ -53,11 +53,14 @@ def export(
 
     if plaintext and passphrase_file:
         raise InputError("plain text takes no passphrase", hint="leave out one of the two")
-    if Path(file).exists():
-        confirm("There is a file of this name. Replace it?", yes=yes)
-    key = None if plaintext else _passphrase(app.ask_new_passphrase, passphrase_file)
     with app.vault() as vault:
-        count = export_user(vault.store(user or app.config.user), file, key, plaintext=plaintext)
+        store = vault.store(user or app.config.user)
+        if not store.counts().memories:
+            raise InputError("nothing is remembered about this user")
+        if Path(file).exists():
+            confirm("There is a file of this name. Replace it?", yes=yes)
+        key = None if plaintext else _passphrase(app.ask_new_passphrase, passphrase_file)
+        count = export_user(store, file, key, plaintext=plaintext)
     report(f"exported {plural(count, 'choice')}, {'in plain text' if plaintext else 'encrypted'}")
     if plaintext:
         note("anyone who gets this file can read it")

@@ -10,8 +10,9 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, MisuseError, model_option, user_option
 from pocketpref.cli.console import note, plural, printable
-from pocketpref.cli.conversation import ChatOptions, Conversation
+from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.learn import learn_visibly
+from pocketpref.cli.talk import ChatOptions
 from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
 

@@ -72,6 +72,15 @@ def table(*columns: str) -> Table:
     return made
 
 
+def print_table(listing: Table) -> None:
+    """Print a table to stdout, without the blanks that pad its last column."""
+    screen = console()
+    with screen.capture() as capture:
+        screen.print(listing)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
+
+
 def bar(share: float, width: int, file: TextIO | None = None) -> str:
     """A bar of ``share`` (0 to 1) of the width, in eighths of a character where that works.
 

@@ -11,7 +11,7 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import json_option, model_option, user_option
 from pocketpref.cli.checks import CHECKS, Finding
-from pocketpref.cli.console import console, report_json, table
+from pocketpref.cli.console import print_table, report_json, table
 from pocketpref.errors import PocketprefError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def doctor(app: App, *, as_json: bool, user: str | None, model: str | None) -> N
             ]
         )
     else:
-        console().print(_listing(findings))
+        print_table(_listing(findings))
     if any(f.state == "wrong" for f in findings):
         sys.exit(1)
 

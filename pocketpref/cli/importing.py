@@ -108,16 +108,21 @@ def _by_user(entries: Iterable[Feedback], owner: str | None) -> dict[str | None,
 def _keep(
     app: App, user: str | None, model: str | None, feedback: Sequence[Feedback], *, dry_run: bool
 ) -> None:
+    if dry_run and not app.places.vault.is_file():
+        # Opening it would make it, and that is a change.
+        _tell(user or app.config.user, len(feedback), known=0, dry_run=True)
+        return
     with app.pocket(user, model) as pocket:
         known = {_mark(m.pair) for m in pocket.memories()}
         new = [entry for entry in feedback if _mark(entry.pair) not in known]
-        if not dry_run and new:
+        if new and not dry_run:
             pocket.add_many(new)
-        verb = "would import" if dry_run else "imported"
-        words = f"{pocket.user}: {verb} {plural(len(new), 'choice')}"
-    if len(new) < len(feedback):
-        words += f", {len(feedback) - len(new):,} known already"
-    report(words)
+        _tell(pocket.user, len(new), known=len(feedback) - len(new), dry_run=dry_run)
+
+
+def _tell(user: str, new: int, *, known: int, dry_run: bool) -> None:
+    words = f"{user}: {'would import' if dry_run else 'imported'} {plural(new, 'choice')}"
+    report(words + (f", {known:,} known already" if known else ""))
 
 
 def _mark(pair: Pair) -> bytes:

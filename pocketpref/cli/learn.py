@@ -152,7 +152,8 @@ def _bar(tally: Tally) -> Iterator[Callable[[Progress], None]]:
         BarColumn(bar_width=24),
         TextColumn("{task.fields[words]}", markup=False),
     )
-    with RichProgress(*columns, console=console(sys.stderr), transient=True) as bars:
+    screen = console(sys.stderr)
+    with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
         task = bars.add_task("learning", total=None, words="loading the models")
 
         def show(progress: Progress) -> None:

@@ -20,10 +20,10 @@ from pocketpref.cli.arguments import (
 from pocketpref.cli.console import (
     confirm,
     confirm_by_typing,
-    console,
     note,
     one_line,
     plural,
+    print_table,
     report,
     report_json,
     table,
@@ -102,7 +102,7 @@ def _print_listing(memories: Sequence[Memory]) -> None:
     listing = table("id", "when", "how", "prompt")
     for m in memories:
         listing.add_row(m.id, _when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
-    console().print(listing)
+    print_table(listing)
 
 
 def _when(moment: datetime) -> str:

@@ -12,7 +12,16 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import dry_run_option, json_option, yes_option
-from pocketpref.cli.console import confirm, console, note, report, report_json, size, table
+from pocketpref.cli.console import (
+    confirm,
+    console,
+    note,
+    print_table,
+    report,
+    report_json,
+    size,
+    table,
+)
 from pocketpref.config import Config
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ def list_models(app: App, *, as_json: bool) -> None:
     listing.columns[2].justify = "right"
     for entry, chosen in entries:
         listing.add_row("*" if chosen else "", entry.handle, size(entry.bytes), entry.source)
-    console().print(listing)
+    print_table(listing)
     if not entries:
         note("none: `pocketpref models pull HANDLE` fetches one")
 

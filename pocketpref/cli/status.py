@@ -8,7 +8,7 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import console, plural, report_json, table
+from pocketpref.cli.console import plural, print_table, report_json, table
 
 
 @click.command()
@@ -30,7 +30,7 @@ def status(app: App, *, as_json: bool, user: str | None, model: str | None) -> N
     listing.show_header = False
     for name, words in _in_words(found, app):
         listing.add_row(name, words)
-    console().print(listing)
+    print_table(listing)
 
 
 def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
-from pocketpref.cli.console import console, note, report, report_json, table
+from pocketpref.cli.console import note, print_table, report, report_json, table
 
 if TYPE_CHECKING:
     from pocketpref.records import Personalized, Scores
@@ -102,7 +102,7 @@ def _print_scores(scores: Scores) -> None:
     listing.columns[1].justify = "right"
     for name, margin in sorted(scores.margins.items(), key=lambda item: -item[1]):
         listing.add_row(name, f"{margin:+.2f}")
-    console().print(listing)
+    print_table(listing)
     note(
         f"{scores.model}: chosen {scores.chosen:.1f}, rejected {scores.rejected:.1f} nats by "
         f"itself; noise {scores.noise:.2f}"

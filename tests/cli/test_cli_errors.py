@@ -205,6 +205,18 @@ def test_the_program_adds_lists_and_exports(spawn):
     assert json.loads(out)[0]["prompt"] == "pp"
 
 
+def test_a_narrow_encoding_is_no_reason_to_fail(spawn):
+    env = {"PYTHONIOENCODING": "ascii"}
+    pair = ("--chosen", "a", "--rejected", "b")
+    spawn("add", "--prompt", "-", *pair).communicate("Grüße, 世界 ".encode() * 9)
+    for arguments in (("memory", "ls"), ("memory", "ls", "--json"), ("profile",)):
+        process = spawn(*arguments, env=env)
+        out, err = process.communicate()
+        assert (process.returncode, b"error" in err) == (0, False)
+        if "--json" in arguments:
+            assert json.loads(out)[0]["prompt"].startswith("Grüße, 世界")
+
+
 def test_a_closed_pipe_is_met_quietly(spawn):
     spawn("add", "--prompt", "p" * 200, "--chosen", "a", "--rejected", "b").communicate()
     for arguments in (("memory", "ls", "--json"), ("memory", "show", "--help")):

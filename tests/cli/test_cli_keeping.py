@@ -135,6 +135,13 @@ def test_an_existing_file_is_replaced_only_when_confirmed(desk, tmp_path):
     assert desk.run("export", str(file), "--plaintext", "--yes").code == 0
 
 
+def test_there_must_be_something_to_export(desk, tmp_path):
+    desk.teach()
+    file = tmp_path / "plain.jsonl"
+    assert desk.run("export", str(file), "--plaintext", "-u", "nobody").code == 1
+    assert not file.exists()
+
+
 def test_doctor_finds_everything_in_order(desk):
     desk.teach()
     result = desk.run("doctor")

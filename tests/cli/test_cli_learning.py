@@ -1,12 +1,15 @@
 """learn, profile, personalize, score and status."""
 
+import io
 import json
+import sys
 
 import pytest
 
 from pocketpref.cli.app import App
 from pocketpref.cli.console import bar, printable
-from pocketpref.cli.learn import Tally, time_left
+from pocketpref.cli.learn import Tally, learn_visibly, time_left
+from pocketpref.cli.profile import draw_profile
 from pocketpref.records import Progress
 
 
@@ -203,3 +206,45 @@ def test_status_in_words_and_in_json(desk):
     assert (shape["model"], shape["egress"]) == ("scripted", "off")
     assert shape["vault"]["key_custody"] == "key-file"
     assert set(shape["vault"]) >= {"path", "encryption", "key_custody"}
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def terminal(monkeypatch):
+    """From here on standard output and error are a terminal that shows colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    return screen
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_terminal_gets_colours_unless_they_are_unwanted(desk, monkeypatch, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    desk.teach()
+    screen = terminal(monkeypatch)
+    with desk.open() as pocket:
+        draw_profile(pocket.profile(), pocket.attributes)
+    assert ("\x1b[32m█" in screen.getvalue()) is not no_color
+
+
+def test_a_terminal_gets_a_progress_bar(desk, monkeypatch, feedback):
+    screen = terminal(monkeypatch)
+    with desk.open() as pocket:
+        pocket.add_many([feedback(f"question {n}") for n in range(3)])
+        learn_visibly(pocket)
+    shown = screen.getvalue()
+    assert "loading the models" in shown
+    assert "3/3 pairs · Concise 3" in shown
+    assert "learned from 3 choices" in shown

@@ -149,8 +149,14 @@ def test_bad_rows_are_named_and_skipped_or_stop_everything(desk, tmp_path):
 def test_import_dry_run_adds_nothing(desk, tmp_path):
     result = desk.run("import", _file(tmp_path, ROWS), "--dry-run")
     assert "ada: would import 1 choice" in result.out
+    assert not desk.home.exists(), "not even an empty vault"
     with desk.open("ada") as pocket:
-        assert pocket.counts().memories == 0
+        pocket.add("p1", "a", "b")
+    again = desk.run("import", _file(tmp_path, ROWS), "--dry-run", "-u", "ada")
+    assert "ada: would import 0 choices, 1 known already" in again.out
+    assert "ada: would import 1 choice\n" in again.out
+    with desk.open("ada") as pocket:
+        assert pocket.counts().memories == 1
 
 
 def test_a_file_without_pairs_is_an_error(desk, tmp_path):

@@ -112,3 +112,7 @@ def test_a_configuration_that_cannot_be_written_is_an_error(places):
     blocked = replace(places, config_file=places.config_file / "below a file" / "config.toml")
     with pytest.raises(ConfigError, match="cannot be written"):
         Config().save(blocked)
+
+
+def test_no_repr_names_the_person():
+    assert "SECRET" not in repr(Config(user="SECRET"))

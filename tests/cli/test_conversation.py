@@ -2,7 +2,8 @@
 
 import pytest
 
-from pocketpref.cli.conversation import HELP, ChatOptions, Conversation
+from pocketpref.cli.conversation import Conversation
+from pocketpref.cli.talk import HELP, ChatOptions
 from pocketpref.errors import ModelError
 from pocketpref.records import Sampling
 from pocketpref.testing import ScriptedModel
@@ -262,3 +263,10 @@ def test_a_failing_model_ends_the_chat_with_its_error(chat, desk):
     desk.model.close()
     with pytest.raises(ModelError):
         chat.hear("hello")
+
+
+def test_no_repr_shows_what_was_said(pocket, view):
+    chat = Conversation(pocket, view, ChatOptions(system="SECRET"))
+    hear(chat, "SECRET")
+    for thing in (chat, chat._options, *chat._turns):
+        assert "SECRET" not in repr(thing)

@@ -1,0 +1,69 @@
+"""The nouns of a chat: what it shows, how it is held, and its turns.
+
+They hold a person's texts, so none of them has a ``repr`` that would show any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pocketpref.records import Personalized, Sampling
+
+HELP = """\
+Type a prompt and press Enter. Besides that:
+  !multi ... !end   a prompt of several lines
+  !edit             write the prompt in your editor
+  /retry            another answer to the last prompt
+  /prefer N         answer N is the better one: remember that
+  /edit             improve the last answer in your editor: remember that
+  /why              which attributes were used, and the past prompt they came from
+  /plain [PROMPT]   answer one prompt (this one or the next) without personalization
+  /forget [ID]      forget what this chat last remembered, or the choice with this id
+  exit, quit        end the chat (Ctrl-D too; Ctrl-C stops an answer)
+The editor works on a file in memory where the system has such a folder; it is deleted at once."""
+
+
+class View(Protocol):
+    """Where a conversation is seen and heard."""
+
+    def piece(self, text: str) -> None:
+        """Part of an answer."""
+
+    def end_answer(self) -> None:
+        """The answer is complete."""
+
+    def note(self, text: str) -> None:
+        """Words of the program itself."""
+
+    def edit(self, text: str) -> str | None:
+        """Let the person edit a text; None if they gave up."""
+
+
+@dataclass(frozen=True, repr=False)
+class ChatOptions:
+    """How a chat is held.
+
+    Attributes:
+        system: a system prompt.
+        sampling: how answers are drawn; None for the defaults.
+        stream: show answers piece by piece.
+        record: remember what is preferred.
+    """
+
+    system: str | None = None
+    sampling: Sampling | None = None
+    stream: bool = True
+    record: bool = True
+
+
+@dataclass(repr=False)
+class Turn:
+    """A prompt and the answers to it, of which one stands in the conversation."""
+
+    prompt: str
+    used: Personalized | None
+    answers: list[str] = field(default_factory=list)
+    standing: int = 0
+    recorded: list[str] = field(default_factory=list)
