@@ -95,11 +95,14 @@ def check_permissions(app: App, model: str | None) -> Finding:
     """Nobody else on this machine can read what is kept."""
     if os.name == "nt":
         return Finding("permissions", "note", "not checked on Windows: the profile folder's apply")
-    private = [app.places.data, app.places.vault, app.config.key_file, app.config.passphrase_file]
-    exposed = [path for path in private if path is not None and _is_exposed(path)]
+    secret = [app.places.vault, app.config.key_file, app.config.passphrase_file]
+    exposed = [str(path) for path in secret if path is not None and _is_exposed(path)]
     if exposed:
-        names = ", ".join(str(path) for path in exposed)
-        return Finding("permissions", "wrong", f"open to others: {names}", "chmod go= on them")
+        words = f"other users of this machine may read {', '.join(exposed)}"
+        return Finding("permissions", "wrong", words, "chmod go= on them")
+    if _is_exposed(app.places.data):
+        words = f"others may see the names of the files in {app.places.data}, not read them"
+        return Finding("permissions", "note", words, "chmod go= on the folder")
     return Finding("permissions", "ok", "nobody else on this machine can read what is kept")
 
 

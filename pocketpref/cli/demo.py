@@ -70,7 +70,8 @@ def _run(app: App, prompt: str | None, budget: float, model: str | None) -> Path
         _heading("1. Remember what one person chose")
         _remember(pocket, pairs)
         _heading("2. Learn from it, on this machine")
-        learn_visibly(pocket, budget)
+        if learn_visibly(pocket, budget, to_be_continued=False).interrupted:
+            raise KeyboardInterrupt
         _heading("3. What was learned, with the choices that say so")
         draw_profile(pocket.profile(), pocket.attributes, _STRONGEST)
         _heading("4. One prompt, plain and personalized")

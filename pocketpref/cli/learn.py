@@ -47,8 +47,16 @@ def learn(app: App, *, budget: float | None, user: str | None, model: str | None
         sys.exit(130)
 
 
-def learn_visibly(pocket: Pocket, budget: float | None = None) -> LearnReport:
-    """Learn with progress on stderr and the result on stdout; Ctrl-C ends it early."""
+def learn_visibly(
+    pocket: Pocket, budget: float | None = None, *, to_be_continued: bool = True
+) -> LearnReport:
+    """Learn with progress on stderr and the result on stdout; Ctrl-C ends it early.
+
+    Args:
+        pocket: whose new choices.
+        budget: seconds after which to stop; None for all of them.
+        to_be_continued: whether a later call can go on with the rest.
+    """
     from pocketpref.records import LearnReport
 
     began = time.monotonic()
@@ -61,11 +69,11 @@ def learn_visibly(pocket: Pocket, budget: float | None = None) -> LearnReport:
         remaining = status["pairs"] - status["indexed"]
         seconds = time.monotonic() - began
         result = LearnReport(tally.done, remaining, seconds, interrupted=True)
-    report(_summary(result, tally))
+    report(_summary(result, tally, to_be_continued=to_be_continued))
     return result
 
 
-def _summary(result: LearnReport, tally: Tally) -> str:
+def _summary(result: LearnReport, tally: Tally, *, to_be_continued: bool) -> str:
     if not result.indexed and not result.remaining:
         return "nothing new to learn"
     lines = [f"learned from {plural(result.indexed, 'choice')} in {duration(result.seconds)}"]
@@ -73,10 +81,9 @@ def _summary(result: LearnReport, tally: Tally) -> str:
         lines.append(f"found: {tally.names(limit=None)}")
     if result.remaining:
         why = "stopped" if result.interrupted else "time is up"
-        lines.append(
-            f"{why}: what was learned is kept, {plural(result.remaining, 'choice')} remaining; "
-            "`pocketpref learn` goes on"
-        )
+        rest = f"{plural(result.remaining, 'choice')} remaining"
+        later = "; `pocketpref learn` goes on" if to_be_continued else ""
+        lines.append(f"{why}: what was learned is kept, {rest}{later}")
     return "\n".join(lines)
 
 

@@ -153,6 +153,20 @@ def test_doctor_finds_everything_in_order(desk):
     assert states["vault"] == states["model"] == states["embedder"] == "ok"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes mean nothing there")
+def test_doctor_tells_a_folder_that_others_may_list_from_a_file_they_may_read(desk):
+    desk.teach()
+    desk.home.chmod(0o755)
+    assert _state(desk, "permissions") == "note"
+    (desk.home / "key").chmod(0o644)
+    assert _state(desk, "permissions") == "wrong"
+
+
+def _state(desk, check):
+    found = json.loads(desk.run("doctor", "--json").out)
+    return next(f["state"] for f in found if f["check"] == check)
+
+
 def test_doctor_makes_no_vault(desk):
     desk.home.mkdir(mode=0o700)
     desk.run("doctor")
