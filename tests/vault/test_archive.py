@@ -229,6 +229,16 @@ def test_chunks_left_out_moved_or_added_are_noticed(sealed, other, rebuild):
     assert_refused(other, sealed, passphrase())
 
 
+def test_no_change_is_begun_before_the_last_chunk_was_checked(sealed, other, monkeypatch):
+    whole = bytearray(sealed.read_bytes())
+    whole[-1] ^= 1
+    sealed.write_bytes(whole)
+    began: list[object] = []
+    monkeypatch.setattr("pocketpref.vault.store.UserStore.restore", began.append)
+    assert_refused(other, sealed, passphrase())
+    assert began == []
+
+
 def test_chunks_of_another_archive_of_the_same_key_are_noticed(filled, tmp_path, key, other):
     one, two = tmp_path / "one", tmp_path / "two"
     archive.export_user(filled, one, key)
@@ -328,7 +338,11 @@ def test_a_bad_line_is_named_and_nothing_restored(tmp_path, other, change):
     assert_refused(other, source)
 
 
-@pytest.mark.parametrize("line", [b"planted", b"[]", b"5", b"\xff\xfe", b"[" * 100_000, b"{}"])
+@pytest.mark.parametrize(
+    "line",
+    [b"planted", b"[]", b"5", b"\xff\xfe", b"[" * 100_000, b"{}"],
+    ids=["text", "a list", "a number", "no UTF-8", "nested too deep", "an empty object"],
+)
 def test_a_line_that_is_no_memory_is_named_but_not_quoted(tmp_path, other, line):
     source = tmp_path / "plain.jsonl"
     source.write_bytes(json.dumps(ROW).encode() + b"\n\n" + line + b"\n")

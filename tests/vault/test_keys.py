@@ -133,6 +133,7 @@ def test_a_missing_key_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"pocketpref-key-1:", b"pocketpref-key-1:AAAA", b"A" * 44, b"x" * 5_000_000],
+    ids=["empty", "no ASCII", "no secret", "a short secret", "no prefix", "too long"],
 )
 def test_a_file_that_is_no_key_file_is_refused(tmp_path, content):
     (tmp_path / "key").write_bytes(content)

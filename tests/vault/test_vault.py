@@ -186,6 +186,7 @@ def test_a_vault_does_not_cross_a_fork(store):
         b"SQLite format 3\0" + bytes(84),
         bytes(5000),
     ],
+    ids=["empty", "one letter", "text", "an empty SQLite header", "zeros"],
 )
 def test_a_file_that_is_no_vault_is_refused_and_unchanged(tmp_path, key, content):
     file = tmp_path / "file"
