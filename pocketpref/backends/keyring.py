@@ -39,30 +39,31 @@ class SystemKeyring:
 
     kind = "keyring"
 
-    @property
-    def backend_name(self) -> str:
-        """The back end in use, for people.
+    def __init__(self) -> None:
+        """Take the session's back end.
 
         Raises:
             KeyringError: there is none, or none that can be trusted.
         """
-        return _name(_backend())
+        self._backend = _trusted_backend()
+
+    @property
+    def backend_name(self) -> str:
+        """The back end in use, for people."""
+        return _name(self._backend)
 
     def describe(self) -> str:
-        """The back end in use, or that there is none."""
-        try:
-            return f"system keyring ({self.backend_name})"
-        except KeyringError as error:
-            return f"system keyring (not usable: {error.message})"
+        """The back end in use."""
+        return f"system keyring ({self.backend_name})"
 
     def wrap(self, master: bytes, vault_id: bytes) -> bytes:
         """Seal the master key under the keyring's secret for this vault, made now if need be.
 
         Raises:
-            KeyringError: the keyring is absent, locked, not trustworthy, or does not keep it.
+            KeyringError: the keyring is locked, failing, or does not keep it.
         """
-        backend, entry = _backend(), _entry(vault_id)
-        secret = _secret(backend, entry) or _new_secret(backend, entry)
+        entry = _entry(vault_id)
+        secret = _secret(self._backend, entry) or _new_secret(self._backend, entry)
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(secret).encrypt(nonce, master, self._binding(vault_id))
         return _WRAP_VERSION + nonce + sealed
@@ -71,15 +72,14 @@ class SystemKeyring:
         """Open what ``wrap`` made.
 
         Raises:
-            KeyringError: the keyring is absent, locked or not trustworthy.
+            KeyringError: the keyring is locked or failing.
             KeyMissingError: it has no secret for this vault.
             WrongKeyError: its secret does not open this vault.
         """
-        backend = _backend()
-        secret = _secret(backend, _entry(vault_id))
+        secret = _secret(self._backend, _entry(vault_id))
         if secret is None:
             raise KeyMissingError(
-                f"{_name(backend)} has no key for this vault",
+                f"{self.backend_name} has no key for this vault",
                 hint="log in as the user who made it, or restore the keyring or an archive",
             )
         nonce, sealed = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
@@ -87,7 +87,7 @@ class SystemKeyring:
             return AESGCM(secret).decrypt(nonce, sealed, self._binding(vault_id))
         except (InvalidTag, ValueError):  # ValueError: the nonce was cut short
             raise WrongKeyError(
-                f"the key in {_name(backend)} does not open this vault",
+                f"the key in {self.backend_name} does not open this vault",
                 hint="it was replaced since; restore the keyring or an archive",
             ) from None
 
@@ -96,7 +96,7 @@ class SystemKeyring:
         return b"pocketpref master key\0" + self.kind.encode() + b"\0" + vault_id
 
 
-def _backend() -> KeyringBackend:
+def _trusted_backend() -> KeyringBackend:
     """The session's back end, if it can be trusted.
 
     Raises:

@@ -124,11 +124,6 @@ def test_a_keyring_that_cannot_be_trusted_is_refused_with_a_way_out(use, backend
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_refused_keyring_is_described_and_not_raised(use):
-    use(null.Keyring())
-    assert "not usable" in SystemKeyring().describe()
-
-
 def test_a_chain_stands_for_its_first_member(use, monkeypatch):
     members: list[KeyringBackend] = []
     monkeypatch.setattr(chainer.ChainerBackend, "backends", members)
