@@ -31,8 +31,8 @@ from pocketpref.vault.keys import EphemeralKey
 
 T = TypeVar("T")
 
-_NOISE_CONDITIONS = 12
-"""Conditions on which a model's noise is measured; a few seconds on the starter model."""
+_NOISE_CONDITIONS = 6
+"""Conditions on which a model's noise is measured; two seconds on the starter model."""
 
 
 def open(  # noqa: A001 - pocketpref.open is its name

@@ -30,12 +30,21 @@ class LearnRun:
         store = self._parts.store
         pending = store.pending(self._parts.recipe())
         self._total = len(pending)
+        if pending:
+            self._make_ready()
         for memory_id in pending:
             if self._elapsed() >= self._budget or not self._one(memory_id):
                 break
             self._done += 1
         remaining = len(store.pending(self._parts.recipe()))
         return LearnReport(self._done, remaining, self._elapsed())
+
+    def _make_ready(self) -> None:
+        """Load the model; at the first time of a model, measure its noise."""
+        self._report(0.0, note="loading the model")
+        self._parts.scorer()
+        self._report(0.0, note="measuring the model's noise")
+        self._parts.noise()
 
     def _one(self, memory_id: str) -> bool:
         """Index one memory; False if the budget ended first."""
@@ -70,9 +79,16 @@ class LearnRun:
             raise _OutOfTimeError
         self._report(part)
 
-    def _report(self, part: float, *, found: tuple[str, ...] = (), done: int | None = None) -> None:
+    def _report(
+        self,
+        part: float,
+        *,
+        found: tuple[str, ...] = (),
+        done: int | None = None,
+        note: str = "",
+    ) -> None:
         done = self._done if done is None else done
-        self._tell(Progress(done, self._total, part, self._elapsed(), found))
+        self._tell(Progress(done, self._total, part, self._elapsed(), found, note))
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

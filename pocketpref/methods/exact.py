@@ -5,9 +5,9 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
-* By default each round looks at all attributes on the first tokens of the answers and at the best
-  few of them on whole answers. ``exhaustive=True`` looks at all of them on whole answers, as the
-  paper does.
+* By default a round compares the attributes on the first tokens of the answers, the better half on
+  more of them and only the best few on whole answers (successive halving). ``exhaustive=True``
+  looks at all of them on whole answers in every round, as the paper does.
 """
 
 from __future__ import annotations
@@ -25,11 +25,28 @@ from pocketpref.records import Condition, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
-SCREEN_TOKENS = 32
-"""First tokens of each answer that the screening looks at."""
 
-FINALISTS = 8
-"""Attributes of each round that are looked at on whole answers."""
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """One step of screening: compare on the first tokens only, keep the best.
+
+    Attributes:
+        first: tokens of each answer that are compared.
+        keep: attributes that go on.
+    """
+
+    first: int
+    keep: int
+
+
+OPENING = (Heat(first=16, keep=14), Heat(first=32, keep=6))
+"""The first round looks at the whole bank on 16 tokens, at the best 14 on 32, at 6 on all."""
+
+LATER = (Heat(first=16, keep=8), Heat(first=32, keep=4))
+"""Later rounds know how each attribute did alone, and look at the best ``ENTRANTS`` of them."""
+
+ENTRANTS = 20
+"""Attributes that enter a later round: those that did best alone on the first tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +80,7 @@ class Exact:
         The noise is left out: it belongs to the machine, and the model is known apart.
         """
         s = self.settings
-        search = "all" if s.exhaustive else f"{SCREEN_TOKENS}/{FINALISTS}"
+        search = "all" if s.exhaustive else f"{OPENING}{LATER}{ENTRANTS}"
         text = f"exact/1 {self.bank.fingerprint} k={s.k} {s.wording} {search}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -95,6 +112,10 @@ class Exact:
         return Condition(names, block, (source,), self.name)
 
 
+_CHUNK = 14
+"""Conditions that are scored between two reports of progress; fills a batch of first tokens."""
+
+
 class _Search:
     """One run of Algorithm 1."""
 
@@ -109,41 +130,77 @@ class _Search:
         self._bank = bank
         self._settings = settings
         self._on_part = on_part
+        self._screened: dict[str, float] = {}
+        self._turn = self._asked = 0
+        self._expected = 1
 
     def run(self) -> Selection:
         chosen: list[str] = []
         gains: list[float] = []
         singles: dict[str, float] = {}
-        screened: dict[str, float] = {}
+        entrants = list(self._bank.names)
         for turn in range(min(self._settings.k, len(self._bank))):
-            candidates = [name for name in self._bank.names if name not in chosen]
-            finalists = self._screen(chosen, candidates, screened if turn == 0 else {})
+            heats = OPENING if turn == 0 else LATER
+            self._begin_turn(turn, len(entrants), heats)
+            finalists = self._heats(chosen, entrants, heats)
             margins = self._margins(chosen, finalists)
             if turn == 0:
                 singles = dict(zip(finalists, margins.tolist(), strict=True))
-            self._on_part((turn + 1) / self._settings.k)
             best = int(np.argmax(margins))
             gain = float(margins[best]) - sum(gains)
             if gain <= self._scorer.noise:
                 break
             chosen.append(finalists[best])
             gains.append(gain)
+            entrants = self._entrants(chosen)
         self._on_part(1.0)
-        return Selection(tuple(chosen), tuple(gains), singles, screened, self._scorer.evaluations)
+        found = (tuple(chosen), tuple(gains), singles, self._screened)
+        return Selection(*found, self._scorer.evaluations)
 
-    def _screen(
-        self, chosen: Sequence[str], candidates: Sequence[str], record: dict[str, float]
+    def _entrants(self, chosen: Sequence[str]) -> list[str]:
+        """Who enters a later round, in the bank's order."""
+        left = [name for name in self._bank.names if name not in chosen]
+        if not self._screened:
+            return left
+        alone = np.array([self._screened[name] for name in left])
+        return _best(left, alone, ENTRANTS)
+
+    def _heats(
+        self, chosen: Sequence[str], entrants: Sequence[str], heats: Sequence[Heat]
     ) -> list[str]:
-        """The candidates that are worth whole answers, in the bank's order."""
-        if self._settings.exhaustive or len(candidates) <= FINALISTS:
-            return list(candidates)
-        margins = self._margins(chosen, candidates, first=SCREEN_TOKENS)
-        record.update(zip(candidates, margins.tolist(), strict=True))
-        best = set(np.argsort(-margins, kind="stable")[:FINALISTS].tolist())
-        return [name for place, name in enumerate(candidates) if place in best]
+        """The attributes that are worth whole answers, in the bank's order."""
+        left = list(entrants)
+        if self._settings.exhaustive:
+            return left
+        for heat in heats:
+            if len(left) > heat.keep:
+                margins = self._margins(chosen, left, first=heat.first)
+                if not chosen and len(left) == len(self._bank):
+                    self._screened = dict(zip(left, margins.tolist(), strict=True))
+                left = _best(left, margins, heat.keep)
+        return left
 
     def _margins(
         self, chosen: Sequence[str], candidates: Sequence[str], first: int | None = None
     ) -> NDArray[np.float64]:
         blocks = [self._bank.block((*chosen, name), self._settings.wording) for name in candidates]
-        return self._scorer.margins(blocks, first=first)
+        parts = []
+        for start in range(0, len(blocks), _CHUNK):
+            chunk = blocks[start : start + _CHUNK]
+            parts.append(self._scorer.margins(chunk, first=first))
+            self._report(len(chunk))
+        return np.concatenate(parts)
+
+    def _begin_turn(self, turn: int, entrants: int, heats: Sequence[Heat]) -> None:
+        keep = 0 if self._settings.exhaustive else sum(min(h.keep, entrants) for h in heats)
+        self._turn, self._expected, self._asked = turn, entrants + keep, 0
+
+    def _report(self, conditions: int) -> None:
+        self._asked += conditions
+        self._on_part((self._turn + min(1.0, self._asked / self._expected)) / self._settings.k)
+
+
+def _best(names: Sequence[str], values: NDArray[np.float64], keep: int) -> list[str]:
+    """The names of the largest values, in the order they came in."""
+    best = set(np.argsort(-values, kind="stable")[:keep].tolist())
+    return [name for place, name in enumerate(names) if place in best]

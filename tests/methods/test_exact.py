@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.exact import FINALISTS, Exact, ExactSettings
+from pocketpref.methods.exact import OPENING, Exact, ExactSettings
 from pocketpref.records import Attribute, Learned, Likelihoods, Message, Pair, Selection
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
@@ -101,11 +101,11 @@ def test_equals_the_reference_on_any_objective(values: list[float], k: int, nois
 
 def test_screening_asks_for_fewer_whole_answers_and_finds_a_clear_winner() -> None:
     bank = small_bank(26)
-    model = TableModel(bank, value_of(Q=4.0, QZ=6.0))
+    model = TableModel(bank, value_of(Q=4.0, Z=0.5, QZ=6.0))
     everything = Exact(bank, ExactSettings(exhaustive=True)).select(PairScorer(model, PAIR))
     default = Exact(bank).select(PairScorer(model, PAIR))
     assert default.attributes == everything.attributes == ("Q", "Z")
-    assert len(default.singles) == FINALISTS
+    assert len(default.singles) == OPENING[-1].keep
     assert set(default.screened) == set(bank.names)
 
 

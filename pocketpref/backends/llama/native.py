@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,16 +28,35 @@ def library() -> Any:
     Raises:
         ModelMissingError: llama-cpp-python is not installed.
     """
-    try:
-        import llama_cpp
-    except ImportError as error:
-        raise ModelMissingError(
-            "llama-cpp-python is not installed", hint="pip install llama-cpp-python"
-        ) from error
+    with _patient_threads():
+        try:
+            import llama_cpp
+        except ImportError as error:
+            raise ModelMissingError(
+                "llama-cpp-python is not installed", hint="pip install llama-cpp-python"
+            ) from error
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     _KEPT_ALIVE.append(silent)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     return llama_cpp
+
+
+@contextmanager
+def _patient_threads() -> Iterator[None]:
+    """Let threads that wait for each other sleep instead of spin (OpenMP builds).
+
+    ggml's threads meet several hundred times for each batch. While they spin on a core that another
+    program wants, both lose: beside two busy programs on two cores, learning took twice as long.
+    OpenMP reads the variable once, when it is loaded.
+    """
+    if "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_WAIT_POLICY"]
 
 
 _KEPT_ALIVE: list[Any] = []  # what C holds a pointer to must never be collected
