@@ -10,7 +10,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.backends.llama.model import file_sha256
+from pocketpref.catalogue.files import file_sha256
 
 
 @pytest.fixture(autouse=True)

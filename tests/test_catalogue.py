@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref import catalogue as catalogue_module
 from pocketpref.catalogue import Catalogue, ModelEntry
+from pocketpref.catalogue import models as catalogue_module
+from pocketpref.catalogue.files import ModelRecord, file_sha256, write_record
 from pocketpref.errors import InputError, ModelDamagedError, ModelMissingError
-from pocketpref.modelfiles import ModelRecord, file_sha256, write_record
 
 GGUF = struct.pack("<4sIQQ", b"GGUF", 3, 5, 7) + b"\0" * 1000
 DIGEST = hashlib.sha256(GGUF).hexdigest()

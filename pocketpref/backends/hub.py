@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pocketpref.catalogue.files import ModelRecord, check_gguf, file_sha256, write_record
+from pocketpref.catalogue.handles import HubHandle, parse_handle
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
-from pocketpref.handles import HubHandle, parse_handle
-from pocketpref.modelfiles import ModelRecord, check_gguf, file_sha256, write_record
 
 __all__ = ["parse_handle", "pull"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pocketpref.backends.llama.generation import Generator
 from pocketpref.backends.llama.likelihoods import Scorer
 from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
-from pocketpref.errors import ModelMissingError
+from pocketpref.catalogue.files import file_sha256
 from pocketpref.records import Likelihoods, Message, Sampling
 
 
@@ -105,16 +104,3 @@ class LlamaModel:
         self._scorer.close()
         self._generator.close()
         self._weights.close()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file.
-
-    Raises:
-        ModelMissingError: there is no such file.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        raise ModelMissingError(f"the model file {path.name} cannot be read") from None
