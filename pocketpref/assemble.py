@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from pocketpref import custody
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
+from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket
@@ -180,7 +180,7 @@ class _Models:
     Attributes:
         name: for people.
         fingerprint: of the weights they share, known without loading them.
-        noise_file: where the measured noise is kept.
+        measured: what was measured of them on this machine.
         ours: whether we loaded them, and so have to free them.
     """
 
@@ -188,12 +188,12 @@ class _Models:
     fingerprint: Callable[[], str]
     model: Lazy[LanguageModel]
     scorer: Lazy[LanguageModel]
-    noise_file: Path
+    measured: Measurements
     ours: bool
 
 
 def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Models:
-    noise_file = places.cache / "noise.json"
+    measured = Measurements(places.cache / "measured.json")
     if wanted is not None and not isinstance(wanted, (str, Path)):
         own = wanted
         return _Models(
@@ -201,7 +201,7 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Model
             fingerprint=lambda: own.fingerprint,
             model=Lazy(lambda: own),
             scorer=Lazy(lambda: own),
-            noise_file=noise_file,
+            measured=measured,
             ours=False,
         )
     catalogue = Catalogue(places.models)
@@ -211,8 +211,8 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Model
         name=lambda: entry().handle,
         fingerprint=digest,
         model=Lazy(lambda: _load(entry(), entry().path, digest())),
-        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.cache / "models")),
-        noise_file=noise_file,
+        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.cache / "models", measured)),
+        measured=measured,
         ours=True,
     )
 
@@ -223,10 +223,30 @@ def _load(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
     return LlamaModel(path, name=entry.handle, sha256=fingerprint)
 
 
-def _load_scorer(entry: ModelEntry, fingerprint: str, copies: Path) -> LanguageModel:
-    from pocketpref.backends.llama import prepare
+def _load_scorer(
+    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements
+) -> LanguageModel:
+    """The 16-bit copy, with a faster one beside it for screening where there is one."""
+    from pocketpref.backends.llama import (
+        WORTH,
+        TwoPrecisions,
+        gpu_available,
+        prepare,
+        prepared_path,
+        speedup,
+    )
 
-    return _load(entry, prepare(entry.path, copies, fingerprint), fingerprint)
+    path = prepare(entry.path, copies, fingerprint)
+    fine = _load(entry, path, fingerprint)
+    gain = f"{fingerprint} bf16 speed"
+    if path == entry.path or gpu_available() or measured.known(gain, WORTH) < WORTH:
+        return fine
+    coarse = _load(entry, prepare(entry.path, copies, fingerprint, "bf16"), fingerprint)
+    if measured.get(gain, lambda: speedup(fine, coarse)) >= WORTH:
+        return TwoPrecisions(fine, coarse)
+    coarse.close()
+    prepared_path(copies, fingerprint, "bf16").unlink(missing_ok=True)
+    return fine
 
 
 def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
@@ -244,19 +264,6 @@ def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
 
 def _noise(models: _Models, bank: AttributeBank) -> float:
     """The scoring model's noise floor, measured once for each model on this machine."""
-    known = _read_noise(models.noise_file)
-    key = models.fingerprint()
-    if key not in known:
-        blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
-        known[key] = noise_floor(models.scorer(), blocks)
-        models.noise_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        models.noise_file.write_text(json.dumps(known), "utf-8")
-    return known[key]
-
-
-def _read_noise(path: Path) -> dict[str, float]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-        return {str(key): float(value) for key, value in values.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}  # measured again: nothing is lost
+    blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
+    name = f"{models.fingerprint()} noise"
+    return models.measured.get(name, lambda: noise_floor(models.scorer(), blocks))

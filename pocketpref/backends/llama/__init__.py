@@ -2,6 +2,16 @@
 
 from pocketpref.backends.llama.model import LlamaModel
 from pocketpref.backends.llama.native import gpu_available
+from pocketpref.backends.llama.precisions import WORTH, TwoPrecisions, speedup
 from pocketpref.backends.llama.prepare import prepare, prepared_path, unfit_reason
 
-__all__ = ["LlamaModel", "gpu_available", "prepare", "prepared_path", "unfit_reason"]
+__all__ = [
+    "WORTH",
+    "LlamaModel",
+    "TwoPrecisions",
+    "gpu_available",
+    "prepare",
+    "prepared_path",
+    "speedup",
+    "unfit_reason",
+]

@@ -11,28 +11,32 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
 from pocketpref.backends.llama.native import Weights, library, quantize
 from pocketpref.errors import ModelError
 
+Precision = Literal["f16", "bf16"]
+
 _BYTES_PER_WEIGHT = 2
 # File types whose activations stay as they are (LLAMA_FTYPE_ALL_F32, MOSTLY_F16, MOSTLY_BF16).
 _WIDE = ("0", "1", "32")
+_FILE_TYPES: dict[Precision, int] = {"f16": 1, "bf16": 32}  # LLAMA_FTYPE_MOSTLY_F16, _BF16
 _MEMORY_SHARE = 0.4  # of all memory; the rest is for the cache, the chat model and other programs
 
 
-def prepared_path(folder: Path, sha256: str) -> Path:
+def prepared_path(folder: Path, sha256: str, precision: Precision = "f16") -> Path:
     """Where the copy of a model is kept."""
-    return folder / f"{sha256[:32]}-f16.gguf"
+    return folder / f"{sha256[:32]}-{precision}.gguf"
 
 
 def unfit_reason(source: Path, folder: Path) -> str | None:
     """Why no copy can or need be made, in words; None if it can.
 
-    A copy fits if it takes at most 40 % of the memory and leaves as much room on the disk as it
-    takes.
+    Copies fit if two of them take at most 40 % of the memory, and as much room again is left on
+    the disk.
 
     Raises:
         ModelError: the source cannot be loaded.
@@ -44,23 +48,24 @@ def unfit_reason(source: Path, folder: Path) -> str | None:
             return "the model is not quantized"
     finally:
         weights.close()
-    if size > _MEMORY_SHARE * psutil.virtual_memory().total:
-        return f"a 16-bit copy needs {size / 2**30:.1f} GiB of memory"
-    if 2 * size > psutil.disk_usage(str(folder)).free:
-        return f"a 16-bit copy needs {size / 2**30:.1f} GiB on the disk"
+    if 2 * size > _MEMORY_SHARE * psutil.virtual_memory().total:
+        return f"16-bit copies need {2 * size / 2**30:.1f} GiB of memory"
+    if 4 * size > psutil.disk_usage(str(folder)).free:
+        return f"16-bit copies need {2 * size / 2**30:.1f} GiB on the disk"
     return None
 
 
-def prepare(source: Path, folder: Path, sha256: str) -> Path:
-    """Make the 16-bit copy if it is not there yet; takes about a second for each GiB.
+def prepare(source: Path, folder: Path, sha256: str, precision: Precision = "f16") -> Path:
+    """Make a 16-bit copy if it is not there yet; takes a second or two for each GiB.
 
-    F16 rather than BF16: margins from F16 correlate 0.9998 with float32, from BF16 0.98
-    (docs/performance.md).
+    Margins from F16 correlate 0.9998 with float32, from BF16 0.98: F16 decides, and BF16 is for
+    screening on processors that are faster at it.
 
     Args:
         source: a GGUF file.
         folder: where copies are kept; made if it is not there.
         sha256: the source's hash, which names the copy.
+        precision: of the copy.
 
     Returns:
         The copy, or the source itself if a copy is not needed or does not fit.
@@ -68,7 +73,7 @@ def prepare(source: Path, folder: Path, sha256: str) -> Path:
     Raises:
         ModelError: the source cannot be loaded or converted.
     """
-    target = prepared_path(folder, sha256)
+    target = prepared_path(folder, sha256, precision)
     if target.is_file():
         return target
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,7 +82,7 @@ def prepare(source: Path, folder: Path, sha256: str) -> Path:
     handle, name = tempfile.mkstemp(dir=folder, prefix=".preparing-", suffix=".gguf")
     os.close(handle)
     try:
-        quantize(source, Path(name), library().LLAMA_FTYPE_MOSTLY_F16)
+        quantize(source, Path(name), _FILE_TYPES[precision])
         Path(name).replace(target)
     except (ModelError, OSError, KeyboardInterrupt):
         with suppress(OSError):
