@@ -138,9 +138,12 @@ def _parts(
 
 
 def _about(vault: Vault, models: _Models) -> dict[str, Any]:
+    from pocketpref.backends.llama import device
+
     info = vault.info()
     return {
         "model": models.name(),
+        "device": device() if models.ours else "as its owner decides",
         "vault": {
             "path": str(info.path),
             "encryption": info.encryption,
@@ -211,7 +214,7 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Model
         name=lambda: entry().handle,
         fingerprint=digest,
         model=Lazy(lambda: _load(entry(), entry().path, digest())),
-        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.cache / "models", measured)),
+        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.prepared, measured)),
         measured=measured,
         ours=True,
     )

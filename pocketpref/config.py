@@ -70,8 +70,13 @@ class Places:
 
     @property
     def models(self) -> Path:
-        """Folder of pulled and prepared models."""
+        """Folder of pulled models."""
         return self.data / "models"
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the 16-bit copies that score; made again when they are missing."""
+        return self.cache / "models"
 
     @property
     def attributes(self) -> Path:

@@ -93,7 +93,8 @@ def _header(pocket: Pocket) -> str:
     status = pocket.status()
     return printable(
         f"Chatting with {status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}\n"
+        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}, "
+        f"runs on: {status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
     )
 

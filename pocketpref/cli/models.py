@@ -209,7 +209,7 @@ def prepare_model(app: App, *, model: str | None) -> None:
 
     catalogue = _catalogue(app)
     entry = catalogue.find(model if model is not None else app.config.model)
-    folder, digest = app.places.cache / "models", catalogue.digest(entry)
+    folder, digest = app.places.prepared, catalogue.digest(entry)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     reason = None
     if not prepared_path(folder, digest).is_file():

@@ -38,7 +38,7 @@ def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
     return [
         ("user", found["user"]),
         ("remembered", f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"),
-        ("model", found["model"]),
+        ("model", f"{found['model']}, on the {found['device']}"),
         ("vault", str(vault["path"])),
         ("encryption", vault["encryption"]),
         ("key", vault["key_custody"]),

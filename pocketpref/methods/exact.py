@@ -75,13 +75,12 @@ class Exact:
 
     @property
     def recipe(self) -> str:
-        """Fingerprint of the bank and of the settings that change what is selected.
+        """Fingerprint of what a selection means: the bank, k and the wording.
 
-        The noise is left out: it belongs to the machine, and the model is known apart.
+        How thorough the search was is left out, and so is the noise, which belongs to the machine:
+        a better search refines an index, it does not make it stale.
         """
-        s = self.settings
-        search = "all" if s.exhaustive else f"{OPENING}{LATER}{ENTRANTS}"
-        text = f"exact/1 {self.bank.fingerprint} k={s.k} {s.wording} {search}"
+        text = f"exact/1 {self.bank.fingerprint} k={self.settings.k} {self.settings.wording}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:

@@ -15,7 +15,10 @@ def test_a_chat_by_pipe_answers_records_and_learns(desk):
     assert result.code == 0
     assert "You said: hello (draw 1)\nYou said: hello (draw 2)\n" in result.out
     header = result.err.splitlines()[0]
-    assert header == "Chatting with scripted as default, 0 choices learned, egress: off"
+    assert header == (
+        "Chatting with scripted as default, 0 choices learned, egress: off, "
+        "runs on: as its owner decides"
+    )
     assert "learned from 1 choice" in result.out
     with desk.open() as pocket:
         assert (pocket.counts().memories, pocket.counts().learned) == (1, 1)

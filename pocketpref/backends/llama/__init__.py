@@ -1,7 +1,7 @@
 """llama.cpp: the library's language models. Nothing here is imported before it is needed."""
 
 from pocketpref.backends.llama.model import LlamaModel
-from pocketpref.backends.llama.native import gpu_available
+from pocketpref.backends.llama.native import device, gpu_available
 from pocketpref.backends.llama.precisions import WORTH, TwoPrecisions, speedup
 from pocketpref.backends.llama.prepare import prepare, prepared_path, unfit_reason
 
@@ -9,6 +9,7 @@ __all__ = [
     "WORTH",
     "LlamaModel",
     "TwoPrecisions",
+    "device",
     "gpu_available",
     "prepare",
     "prepared_path",

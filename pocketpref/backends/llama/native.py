@@ -67,6 +67,14 @@ def gpu_available() -> bool:
     return bool(library().llama_supports_gpu_offload())
 
 
+def device() -> str:
+    """Where models run, in words."""
+    if gpu_available():
+        return "GPU, all layers"
+    count = threads()
+    return f"CPU, {count} thread{'s' if count > 1 else ''}"
+
+
 def threads() -> int:
     """Threads to compute with: the cores this process may use, without hyper-threads.
 
