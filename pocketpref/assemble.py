@@ -235,7 +235,6 @@ def _load_scorer(
         TwoPrecisions,
         gpu_available,
         prepare,
-        prepared_path,
         speedup,
     )
 
@@ -244,11 +243,14 @@ def _load_scorer(
     gain = f"{fingerprint} bf16 speed"
     if path == entry.path or gpu_available() or measured.known(gain, WORTH) < WORTH:
         return fine
-    coarse = _load(entry, prepare(entry.path, copies, fingerprint, "bf16"), fingerprint)
+    fast_path = prepare(entry.path, copies, fingerprint, "bf16")
+    if fast_path == entry.path:  # there is no room for a second copy
+        return fine
+    coarse = _load(entry, fast_path, fingerprint)
     if measured.get(gain, lambda: speedup(fine, coarse)) >= WORTH:
         return TwoPrecisions(fine, coarse)
     coarse.close()
-    prepared_path(copies, fingerprint, "bf16").unlink(missing_ok=True)
+    fast_path.unlink(missing_ok=True)
     return fine
 
 

@@ -32,11 +32,11 @@ def prepared_path(folder: Path, sha256: str, precision: Precision = "f16") -> Pa
     return folder / f"{sha256[:32]}-{precision}.gguf"
 
 
-def unfit_reason(source: Path, folder: Path) -> str | None:
+def unfit_reason(source: Path, folder: Path, precision: Precision = "f16") -> str | None:
     """Why no copy can or need be made, in words; None if it can.
 
-    Copies fit if two of them take at most 40 % of the memory, and as much room again is left on
-    the disk.
+    The copies that are wanted fit if they take at most 40 % of the memory and leave as much room
+    on the disk as they take. The fast BF16 copy is one beside the F16 copy, so two must fit.
 
     Raises:
         ModelError: the source cannot be loaded.
@@ -48,10 +48,11 @@ def unfit_reason(source: Path, folder: Path) -> str | None:
             return "the model is not quantized"
     finally:
         weights.close()
-    if 2 * size > _MEMORY_SHARE * psutil.virtual_memory().total:
-        return f"16-bit copies need {2 * size / 2**30:.1f} GiB of memory"
-    if 4 * size > psutil.disk_usage(str(folder)).free:
-        return f"16-bit copies need {2 * size / 2**30:.1f} GiB on the disk"
+    size *= 1 if precision == "f16" else 2
+    if size > _MEMORY_SHARE * psutil.virtual_memory().total:
+        return f"16-bit copies need {size / 2**30:.1f} GiB of memory"
+    if 2 * size > psutil.disk_usage(str(folder)).free:
+        return f"16-bit copies need {size / 2**30:.1f} GiB on the disk"
     return None
 
 
@@ -77,7 +78,7 @@ def prepare(source: Path, folder: Path, sha256: str, precision: Precision = "f16
     if target.is_file():
         return target
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if unfit_reason(source, folder) is not None:
+    if unfit_reason(source, folder, precision) is not None:
         return source
     handle, name = tempfile.mkstemp(dir=folder, prefix=".preparing-", suffix=".gguf")
     os.close(handle)
