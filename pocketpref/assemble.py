@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,7 @@ from pocketpref import custody
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
+from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.parts import Parts
@@ -67,12 +68,19 @@ def open(  # noqa: A001 - pocketpref.open is its name
     config = config or Config.load(places)
     file = Path(path) if path is not None else places.vault
     key = key or custody.choose(config, file, ask_passphrase)
-    vault = Vault.open(file, key) if Vault.exists(file) else Vault.create(file, key)
+    vault = _open_vault(file, key)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
     method = Exact(AttributeBank.standard(places.attributes), settings)
     models = _models(places, config.model if model is None else model)
     embed = _embedder(config.embedder if embedder is None else embedder)
     return Pocket(_parts(vault, user or config.user, method, models, embed))
+
+
+def _open_vault(file: Path, key: KeyStore) -> Vault:
+    if not Vault.exists(file):
+        with suppress(InputError):  # another process has just made it
+            return Vault.create(file, key)
+    return Vault.open(file, key)
 
 
 _default_lock = threading.Lock()

@@ -294,6 +294,14 @@ class Pocket:
         counts = self.counts()
         return Profile(tuple(entries), counts.memories, len(learned), self._parts.method.name)
 
+    def in_force(self) -> frozenset[str]:
+        """Ids of the memories that recall draws on: for each distinct prompt the one that stands.
+
+        Of several choices on one prompt, the one that its attributes explain best stands; the
+        others are history.
+        """
+        return frozenset(entry.memory_id for entry in self._prompt_index().entries)
+
     def score(
         self,
         prompt: str,

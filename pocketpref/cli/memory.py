@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -96,12 +96,13 @@ def _first(pocket: Pocket, limit: int | None) -> list[Memory]:
     return list(islice(pocket.memories(), limit))
 
 
-def _print_listing(memories: Sequence[Memory]) -> None:
+def _print_listing(memories: Sequence[Memory], in_force: Container[str] = ()) -> None:
     if not memories:
         return
     listing = table("id", "when", "how", "prompt")
     for m in memories:
-        listing.add_row(m.id, _when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
+        star = " *" if m.id in in_force else ""
+        listing.add_row(m.id + star, _when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
     print_table(listing)
 
 
@@ -160,16 +161,19 @@ def history(
 ) -> None:
     """Show how choices came in, the oldest first; with an ID, all choices on its prompt.
 
+    A star marks those in force: of several choices on one prompt, recall uses one.
+
     Example: pocketpref memory history 7k2m9q4x1c8v
     """
     with app.pocket(user, model) as pocket:
         prompt = pocket.memory(memory_id).pair.prompt if memory_id else None
         found = [m for m in pocket.memories() if prompt is None or m.pair.prompt == prompt]
+        in_force = pocket.in_force()
     found.sort(key=lambda m: m.created)
     if as_json:
-        report_json([_as_dict(m) for m in found])
+        report_json([{**_as_dict(m), "in_force": m.id in in_force} for m in found])
         return
-    _print_listing(found)
+    _print_listing(found, in_force)
 
 
 @click.command()

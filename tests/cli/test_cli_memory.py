@@ -62,6 +62,17 @@ def test_history_of_a_prompt_is_in_order_of_time(desk):
     assert [m["id"] for m in everything] == [old, other, new]
 
 
+def test_history_marks_the_one_choice_of_a_prompt_that_is_in_force(desk):
+    ids = [desk.teach("tea?"), desk.teach("coffee?"), desk.teach("tea?")]
+    assert desk.run("learn").code == 0
+    marked = {
+        m["id"] for m in json.loads(desk.run("memory", "history", "--json").out) if m["in_force"]
+    }
+    assert ids[1] in marked
+    assert len(marked & {ids[0], ids[2]}) == 1
+    assert desk.run("memory", "history").out.count(" *") == 2
+
+
 def test_forget_asks_first(desk):
     memory_id = desk.teach()
     declined = desk.run("forget", memory_id, stdin="n\n")
