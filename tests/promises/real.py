@@ -1,0 +1,60 @@
+"""Pockets whose parts are all real but for one thing: they know few attributes.
+
+A real model then answers in seconds what takes minutes with the whole bank.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pocketpref.attributes import AttributeBank
+from pocketpref.backends.onnx import open_embedder
+from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.parts import Parts
+from pocketpref.pocket import Pocket
+from pocketpref.protocols import LanguageModel
+from pocketpref.vault import Vault
+from pocketpref.vault.keys import KeyFile
+
+
+def few(*names: str) -> AttributeBank:
+    """A bank of a few of the standard attributes."""
+    bank = AttributeBank.standard()
+    return AttributeBank(bank[name] for name in names)
+
+
+def vault_in(folder: Path) -> Vault:
+    """The vault of a folder with its key beside it, both made if they are not there."""
+    path, key = folder / "vault.db", folder / "key"
+    if Vault.exists(path):
+        return Vault.open(path, KeyFile(key))
+    return Vault.create(path, KeyFile(key) if key.exists() else KeyFile.make(key))
+
+
+def real_pocket(
+    folder: Path,
+    model: LanguageModel,
+    bank: AttributeBank,
+    settings: ExactSettings,
+    *,
+    user: str = "ada",
+    noise: float = 0.0,
+) -> Pocket:
+    """A Pocket on the vault of a folder, with the bundled embedder."""
+    vault = vault_in(folder)
+    method = Exact(bank, settings)
+    embedder = open_embedder(None)
+    return Pocket(
+        Parts(
+            store=vault.store(user),
+            bank=bank,
+            method=method,
+            recipe=lambda: f"{method.recipe} {model.fingerprint} {embedder.fingerprint}",
+            noise=lambda: noise,
+            model=lambda: model,
+            scorer=lambda: model,
+            embedder=lambda: embedder,
+            about=dict,
+            on_close=vault.close,
+        )
+    )
