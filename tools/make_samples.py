@@ -10,7 +10,8 @@ ukp.jsonl     at most 40 pairs of one person. Pairs whose two answers have 150 t
               pair of each debate in turn, debates in alphabetical order; then in the order of
               `meta.time`.
 mtbench.jsonl 24 pairs of one rater: the shortest pairs, in the order of the file.
-demo.jsonl    16 pairs of ukp.jsonl: the same turns, stopped at 16.
+demo.jsonl    the first turn of ukp.jsonl, one pair of each debate, with the pair of DEMO_DEBATE as
+              the last: learning begins with the newest, and the demo asks about this debate.
 
 "Shortest" counts prompt and both answers, since that is what learning from a pair costs; equal
 ones stay in the file's order.
@@ -43,6 +44,8 @@ UNSUITED_DEBATES = (
     "Pro-Choice vs. Pro-Life",
 )
 
+DEMO_DEBATE = "TV is better than Books"
+
 Row = dict[str, Any]
 
 
@@ -58,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     mtbench = _rows(options.mtbench, MTBENCH_PERSON)
     shortest = sorted(mtbench, key=_characters)[:24]
     _write(options.into / "ukp.jsonl", _by_time(ukp[:40]))
-    _write(options.into / "demo.jsonl", _by_time(ukp[:16]))
+    first_turn = _by_time(ukp[: len({_debate(row) for row in ukp})])
+    _write(options.into / "demo.jsonl", sorted(first_turn, key=_is_asked_about))
     _write(options.into / "mtbench.jsonl", [row for row in mtbench if row in shortest])
 
 
@@ -87,6 +91,10 @@ def _in_turns(rows: list[Row]) -> list[Row]:
 
 def _debate(row: Row) -> str:
     return str(row["prompt"]).split("\n", 1)[0].removeprefix("Debate: ")
+
+
+def _is_asked_about(row: Row) -> bool:
+    return _debate(row) == DEMO_DEBATE
 
 
 def _characters(row: Row) -> int:

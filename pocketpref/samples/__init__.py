@@ -16,11 +16,12 @@ from pocketpref.records import Feedback
 Sample = Literal["demo", "ukp", "mtbench"]
 
 SAMPLES: Final[tuple[Sample, ...]] = get_args(Sample)
-"""``demo``: 16 short pairs of the person in ``ukp``; ``ukp``: 37 pairs of arguments of which this
-person found one more convincing; ``mtbench``: 24 pairs of chat answers judged by one rater."""
+"""``demo``: 10 short pairs of the person in ``ukp``, one of each debate; ``ukp``: 37 pairs of
+arguments of which this person found one more convincing; ``mtbench``: 24 pairs of chat answers
+judged by one rater."""
 
-DEMO_PROMPT: Final = "Is the school uniform a good or bad idea? Write a convincing argument."
-"""A prompt that nobody in ``demo`` was asked, about one of its debates."""
+DEMO_PROMPT: Final = "What is better, watching TV or reading books? Write a convincing argument."
+"""A prompt that nobody in ``demo`` was asked, about the debate of its last pair."""
 
 
 def sample_pairs(name: Sample = "ukp") -> list[Feedback]:

@@ -20,14 +20,16 @@ def debates(name: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_one_persons_pairs_oldest_first(name: Any) -> None:
+    """But for the demo's last pair, which is put there to be learned first."""
     pairs = sample_pairs(name)
     assert len({feedback.user for feedback in pairs}) == 1
-    times = [feedback.created for feedback in pairs if feedback.created]
+    in_order = pairs[:-1] if name == "demo" else pairs
+    times = [feedback.created for feedback in in_order if feedback.created]
     assert times == sorted(times)
 
 
 def test_the_samples_are_as_large_as_said() -> None:
-    assert [len(sample_pairs(name)) for name in SAMPLES] == [16, 37, 24]
+    assert [len(sample_pairs(name)) for name in SAMPLES] == [10, 37, 24]
     assert len(debates("ukp")) >= 8
     assert len(debates("demo")) >= 5
     files = [item for item in FOLDER.iterdir() if item.name.endswith((".jsonl", ".md"))]
@@ -45,9 +47,12 @@ def test_the_sampled_person_does_not_simply_take_the_longer_answer() -> None:
     assert 0.4 < longer / len(pairs) < 0.6
 
 
-def test_the_demo_prompt_is_new_and_about_one_of_the_debates() -> None:
+def test_the_demo_prompt_is_new_and_about_the_debate_that_is_learned_first() -> None:
     assert DEMO_PROMPT not in {feedback.pair.prompt for feedback in sample_pairs("demo")}
-    assert any(DEMO_PROMPT.split("?")[0] in debate for debate in debates("demo"))
+    newest = sample_pairs("demo")[-1].pair.prompt
+    assert "TV is better than Books" in newest
+    assert "TV" in DEMO_PROMPT
+    assert "books" in DEMO_PROMPT
 
 
 def test_an_unknown_sample_is_named() -> None:
