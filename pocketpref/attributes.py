@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -36,7 +37,7 @@ class AttributeBank:
         self._attributes = tuple(attributes)
         self._by_name = {a.name.casefold(): a for a in self._attributes}
         if len(self._by_name) != len(self._attributes):
-            raise ConfigError("two attributes have the same name")
+            raise _misformed("two attributes have the same name")
 
     @classmethod
     def standard(cls, extra: Path | None = None) -> AttributeBank:
@@ -58,13 +59,13 @@ class AttributeBank:
         return len(self._attributes)
 
     def __getitem__(self, name: str) -> Attribute:
-        try:
-            return self._by_name[name.strip().casefold()]
-        except KeyError:
+        found = self._by_name.get(name.strip().casefold())
+        if found is None:  # no KeyError behind the error: it would quote the name
             raise NotFoundError(
                 "no attribute of that name",
                 hint="`pocketpref score --help` lists the names",
-            ) from None
+            )
+        return found
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.strip().casefold() in self._by_name
@@ -114,37 +115,47 @@ class AttributeBank:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{path.name} cannot be read as UTF-8 text") from None
+    # Raised outside of the handlers: decoders' errors hold the file's text.
+    text = None
+    with suppress(OSError, UnicodeDecodeError):
+        text = path.read_text("utf-8")
+    if text is None:
+        raise _misformed(f"{path.name} cannot be read as UTF-8 text")
+    return text
 
 
 def _parse(text: str, source: str) -> list[Attribute]:
+    problem, entries = "", None
     try:
         entries = tomllib.loads(text).get("attribute", [])
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is no valid TOML: {error}") from None
+        problem = f"{source} is no valid TOML: {error}"
+    if problem:
+        raise _misformed(problem)
     if not isinstance(entries, list):
-        raise ConfigError(f"{source}: `attribute` must be a list of tables, [[attribute]]")
+        raise _misformed(f"{source}: `attribute` must be a list of tables, [[attribute]]")
     return [_attribute(entry, f"{source}, attribute {n}") for n, entry in enumerate(entries, 1)]
 
 
 def _attribute(entry: Any, where: str) -> Attribute:
     wanted = ("name", "wording", "opposite", "category")
     if not isinstance(entry, dict) or set(entry) != set(wanted):
-        raise ConfigError(f"{where}: needs exactly {', '.join(wanted)}")
+        raise _misformed(f"{where}: needs exactly {', '.join(wanted)}")
     for key in wanted:
         _check_value(entry[key], f"{where}: {key}")
     if entry["category"] not in get_args(Category):
-        raise ConfigError(f"{where}: category must be one of {', '.join(get_args(Category))}")
+        raise _misformed(f"{where}: category must be one of {', '.join(get_args(Category))}")
     return Attribute(**entry)
 
 
 def _check_value(value: object, where: str) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{where} must be text and not empty")
+        raise _misformed(f"{where} must be text and not empty")
     if len(value) > _MAX_LENGTH:
-        raise ConfigError(f"{where} is longer than {_MAX_LENGTH} characters")
+        raise _misformed(f"{where} is longer than {_MAX_LENGTH} characters")
     if any(c in value for c in "<>\n\r"):
-        raise ConfigError(f"{where} must be one line without < and >")
+        raise _misformed(f"{where} must be one line without < and >")
+
+
+def _misformed(message: str) -> ConfigError:
+    return ConfigError(message, hint="correct the file; docs/attributes.md shows its form")

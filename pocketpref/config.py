@@ -139,16 +139,20 @@ class Config:
 
 
 def _from_file(path: Path) -> Config:
+    problem = ""  # raised outside of the handlers: decoders' errors hold the file's text
+    values: dict[str, Any] = {}
     try:
         values = tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
         return Config()
     except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from None
+        problem = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
-        raise ConfigError(f"{path.name} is no UTF-8 text") from None
+        problem = "is no UTF-8 text"
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name} is no valid TOML: {error}") from None
+        problem = f"is no valid TOML: {error}"
+    if problem:
+        raise ConfigError(f"{path.name} {problem}", hint=f"correct or delete {path}")
     checked = {
         key: _checked(key, value, f"{path.name}: {key}", path.parent)
         for key, value in values.items()
@@ -162,9 +166,13 @@ def _checked(key: str, value: object, where: str, folder: Path) -> Any:
     if key not in known:
         raise ConfigError(f"{where} is no known setting", hint=f"known: {', '.join(known)}")
     if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{where} must be text and not empty")
+        raise ConfigError(
+            f"{where} must be text and not empty", hint="write it in quotes, or leave it out"
+        )
     if key in _CHOICES and value not in _CHOICES[key]:
-        raise ConfigError(f"{where} must be one of {', '.join(_CHOICES[key])}")
+        raise ConfigError(
+            f"{where} must be one of {', '.join(_CHOICES[key])}", hint="choose one, or leave it out"
+        )
     return (folder / Path(value).expanduser()) if key in _PATHS else value
 
 

@@ -20,7 +20,8 @@
         └── StorageError            the disk is full, read-only or failing
 
 A message names the thing that is wrong and never quotes a person's text; a hint says what to do
-next. Causes that could carry a person's text are dropped with ``from None``.
+next. Behind an error stands no exception that could carry a person's text, not even one that
+``from None`` hides: such an error is raised outside of the handler.
 """
 
 from __future__ import annotations

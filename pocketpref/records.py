@@ -90,10 +90,17 @@ def _check_text(name: str, text: object) -> None:
             f"{name} has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} are kept",
             hint="cut it to the part that was judged",
         )
+    if not _is_unicode(text):
+        raise PairError(f"{name} is no valid Unicode text (lone surrogates)")
+
+
+def _is_unicode(text: str) -> bool:
+    # The caller raises, so that the error has no context: UnicodeEncodeError holds the text.
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise PairError(f"{name} is no valid Unicode text (lone surrogates)") from None
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, repr=False)

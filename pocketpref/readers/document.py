@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from pocketpref.errors import FileError
@@ -107,10 +108,10 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
 
 
 def _decode(content: bytes) -> str:
-    try:
+    # Raised outside of the handler: the decoder's error holds the person's text.
+    with suppress(UnicodeDecodeError):
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError:
-        raise FileError("the file is not valid UTF-8 text", hint="export it again") from None
+    raise FileError("the file is not valid UTF-8 text", hint="export it again")
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -120,11 +121,11 @@ def _skip_space(text: str, position: int) -> int:
 
 def _decode_one(text: str, position: int) -> tuple[Any, int]:
     try:
-        return _DECODER.raw_decode(text, position)
+        with suppress(ValueError):  # JSONDecodeError is one; its ``doc`` is the person's text
+            return _DECODER.raw_decode(text, position)
     except RecursionError:
         raise FileError("the file is nested too deeply to be a chat export") from None
-    except ValueError:  # JSONDecodeError is one; its ``doc`` is the person's text
-        raise _damaged() from None
+    raise _damaged()
 
 
 def _after_open(text: str, position: int) -> tuple[int, bool]:

@@ -267,20 +267,29 @@ class _PlainArchive:
                 yield self._entry(line, number)
 
     def _entry(self, line: bytes, number: int) -> Entry:
-        try:
-            row = json.loads(line)
-            name, user = row["id"], checked_name(row["user"])
-            payload = _payload(row)
-        except (InputError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        found = _read_row(line)
+        if found is None:
             raise FileError(
                 f"line {number} is no exported memory",
                 line=number,
                 hint="for pairs from elsewhere: pocketpref import FILE",
-            ) from None
+            )
+        name, user, payload = found
         if self.user not in (None, user):
             raise FileError(f"line {number} is another user's", line=number)
         self.user = user
         return _checked(Entry(name, payload))
+
+
+def _read_row(line: bytes) -> tuple[str, str, bytes] | None:
+    """Id, user and memory of a line; None if it is no exported memory."""
+    # The caller raises, so that the error has no context: the decoder's error holds the text.
+    with contextlib.suppress(
+        InputError, AttributeError, KeyError, TypeError, ValueError, RecursionError
+    ):
+        row = json.loads(line)
+        return row["id"], checked_name(row["user"]), _payload(row)
+    return None
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

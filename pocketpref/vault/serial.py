@@ -11,6 +11,7 @@ import json
 import struct
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -58,14 +59,15 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _dump_meta(meta: Mapping[str, Any]) -> bytes:
-    try:
+    encoded = None
+    # Raised outside of the handler: the encoder's error may hold the value.
+    with suppress(TypeError, ValueError, RecursionError):
         encoded = _json(dict(meta))
-    except (TypeError, ValueError, RecursionError):
-        # Not chained: the cause may quote the value.
+    if encoded is None:
         raise InputError(
             "meta holds something that JSON cannot express",
             hint="use text, finite numbers, true, false, null, lists and objects with text keys",
-        ) from None
+        )
     if len(encoded) > MAX_META_CHARACTERS:
         raise InputError(f"meta takes {len(encoded):,} bytes; at most {MAX_META_CHARACTERS:,}")
     return encoded
@@ -84,16 +86,15 @@ def load_memory(memory_id: str, payload: bytes) -> Memory:
     Raises:
         TamperedError: it is not in that form.
     """
-    try:
+    # Raised outside of the handler: the decoder's error holds the person's text.
+    with suppress(KeyError, TypeError, ValueError, PairError, RecursionError):
         content = json.loads(payload)
         created = datetime.fromisoformat(content["created"])
         pair = Pair(content["prompt"], content["chosen"], content["rejected"])
         origin, meta = content["origin"], content["meta"]
-    except (KeyError, TypeError, ValueError, PairError, RecursionError):
-        raise _unreadable("memory", memory_id) from None
-    if created.tzinfo is None or origin not in _ORIGINS or not isinstance(meta, dict):
-        raise _unreadable("memory", memory_id)
-    return Memory(memory_id, pair, created, origin, meta)
+        if created.tzinfo is not None and origin in _ORIGINS and isinstance(meta, dict):
+            return Memory(memory_id, pair, created, origin, meta)
+    raise _unreadable("memory", memory_id)
 
 
 def dump_learned(learned: Learned) -> bytes:
@@ -128,15 +129,15 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
     Raises:
         TamperedError: it is not in that form.
     """
-    try:
+    # Raised outside of the handler: the decoder's error holds what was learned.
+    with suppress(KeyError, TypeError, ValueError, struct.error, RecursionError):
         (length,) = _LENGTH.unpack_from(payload)
         end = _LENGTH.size + length
         content = json.loads(payload[_LENGTH.size : end])
         digest = bytes.fromhex(content["digest"])
         recipe = sys.intern(content["recipe"])
         return Learned(memory_id, _vector(payload[end:]), digest, _selection(content), recipe)
-    except (KeyError, TypeError, ValueError, struct.error, RecursionError):
-        raise _unreadable("learned entry", memory_id) from None
+    raise _unreadable("learned entry", memory_id)
 
 
 def _vector(raw: bytes) -> Vector:

@@ -43,11 +43,18 @@ def checked_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name.strip())
     if not name or len(name) > MAX_NAME_CHARACTERS:
         raise InputError(f"a user's name has 1 to {MAX_NAME_CHARACTERS} characters")
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError("a user's name must be valid Unicode") from None
+    if not _is_unicode(name):
+        raise InputError("a user's name must be valid Unicode")
     return name
+
+
+def _is_unicode(text: str) -> bool:
+    # The caller raises, so that the error has no context: UnicodeEncodeError holds the text.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Directory:

@@ -16,16 +16,19 @@ import pytest
 
 import pocketpref
 from pocketpref import records
+from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.cli.talk import ChatOptions, Turn
-from pocketpref.config import Config
+from pocketpref.config import Config, Places
 from pocketpref.errors import PocketprefError
 from pocketpref.methods.exact import ExactSettings
 from pocketpref.pocket import Pocket
+from pocketpref.readers import read
 from pocketpref.records import Feedback, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.keys import Argon2Cost, EphemeralKey, Passphrase
+from pocketpref.vault.serial import load_learned, load_memory
 from tests.promises.real import few, real_pocket
 from tests.promises.story import CHOSEN, PROMPT, REJECTED, Story
 from tests.promises.traces import PLANTS, forms, leaks, leaks_in_files, shown_by
@@ -157,11 +160,20 @@ def _scripted(folder: Path) -> Pocket:
     )
 
 
-def _read(folder: Path, content: bytes) -> Any:
-    from pocketpref.readers import read
-
+def _read(folder: Path, content: bytes, form: Any = "jsonl") -> Any:
     (folder / "in").write_bytes(content)
-    return list(read(folder / "in", "jsonl"))
+    return list(read(folder / "in", form))
+
+
+def _plain(folder: Path, line: str) -> Any:
+    (folder / "plain").write_text(f'{{"id": "x", "user": "{line}\n', "utf-8")
+    with _vault(folder) as vault:
+        return archive.restore(vault, folder / "plain", None)
+
+
+def _bank(folder: Path, content: bytes) -> Any:
+    (folder / "attributes.toml").write_bytes(content)
+    return AttributeBank.standard(folder / "attributes.toml")
 
 
 def _restore(folder: Path, secret: str, damage: int = 0) -> Any:
@@ -176,8 +188,6 @@ def _restore(folder: Path, secret: str, damage: int = 0) -> Any:
 
 
 def _config(folder: Path) -> Any:
-    from pocketpref.config import Places
-
     (folder / "config.toml").write_text(f"user = {PLANTS['username']}", "utf-8")
     return Config.load(Places.find({"POCKETPREF_HOME": str(folder)}))
 
@@ -205,6 +215,28 @@ FAILURES: dict[str, Callable[[Path], Any]] = {
     "empty prompt": lambda f: _scripted(f).personalize(" "),
     "a file that is no JSON": lambda f: _read(f, f"{PROMPT}\n".encode() * 3),
     "a file that is no UTF-8": lambda f: _read(f, PROMPT.encode("utf-16")),
+    "a chat export that is no JSON": lambda f: _read(
+        f, f'[{{"title": "{PROMPT}", ]'.encode(), "chatgpt"
+    ),
+    "a chat export that is no UTF-8": lambda f: _read(
+        f, f'[{{"title": "{PROMPT}'.encode() + b"\xff", "chatgpt"
+    ),
+    "meta with a lone surrogate": lambda f: (
+        _vault(f)
+        .store("ada")
+        .add(
+            Feedback(
+                Pair(PROMPT, CHOSEN, REJECTED), meta={PLANTS["meta"]: PLANTS["meta"] + "\udc80"}
+            )
+        )
+    ),
+    "a plain archive that is no JSON": lambda f: _plain(f, PROMPT),
+    "attributes that are no TOML": lambda f: _bank(f, f"name = {PROMPT}".encode()),
+    "attributes that are no UTF-8": lambda f: _bank(f, PROMPT.encode() + b"\xff"),
+    "a sealed memory in a strange form": lambda _: load_memory("a" * 12, PROMPT.encode()),
+    "a sealed entry in a strange form": lambda _: load_learned(
+        "a" * 12, b"\x60\x00\x00\x00" + PROMPT.encode() * 9
+    ),
     "a wrong passphrase": lambda f: _restore(f, "not " + PLANTS["passphrase"]),
     "a truncated archive": lambda f: _restore(f, PLANTS["passphrase"], damage=20),
     "a broken configuration": _config,

@@ -104,7 +104,7 @@ def test_meta_that_json_cannot_express_is_refused_without_quoting_it(meta):
     with pytest.raises(InputError, match="meta") as caught:
         dump_memory(feedback(meta=meta), NOW)
     assert "secret" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 def test_meta_nested_too_deep_is_refused():
