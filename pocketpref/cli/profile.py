@@ -58,6 +58,10 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     if not profile.entries:
         report(_nothing(profile))
         return
+    report(
+        "What raised the margin of the chosen answers, in nats for each learned choice, "
+        "and the choices that say so:"
+    )
     report()
     strongest = max(entry.weight for entry in profile.entries)
     name_width = max(len(entry.name) for entry in profile.entries)
@@ -73,7 +77,7 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
 
 def _nothing(profile: Profile) -> str:
     if profile.indexed:
-        return "no attribute explains these choices better than chance"
+        return "no attribute explains these choices by more than the model's own noise"
     if profile.pairs:
         return "nothing learned yet: `pocketpref learn` does it"
     return "add choices with `pocketpref import`, `pocketpref add` or /prefer in `pocketpref chat`"

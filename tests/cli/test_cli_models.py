@@ -99,10 +99,10 @@ def test_the_demo_learns_compares_and_leaves_nothing(desk):
     result = desk.run("demo")
     assert result.code == 0, result.err
     for words in (
-        "16 choices between two answers",
-        "learned from 16 choices",
-        "16 choices remembered, 16 learned",
-        "Is the school uniform a good or bad idea?",
+        "10 choices between two answers",
+        "learned from 10 choices",
+        "10 choices remembered, 10 learned",
+        "What is better, watching TV or reading books?",
         "plain",
         "personalized",
         "encryption: AES-256-GCM",
@@ -111,5 +111,5 @@ def test_the_demo_learns_compares_and_leaves_nothing(desk):
         "It has been deleted.",
     ):
         assert words in result.out
-    assert "learning: 16 of 16 pairs" in result.err
+    assert "learning: 10 of 10 pairs" in result.err
     assert not (desk.home / "vault.db").exists(), "the person's own vault is not touched"
