@@ -134,7 +134,7 @@ class Config:
         except OSError as error:
             raise ConfigError(
                 f"the configuration cannot be written: {error.strerror or 'unknown reason'}",
-                hint=f"check the permissions of {places.config_file.parent}",
+                hint=f"check the room in {places.config_file.parent} and its permissions",
             ) from None
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pocketpref.catalogue.files import replace_file
@@ -31,8 +32,10 @@ class Measurements:
             known = self._read()
             if name not in known:
                 known[name] = measure()
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                replace_file(self._path, json.dumps(known, indent=1).encode())
+                # Where it cannot be kept it is measured again next time, and nothing else is lost.
+                with suppress(OSError):
+                    self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    replace_file(self._path, json.dumps(known, indent=1).encode())
             return known[name]
 
     def known(self, name: str, default: float) -> float:

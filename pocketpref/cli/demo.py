@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback, Personalized
 
-_LEARN_SECONDS = 100.0
+_LEARN_SECONDS = 120.0
 _REPLY_TOKENS = 120
 _SEED = 7  # both answers are drawn with it, so that only the personalization differs
 _STRONGEST = 6  # attributes drawn

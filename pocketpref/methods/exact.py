@@ -39,14 +39,15 @@ class Heat:
     keep: int
 
 
-OPENING = (Heat(first=16, keep=14), Heat(first=32, keep=6))
-"""The first round looks at the whole bank on 16 tokens, at the best 14 on 32, at 6 on all."""
+OPENING = (Heat(first=16, keep=12), Heat(first=32, keep=5))
+"""The first round looks at the whole bank on 16 tokens, at the best 12 on 32, at 5 on all."""
 
 LATER = (Heat(first=16, keep=8), Heat(first=32, keep=4))
-"""Later rounds know how each attribute did alone, and look at the best ``ENTRANTS`` of them."""
+"""Later rounds are narrower: what is left to gain is less."""
 
-ENTRANTS = 20
-"""Attributes that enter a later round: those that did best alone on the first tokens."""
+ENTRANTS = 28
+"""Attributes that enter a later round: those that did best alone on the first tokens. Few would be
+too few: the best second and third attributes ranked up to 21st alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from pocketpref.vault.schema import pragma
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""
+
+_SHARED_MEMORY_BYTES = 32 * 1024
+"""What SQLite needs beside a vault even to read it (https://www.sqlite.org/walformat.html)."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -170,7 +174,7 @@ def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
         return TamperedError(
             f"{path} is damaged or no vault", hint="restore it from a backup; it was left as it is"
         )
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StorageError(
             f"no room left on the disk for {path}", hint="free some space; nothing was changed"
         )
@@ -181,6 +185,14 @@ def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
         )
     reason = getattr(error, "sqlite_errorname", type(error).__name__)
     return StorageError(f"{path} cannot be read or written ({reason})", hint="check the disk")
+
+
+def _is_full(path: Path) -> bool:
+    # A full disk may first show as a failure to make SQLite's shared-memory file.
+    try:
+        return shutil.disk_usage(path.parent).free < _SHARED_MEMORY_BYTES
+    except OSError:
+        return False
 
 
 def next_number(db: Database, table: str) -> int:
