@@ -9,6 +9,7 @@ chosen in silence.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pocketpref.backends.keyring import SystemKeyring
@@ -86,10 +87,13 @@ def _asker(config: Config, ask: Ask | None) -> Ask:
 
 
 def _from_file(path: Path) -> str:
-    try:
+    lines = None
+    # Raised outside of the handler: the decoder's error holds the passphrase.
+    with suppress(OSError, UnicodeDecodeError):
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise KeyMissingError(f"the passphrase file {path.name} cannot be read") from None
     if not lines or not lines[0]:
-        raise KeyMissingError(f"the passphrase file {path.name} is empty")
+        raise KeyMissingError(
+            f"the passphrase file {path.name} {'cannot be read' if lines is None else 'is empty'}",
+            hint="its first line is the passphrase, in UTF-8; POCKETPREF_PASSPHRASE_FILE names it",
+        )
     return lines[0]

@@ -136,7 +136,7 @@ class Pocket:
             NotFoundError: one of the ids is unknown; nothing was removed.
         """
         if not ids:
-            raise InputError("nothing to forget: name at least one id")
+            raise InputError("nothing to forget", hint="name at least one id")
         return self._parts.store.forget(ids, dry_run=dry_run)
 
     def forget_everything(self) -> None:
@@ -343,7 +343,7 @@ class Pocket:
 
 def _checked(prompt: str) -> str:
     if not prompt.strip():
-        raise InputError("the prompt is empty")
+        raise InputError("the prompt is empty", hint="ask for something")
     return prompt
 
 

@@ -82,16 +82,21 @@ class Pair(Discreet):
 
 def _check_text(name: str, text: object) -> None:
     if not isinstance(text, str):
-        raise PairError(f"{name} must be text, not {type(text).__name__}")
+        raise PairError(f"{name} must be text, not {type(text).__name__}", hint="pass a str")
     if not text.strip():
-        raise PairError(f"{name} is empty")
+        raise PairError(
+            f"{name} is empty", hint="a pair is a prompt and two answers, of which one is preferred"
+        )
     if len(text) > MAX_TEXT_CHARACTERS:
         raise PairError(
             f"{name} has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} are kept",
             hint="cut it to the part that was judged",
         )
     if not _is_unicode(text):
-        raise PairError(f"{name} is no valid Unicode text (lone surrogates)")
+        raise PairError(
+            f"{name} is no valid Unicode text (lone surrogates)",
+            hint="decode it as what it is, or replace what cannot be decoded",
+        )
 
 
 def _is_unicode(text: str) -> bool:

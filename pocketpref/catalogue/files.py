@@ -70,7 +70,9 @@ def _read(path: Path) -> bytes:
             f"there is no model file {path}", hint="see which there are: pocketpref models ls"
         ) from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
+        ) from error
 
 
 def _again(path: Path) -> str:
@@ -94,9 +96,13 @@ def file_sha256(path: Path, on_chunk: Callable[[int], None] = lambda _: None) ->
                 digest.update(chunk)
                 on_chunk(len(chunk))
     except FileNotFoundError:
-        raise ModelMissingError(f"there is no model file {path}") from None
+        raise ModelMissingError(
+            f"there is no model file {path}", hint="see which there are: pocketpref models ls"
+        ) from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
+        ) from error
     return digest.hexdigest()
 
 

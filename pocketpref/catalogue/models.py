@@ -248,7 +248,9 @@ def _stamp(path: Path) -> dict[str, int]:
             f"the model file {path} is gone", hint="see which there are: pocketpref models ls"
         ) from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
+        ) from error
     return {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "inode": facts.st_ino}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,9 @@ def export(
     with app.vault() as vault:
         store = vault.store(user or app.config.user)
         if not store.counts().memories:
-            raise InputError("nothing is remembered about this user")
+            raise InputError(
+                "nothing is remembered about this user", hint="another one is named with -u USER"
+            )
         if Path(file).exists():
             confirm("There is a file of this name. Replace it?", yes=yes)
         key = None if plaintext else _passphrase(app.ask_new_passphrase, passphrase_file)
@@ -103,7 +106,10 @@ def _passphrase(ask: Callable[[], str], file: str | None) -> KeyStore:
 
 
 def _first_line(path: Path) -> str:
-    try:
+    # Raised outside of the handler: the decoder's error holds the passphrase.
+    with suppress(OSError, UnicodeDecodeError, IndexError):
         return path.read_text("utf-8").splitlines()[0]
-    except (OSError, UnicodeDecodeError, IndexError):
-        raise InputError("the passphrase file cannot be read, or is empty") from None
+    raise InputError(
+        "the passphrase file cannot be read, or is empty",
+        hint="its first line is the passphrase, in UTF-8",
+    )

@@ -227,7 +227,9 @@ def _forget_everything(pocket: Pocket, *, dry_run: bool, yes: bool) -> None:
         report(f"would forget {what}")
         return
     if not counts.memories:
-        raise InputError("nothing is remembered about this user")
+        raise InputError(
+            "nothing is remembered about this user", hint="another one is named with -u USER"
+        )
     confirm_by_typing(f"This forgets {what} for good. Type 'forget'", "forget", yes=yes)
     pocket.forget_everything()
     report(f"forgot {what}")

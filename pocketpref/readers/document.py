@@ -124,7 +124,9 @@ def _decode_one(text: str, position: int) -> tuple[Any, int]:
         with suppress(ValueError):  # JSONDecodeError is one; its ``doc`` is the person's text
             return _DECODER.raw_decode(text, position)
     except RecursionError:
-        raise FileError("the file is nested too deeply to be a chat export") from None
+        raise FileError(
+            "the file is nested too deeply to be a chat export", hint="export it again"
+        ) from None
     raise _damaged()
 
 

@@ -71,7 +71,9 @@ def _unreadable(path: Path, error: Exception) -> FileError:
     if path.is_dir():
         return FileError(f"{path.name} is a folder", hint="give the file inside it")
     why = error.strerror if isinstance(error, OSError) else None
-    return FileError(f"{path.name} cannot be read: {why or 'not a usable path'}")
+    return FileError(
+        f"{path.name} cannot be read: {why or 'not a usable path'}", hint="check its permissions"
+    )
 
 
 def _read_file(file: IO[bytes], known: Format | None, *, name: str) -> Iterator[Entry]:

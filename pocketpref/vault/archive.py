@@ -167,7 +167,7 @@ def restore(
         for _ in archive.entries():
             pass
         if user is None and archive.user is None:
-            raise FileError("the file holds no memories")
+            raise FileError("the file holds no memories", hint="give a file that was exported")
         store = vault.store(user or archive.user or "")
         added, known = store.restore(archive.entries())
     return Restored(added, known)
@@ -176,7 +176,7 @@ def restore(
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     if not path.is_file():
-        raise FileError(f"there is no file at {path}")
+        raise FileError(f"there is no file at {path}", hint="check the path")
     with storage_errors(path), path.open("rb") as file:
         yield file
 
@@ -276,7 +276,11 @@ class _PlainArchive:
             )
         name, user, payload = found
         if self.user not in (None, user):
-            raise FileError(f"line {number} is another user's", line=number)
+            raise FileError(
+                f"line {number} is another user's",
+                line=number,
+                hint="a file holds one user's memories: split it",
+            )
         self.user = user
         return _checked(Entry(name, payload))
 

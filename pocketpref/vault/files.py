@@ -39,7 +39,10 @@ def _storage_error(error: OSError, path: Path) -> StorageError:
         return StorageError(
             f"{path} may not be read or written", hint="check its permissions and its disk"
         )
-    return StorageError(f"{path} cannot be used: {error.strerror or 'unknown reason'}")
+    return StorageError(
+        f"{path} cannot be used: {error.strerror or 'unknown reason'}",
+        hint="check the path and its disk",
+    )
 
 
 def private_folder(path: Path) -> None:

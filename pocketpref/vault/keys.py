@@ -162,7 +162,10 @@ class Argon2Cost:
         """
         bounded = 1 <= self.passes <= 64 and 1 <= self.lanes <= 64
         if not bounded or not 8 * self.lanes <= self.memory_kib <= 1024 * 1024:
-            raise TamperedError("the stated cost of the passphrase is out of all bounds")
+            raise TamperedError(
+                "the stated cost of the passphrase is out of all bounds",
+                hint="restore the file from a backup; it was left as it is",
+            )
 
 
 class Passphrase:
@@ -202,7 +205,9 @@ class Passphrase:
             TamperedError: the stated cost is out of all bounds.
         """
         if len(wrapped) < self._head.size:
-            raise TamperedError("the wrapped master key is damaged")
+            raise TamperedError(
+                "the wrapped master key is damaged", hint="restore it from a backup"
+            )
         memory, passes, lanes, salt = self._head.unpack_from(wrapped)
         cost = Argon2Cost(memory, passes, lanes)
         cost.check()

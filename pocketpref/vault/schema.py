@@ -102,7 +102,10 @@ def check_tables(db: Database, path: Path) -> None:
     expected = _objects(with_tables)
     with_tables.close()
     if _objects(db) != expected:
-        raise TamperedError(f"the tables in {path} are not those of a vault")
+        raise TamperedError(
+            f"the tables in {path} are not those of a vault",
+            hint="restore it from a backup; the file was left as it is",
+        )
 
 
 def _objects(db: Database) -> list[tuple[str, ...]]:

@@ -69,7 +69,10 @@ def _dump_meta(meta: Mapping[str, Any]) -> bytes:
             hint="use text, finite numbers, true, false, null, lists and objects with text keys",
         )
     if len(encoded) > MAX_META_CHARACTERS:
-        raise InputError(f"meta takes {len(encoded):,} bytes; at most {MAX_META_CHARACTERS:,}")
+        raise InputError(
+            f"meta takes {len(encoded):,} bytes; at most {MAX_META_CHARACTERS:,}",
+            hint="keep what is long elsewhere",
+        )
     return encoded
 
 

@@ -84,7 +84,10 @@ class SealedReader:
         if key is None:
             raise KeyMissingError(f"the archive is sealed by a {kind}", hint=f"give its {kind}")
         if key.kind != kind:
-            raise WrongKeyError(f"the archive is opened by a {kind}, not by a {key.kind}")
+            raise WrongKeyError(
+                f"the archive is opened by a {kind}, not by a {key.kind}",
+                hint=f"use the {kind} it was made with",
+            )
         try:
             file_key = key.unwrap(wrapped, name)
         except TamperedError:

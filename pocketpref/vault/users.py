@@ -42,9 +42,11 @@ def checked_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name.strip())
     if not name or len(name) > MAX_NAME_CHARACTERS:
-        raise InputError(f"a user's name has 1 to {MAX_NAME_CHARACTERS} characters")
+        raise InputError(
+            f"a user's name has 1 to {MAX_NAME_CHARACTERS} characters", hint="choose another name"
+        )
     if not _is_unicode(name):
-        raise InputError("a user's name must be valid Unicode")
+        raise InputError("a user's name must be valid Unicode", hint="choose another name")
     return name
 
 

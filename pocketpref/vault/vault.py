@@ -228,7 +228,7 @@ def _build(path: Path, header: tuple[int, bytes, str, bytes]) -> None:
 
 def _checked_file(path: Path, busy_seconds: float) -> VaultFile:
     if not path.is_file():
-        raise NotFoundError(f"there is no vault at {path}")
+        raise NotFoundError(f"there is no vault at {path}", hint="check the path")
     with storage_errors(path):
         check_file(path)
     file = VaultFile(path, busy_seconds)
@@ -244,17 +244,19 @@ def _checked_file(path: Path, busy_seconds: float) -> VaultFile:
 def _header(file: VaultFile) -> tuple[bytes, str, bytes]:
     with file.reading() as db:
         row = db.execute("SELECT vault, custody, master FROM header").fetchone()
-    if row is None or [type(part) for part in row] != [bytes, str, bytes]:
-        raise TamperedError(f"the header of {file.path} was changed")
-    if len(row[0]) != _VAULT_ID_BYTES:
-        raise TamperedError(f"the header of {file.path} was changed")
+    sound = row is not None and [type(part) for part in row] == [bytes, str, bytes]
+    if not sound or len(row[0]) != _VAULT_ID_BYTES:
+        raise TamperedError(
+            f"the header of {file.path} was changed",
+            hint="restore it from a backup; it was left as it is",
+        )
     return row[0], row[1], row[2]
 
 
 def _master(key: KeyStore, wrapped: bytes, vault_id: bytes) -> bytes:
     master = key.unwrap(wrapped, vault_id)
     if len(master) != KEY_BYTES:
-        raise TamperedError("the wrapped master key is damaged")
+        raise TamperedError("the wrapped master key is damaged", hint="restore it from a backup")
     return master
 
 

@@ -77,9 +77,21 @@ def prepare(source: Path, folder: Path, sha256: str, precision: Precision = "f16
     target = prepared_path(folder, sha256, precision)
     if target.is_file():
         return target
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if unfit_reason(source, folder, precision) is not None:
-        return source
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if unfit_reason(source, folder, precision) is not None:
+            return source
+        return _copy(source, target, precision)
+    except OSError as error:
+        raise ModelError(
+            f"a 16-bit copy of the model cannot be kept in {folder}: {error.strerror}",
+            hint="check the room on the disk and the permissions of the folder",
+        ) from error
+
+
+def _copy(source: Path, target: Path, precision: Precision) -> Path:
+    """Write the copy under another name first, so that it appears whole or not at all."""
+    folder = target.parent
     handle, name = tempfile.mkstemp(dir=folder, prefix=".preparing-", suffix=".gguf")
     os.close(handle)
     try:
