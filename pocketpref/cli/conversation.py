@@ -220,8 +220,13 @@ class Conversation:
             return
         # Who changes their mind about a turn takes back what they said of it before.
         self._take_back(turn)
+        # What the answers were written under is kept beside them, so that nothing that came out of
+        # memory is ever counted as new evidence for itself.
+        meta = {"answered_under": list(turn.used.attributes if turn.used else ())}
         turn.recorded = [
-            self._pocket.add(turn.prompt, chosen, other, origin="edit" if edited else "chat")
+            self._pocket.add(
+                turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
+            )
             for other in others
         ]
         self._view.note(f"remembered ({' '.join(turn.recorded)}); /forget takes it back")

@@ -5,7 +5,7 @@ import pytest
 from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.talk import HELP, ChatOptions
 from pocketpref.errors import ModelError
-from pocketpref.records import Sampling
+from pocketpref.records import Condition, Sampling
 from pocketpref.testing import ScriptedModel
 
 
@@ -104,6 +104,13 @@ def test_retry_with_a_fixed_seed_draws_another_answer(pocket, view):
     chat = Conversation(pocket, view, ChatOptions(sampling=Sampling(seed=5)))
     hear(chat, "hello", "/retry", "/retry")
     assert [a[-8:] for a in view.answers[:3]] == ["(draw 5)", "(draw 6)", "(draw 7)"]
+
+
+def test_a_pair_says_what_its_answers_were_written_under(chat, view, pocket, monkeypatch):
+    condition = Condition(("Concise",), "Attributes: <short>", (), "exact")
+    monkeypatch.setattr(pocket, "_condition", lambda prompt: condition)
+    hear(chat, "hello", "/retry", "/prefer 1")
+    assert next(pocket.memories()).meta == {"answered_under": ["Concise"]}
 
 
 def test_prefer_records_the_pair_and_the_answer_stands(chat, view, pocket, pairs_of):
