@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
+from pocketpref.backends.llama.courtesy import Courtesy
 from pocketpref.backends.llama.generation import held_back
 from pocketpref.backends.llama.likelihoods import shorten
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
@@ -167,6 +169,30 @@ def test_two_threads_share_one_model(model: LlamaModel) -> None:
     for thread in threads:
         thread.join()
     assert found == [True] * 6
+
+
+def test_scoring_steps_aside_while_a_reply_is_written_and_no_longer() -> None:
+    courtesy = Courtesy()
+    order: list[str] = []
+
+    def score() -> None:
+        courtesy.step_aside()
+        order.append("scored")
+
+    with courtesy.replying():
+        thread = threading.Thread(target=score)
+        thread.start()
+        time.sleep(0.05)
+        order.append("token")
+    thread.join(timeout=5)
+    assert order == ["token", "scored"]
+    courtesy.step_aside()  # nobody draws any more: it returns at once
+
+
+def test_a_reply_left_standing_does_not_hold_up_learning(model: LlamaModel) -> None:
+    reply = model.generate(compose("Count."), sampling=Sampling(max_tokens=50, temperature=0))
+    next(reply)
+    assert np.isfinite(model.likelihoods([compose(PROMPT)], ANSWERS).totals).all()
 
 
 def test_the_16_bit_copy_is_far_less_noisy_than_the_quantized_file(

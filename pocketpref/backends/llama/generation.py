@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 
+from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
 from pocketpref.backends.llama.native import Context, Sampler, Slot, Weights
 from pocketpref.backends.llama.template import ChatTemplate
@@ -94,14 +95,16 @@ class Generator:
             yield rest
 
     def _tokens(self, prompt: list[int], limit: int, sampler: Sampler) -> Iterator[int]:
-        context = self._open()
-        self._prefill(context, prompt)
+        with courtesy.replying():
+            context = self._open()
+            self._prefill(context, prompt)
         for _ in range(limit):
             token = sampler.draw(context)
             if self._weights.ends(token):
                 return
             yield token
-            context.decode([Slot(token, len(self._cached), (0,), output=True)])
+            with courtesy.replying():
+                context.decode([Slot(token, len(self._cached), (0,), output=True)])
             self._cached.append(token)
 
     def _prefill(self, context: Context, prompt: list[int]) -> None:

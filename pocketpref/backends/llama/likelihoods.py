@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.records import Likelihoods
 
@@ -115,6 +116,7 @@ class Scorer:
         self._prefix = prefix[:shared]
         slots = [Slot(prefix[i], i, (0,), output=False) for i in range(shared, len(prefix))]
         for start in range(0, len(slots), _BATCH):
+            courtesy.step_aside()
             context.decode(slots[start : start + _BATCH])
         self._prefix = prefix
         return context
@@ -170,6 +172,7 @@ class Scorer:
         for sequence in used:
             context.share(0, sequence)
         for part in self._batches(tokens):
+            courtesy.step_aside()
             context.decode([token.slot for token in part])
             _collect(context, [token.targets for token in part if token.targets], totals)
         for sequence in used:
