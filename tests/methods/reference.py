@@ -42,7 +42,8 @@ class PlainModel:
         total = 0.0
         for place, token in enumerate(after, start=len(before)):
             logits = self.llama.scores[place - 1].astype(np.float64)
-            total += logits[token] - np.logaddexp.reduce(logits)
+            largest = logits.max()
+            total += logits[token] - largest - np.log(np.exp(logits - largest).sum())
         return total
 
 
