@@ -1,15 +1,18 @@
 # Two commands are enough: `make demo` and `make test`. Each sets up what it needs, once.
 PYTHON ?= python3
 VENV := .venv
+TRAIN := .venv-train
 ifeq ($(OS),Windows_NT)
-BIN := $(VENV)/Scripts
+SCRIPTS := Scripts
 else
-BIN := $(VENV)/bin
+SCRIPTS := bin
 endif
+BIN := $(VENV)/$(SCRIPTS)
+TRAIN_BIN := $(TRAIN)/$(SCRIPTS)
 # A GPU build of onnxruntime: make EXTRA=gpu demo
 EXTRA ?= cpu
 
-.PHONY: help demo test test-train lint bench clean
+.PHONY: help demo test test-train lint clean
 help:
 	@echo "make demo        set up, then show the main job on a real person's choices"
 	@echo "make test        set up, then lint, type-check and test"
@@ -24,8 +27,12 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev]"
 	@touch $@
 
-$(VENV)/installed-train: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev,sentence-transformers]"
+# An environment of its own: torch is large, and it wants an older huggingface_hub.
+$(TRAIN)/installed: pyproject.toml
+	@test -x $(TRAIN_BIN)/python || $(PYTHON) -m venv $(TRAIN)
+	@echo "Setting up in $(TRAIN), with torch."
+	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev,sentence-transformers,export]"
 	@touch $@
 
 demo: $(VENV)/installed
@@ -40,8 +47,8 @@ lint: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -m "not train"
 
-test-train: $(VENV)/installed-train
-	$(BIN)/python -m pytest -m train
+test-train: $(TRAIN)/installed
+	$(TRAIN_BIN)/python -m pytest -m train
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TRAIN) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,7 +18,12 @@ from typing import Any, BinaryIO
 
 from pocketpref.catalogue.files import ModelRecord, check_gguf, file_sha256, write_record
 from pocketpref.catalogue.handles import HubHandle, parse_handle
-from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
+from pocketpref.errors import (
+    ModelDamagedError,
+    ModelError,
+    ModelMissingError,
+    ModelUnsupportedError,
+)
 
 __all__ = ["parse_handle", "pull"]
 
@@ -102,6 +107,12 @@ def _library() -> Any:
     import huggingface_hub
     from huggingface_hub import constants
 
+    if int(huggingface_hub.__version__.split(".")[0]) < 1:
+        raise ModelUnsupportedError(
+            "pulling needs huggingface_hub 1 or newer, "
+            f"and {huggingface_hub.__version__} is installed",
+            hint="the sentence-transformers extra holds it back: pull from an environment without",
+        )
     constants.HF_HUB_DISABLE_TELEMETRY = True
     # It logs each retry to the terminal, in the middle of a progress bar.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

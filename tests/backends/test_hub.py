@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from pocketpref.backends.hub import parse_handle, pull
@@ -21,6 +22,7 @@ from pocketpref.errors import (
     ModelDamagedError,
     ModelError,
     ModelMissingError,
+    ModelUnsupportedError,
     ModelUnsupportedError,
 )
 from tests.backends.hub_server import REPO, REVISION, Hub, serve
@@ -216,6 +218,12 @@ def test_a_quantization_that_is_not_there_lists_those_that_are(hub: Hub, into: P
     assert FILE in str(caught.value.hint)
 
 
+def test_an_old_client_library_is_named(into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "__version__", "0.36.2")
+    with pytest.raises(ModelUnsupportedError, match=r"0\.36\.2"):
+        pull(HANDLE, into)
+
+
 def test_what_the_hub_learns_is_the_name_of_the_file(hub: Hub, into: Path, tmp_path: Path) -> None:
     """Two requests, one plain name for ourselves, no saved token, nothing written beside."""
     home = tmp_path / "hf"
@@ -224,7 +232,7 @@ def test_what_the_hub_learns_is_the_name_of_the_file(hub: Hub, into: Path, tmp_p
     environ = {k: v for k, v in os.environ.items() if k not in {"CI", "HF_TOKEN"}}
     run = subprocess.run(
         [sys.executable, "-c", _pulling(into)],
-        env=environ | {"HF_HOME": str(home), "CLAUDECODE": "1"},
+        env=environ | {"HF_HOME": str(home)},
         check=True,
         capture_output=True,
     )
