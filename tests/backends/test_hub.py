@@ -23,7 +23,6 @@ from pocketpref.errors import (
     ModelError,
     ModelMissingError,
     ModelUnsupportedError,
-    ModelUnsupportedError,
 )
 from tests.backends.hub_server import REPO, REVISION, Hub, serve
 
