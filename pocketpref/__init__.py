@@ -19,31 +19,23 @@ if TYPE_CHECKING:
     from pocketpref.assemble import open, personalize  # noqa: A004 - pocketpref.open is its name
     from pocketpref.errors import InputError, ModelError, PocketprefError, VaultError
     from pocketpref.pocket import Pocket
-    from pocketpref.records import (
-        LearnReport,
-        Memory,
-        Message,
-        Pair,
-        Personalized,
-        Profile,
-        Progress,
-        Sampling,
-    )
+    from pocketpref.records import Memory, Message, Pair, Sampling
+    from pocketpref.results import LearnReport, Personalized, Profile, Progress
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "InputError": "errors",
-    "LearnReport": "records",
+    "LearnReport": "results",
     "Memory": "records",
     "Message": "records",
     "ModelError": "errors",
     "Pair": "records",
-    "Personalized": "records",
+    "Personalized": "results",
     "Pocket": "pocket",
     "PocketprefError": "errors",
-    "Profile": "records",
-    "Progress": "records",
+    "Profile": "results",
+    "Progress": "results",
     "Sampling": "records",
     "VaultError": "errors",
     "open": "assemble",

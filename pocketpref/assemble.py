@@ -25,7 +25,7 @@ from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel
-from pocketpref.records import Personalized
+from pocketpref.results import Personalized
 from pocketpref.scoring import noise_floor
 from pocketpref.vault import Vault
 from pocketpref.vault.keys import EphemeralKey

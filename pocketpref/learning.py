@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from pocketpref.errors import NotFoundError
 from pocketpref.parts import Parts
-from pocketpref.records import Learned, LearnReport, Memory, Pair, Progress, Selection
+from pocketpref.records import Learned, Memory, Pair, Selection
+from pocketpref.results import LearnReport, Progress
 from pocketpref.scoring import PairScorer
 
 ProgressCallback = Callable[[Progress], None]

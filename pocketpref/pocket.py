@@ -24,17 +24,13 @@ from pocketpref.records import (
     Counts,
     Feedback,
     Forgotten,
-    LearnReport,
     Memory,
     Message,
     Origin,
     Pair,
-    Personalized,
-    Profile,
-    ProfileEntry,
     Sampling,
-    Scores,
 )
+from pocketpref.results import LearnReport, Personalized, Profile, ProfileEntry, Scores
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer, compose
 

@@ -17,7 +17,8 @@ from pocketpref import assemble
 from pocketpref.attributes import AttributeBank
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
 from pocketpref.pocket import Pocket
-from pocketpref.records import Feedback, Message, Pair, Progress, Sampling
+from pocketpref.records import Feedback, Message, Pair, Sampling
+from pocketpref.results import Progress
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import KeyFile
 

@@ -28,7 +28,8 @@ from pocketpref.cli.profile import draw_profile
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
-    from pocketpref.records import Feedback, Personalized
+    from pocketpref.records import Feedback
+    from pocketpref.results import Personalized
 
 _LEARN_SECONDS = 120.0
 _REPLY_TOKENS = 120

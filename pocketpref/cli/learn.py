@@ -17,7 +17,7 @@ from pocketpref.cli.console import console, duration, note, plural, report
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
-    from pocketpref.records import LearnReport, Progress
+    from pocketpref.results import LearnReport, Progress
 
 _SHOWN = 3  # attribute names beside the bar
 _QUIET_SECONDS = 5.0  # between two plain lines, unless a pair is finished
@@ -57,7 +57,7 @@ def learn_visibly(
         budget: seconds after which to stop; None for all of them.
         to_be_continued: whether a later call can go on with the rest.
     """
-    from pocketpref.records import LearnReport
+    from pocketpref.results import LearnReport
 
     began = time.monotonic()
     tally = Tally()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from pocketpref.attributes import AttributeBank
-    from pocketpref.records import Profile, ProfileEntry
+    from pocketpref.results import Profile, ProfileEntry
 
 _BAR = 24  # characters
 _EVIDENCE = 3  # ids shown of each attribute; --json has all

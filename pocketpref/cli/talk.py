@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pocketpref.records import Personalized, Sampling
+    from pocketpref.records import Sampling
+    from pocketpref.results import Personalized
 
 HELP = """\
 Type a prompt and press Enter. Besides that:

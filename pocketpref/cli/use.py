@@ -11,7 +11,7 @@ from pocketpref.cli.arguments import TEXT, json_option, model_option, user_optio
 from pocketpref.cli.console import note, print_table, report, report_json, table
 
 if TYPE_CHECKING:
-    from pocketpref.records import Personalized, Scores
+    from pocketpref.results import Personalized, Scores
 
 
 @click.command()

@@ -10,7 +10,7 @@ from pocketpref.cli.app import App
 from pocketpref.cli.console import bar, printable
 from pocketpref.cli.learn import Tally, learn_visibly, time_left
 from pocketpref.cli.profile import draw_profile
-from pocketpref.records import Progress
+from pocketpref.results import Progress
 
 
 def test_learn_tells_progress_and_what_was_found(desk, feedback):

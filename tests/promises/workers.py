@@ -11,7 +11,8 @@ import pocketpref
 from pocketpref.attributes import AttributeBank
 from pocketpref.methods.exact import ExactSettings
 from pocketpref.pocket import Pocket
-from pocketpref.records import Likelihoods, Message, Progress
+from pocketpref.records import Likelihoods, Message
+from pocketpref.results import Progress
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import KeyFile
 from tests.promises.real import few, real_pocket, vault_in
