@@ -43,7 +43,7 @@ class PlainModel:
         for place, token in enumerate(after, start=len(before)):
             logits = self.llama.scores[place - 1].astype(np.float64)
             largest = logits.max()
-            total += logits[token] - largest - np.log(np.exp(logits - largest).sum())
+            total += float(logits[token] - largest - np.log(np.exp(logits - largest).sum()))
         return total
 
 

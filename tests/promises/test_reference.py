@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ def test_a_real_persons_pair_teaches_what_the_reference_says(bench: Bench, sampl
     """One real pair of each source: the same attributes, margins and injections, within noise."""
     feedback = shortest_last(sample_pairs(sample))  # type: ignore[arg-type]  # one of the samples
     (exhaustive,), (default,) = compare_pairs(bench, [feedback[-1].pair])
+    json.dumps(asdict(exhaustive))  # as the tool writes it
     assert exhaustive.margin_max < 0.15
     assert exhaustive.within(bench.noise)
     assert exhaustive.objective_ours == pytest.approx(exhaustive.objective_judged, abs=0.15)
