@@ -6,6 +6,8 @@ Watched from the operating system, because what native code does is invisible to
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +53,7 @@ def test_nothing_is_written_outside_its_own_folders(story: Story) -> None:
     assert outside == [str(Path("work", "kept.pocketpref"))]
 
 
-def test_the_main_job_needs_no_network(tmp_path: Path, prepared_path: Path) -> None:
+def test_the_main_job_needs_no_network(tmp_path: Path, story: Story) -> None:
     """The same without any network interface, as after pulling the plug."""
     if not isolation():
         pytest.skip("no process without network interfaces may be made here (unshare -n)")
@@ -59,7 +61,8 @@ def test_the_main_job_needs_no_network(tmp_path: Path, prepared_path: Path) -> N
     cut_off = subprocess.run(probe, capture_output=True, check=False)
     assert b"unreachable" in cut_off.stderr, "there is no interface, not even the loopback's"
     stage = Stage.build(tmp_path, before=isolation())
-    stage.lend(prepared_path)
+    # What is made once for a model is there already; the story has shown how it is made.
+    shutil.copytree(story.stage.pocket / "cache", stage.pocket / "cache", copy_function=os.link)
     row = {"prompt": "Why is the sky blue?", "chosen": "Air scatters it.", "rejected": "Ha ha!"}
     stage.must("import", stage.prop("pairs.jsonl", json.dumps(row)))
     assert "learned from 1 choice" in stage.must("learn", "--budget", "120").out
