@@ -126,8 +126,8 @@ def objective(model: LlamaModel, pair: Pair, bank: AttributeBank, found: Selecti
 def fidelity(
     models: dict[str, LlamaModel], pairs: Sequence[Pair], bank: AttributeBank
 ) -> dict[str, dict[str, float]]:
-    """Agreement of the margins of all single attributes with float32, and each noise floor."""
-    blocks = [bank.block([name]) for name in bank.names]
+    """Agreement of margins of every third attribute with float32, and each noise floor."""
+    blocks = [bank.block([name]) for name in bank.names[::3]]
     margins = {
         name: np.concatenate([PairScorer(model, pair).margins(blocks) for pair in pairs])
         for name, model in models.items()
