@@ -43,7 +43,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     key: KeyStore | None = None,
     model: str | Path | LanguageModel | None = None,
     embedder: str | Embedder | None = None,
-    exhaustive: bool = False,
+    exhaustive: bool = True,
     config: Config | None = None,
     ask_passphrase: custody.Ask | None = None,
 ) -> Pocket:
@@ -56,7 +56,8 @@ def open(  # noqa: A001 - pocketpref.open is its name
         model: a handle, a GGUF file or a model of your own; None for the configured one, or the
             starter model.
         embedder: a handle or an embedder of your own; None for the configured or bundled one.
-        exhaustive: learn by evaluating every attribute on whole answers, as the paper does.
+        exhaustive: learn by evaluating every attribute on whole answers, as the paper does; False
+            is quicker and can miss attributes.
         config: settings; None reads them from their file and the environment.
         ask_passphrase: asks a person, if the vault is kept by a passphrase.
 
@@ -110,11 +111,12 @@ def throwaway(
 ) -> Iterator[Pocket]:
     """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
 
-    The folder is deleted at the end; what a crash leaves behind cannot be opened by anybody.
+    It learns by the quick search. The folder is deleted at the end; what a crash leaves behind cannot be opened by anybody.
     """
     with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
         vault = Path(folder) / "vault.db"
-        with open(path=vault, key=EphemeralKey(), model=model, config=config) as pocket:
+        key = EphemeralKey()
+        with open(path=vault, key=key, model=model, exhaustive=False, config=config) as pocket:
             yield pocket
 
 

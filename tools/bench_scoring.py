@@ -7,7 +7,7 @@ Side by side in one run, on the starter model and the same pairs:
     plain        llama-cpp-python, the quantized file, one full evaluation for each condition and
                  answer; timed on a few conditions and multiplied to the 123 of a greedy search
     exhaustive   ours, every attribute on whole answers, 16-bit copy
-    default      ours, successive halving, BF16 to screen and F16 to decide
+    quick        ours, successive halving, BF16 to screen and F16 to decide
 
 Covered: seconds a pair, tokens through the model, where the time goes, the objective that the
 default search reaches against the exhaustive one (both rescored in float32), and the agreement of
@@ -170,8 +170,8 @@ def measure(data: Sequence[Path], count: int) -> dict[str, Any]:
                     "tokens": [models["f16"].count_tokens(t) for t in _texts(pair)],
                     "plain": {"seconds": plain_seconds(entry.path, pair, bank)},
                     "exhaustive": full_cost,
-                    "default": default_cost,
-                    "objective_default": objective(models["f32"], pair, bank, default),
+                    "quick": default_cost,
+                    "objective_quick": objective(models["f32"], pair, bank, default),
                     "objective_exhaustive": objective(models["f32"], pair, bank, full),
                     "same_first": default.attributes[:1] == full.attributes[:1],
                 }
@@ -203,14 +203,14 @@ def _machine() -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     rows = report["pairs"]
     print(f"{len(rows)} pairs, {report['machine']['threads']} threads; medians (least - most)")
-    for name in ("plain", "exhaustive", "default"):
+    for name in ("plain", "exhaustive", "quick"):
         seconds = [row[name]["seconds"] for row in rows]
         ratio = [row["plain"]["seconds"] / row[name]["seconds"] for row in rows]
         print(
             f"  {name:11} {statistics.median(seconds):7.1f} s a pair "
             f"({min(seconds):.1f} - {max(seconds):.1f}), {statistics.median(ratio):5.1f} x plain"
         )
-    for name in ("exhaustive", "default"):
+    for name in ("exhaustive", "quick"):
         decode, softmax, speed = (
             statistics.median(row[name][key] for row in rows)
             for key in ("decode_share", "softmax_share", "tokens")
@@ -220,10 +220,10 @@ def _print(report: dict[str, Any]) -> None:
             f"  {name:11} {speed:7.0f} tokens a pair, {rate:.0f} tokens/s, "
             f"decode {decode:.0%}, log-softmax {softmax:.0%}, Python {1 - decode - softmax:.0%}"
         )
-    reached = sum(row["objective_default"] for row in rows)
+    reached = sum(row["objective_quick"] for row in rows)
     possible = sum(row["objective_exhaustive"] for row in rows)
     same = sum(row["same_first"] for row in rows)
-    print(f"  objective of default / exhaustive in float32: {reached / possible:.3f}")
+    print(f"  objective of quick / exhaustive in float32: {reached / possible:.3f}")
     print(f"  same first attribute: {same} of {len(rows)}")
     print("margins of single attributes against float32")
     for name, found in report["fidelity"].items():

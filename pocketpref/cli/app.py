@@ -95,10 +95,13 @@ class App:
             )
         return _ask(question, twice=twice)
 
-    def pocket(self, user: str | None = None, model: str | None = None) -> Pocket:
+    def pocket(
+        self, user: str | None = None, model: str | None = None, *, quick: bool = False
+    ) -> Pocket:
         """Open the vault for a user; use it in a ``with`` statement."""
+        search = {"exhaustive": False} if quick else {}
         return self.open_pocket(
-            user, model=model, config=self.config, ask_passphrase=self.ask_passphrase
+            user, model=model, config=self.config, ask_passphrase=self.ask_passphrase, **search
         )
 
     def key_store(self) -> KeyStore:

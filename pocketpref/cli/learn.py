@@ -30,10 +30,13 @@ _QUIET_SECONDS = 5.0  # between two plain lines, unless a pair is finished
     metavar="SECONDS",
     help="Stop after this time; the next call goes on.",
 )
+@click.option("--quick", is_flag=True, help="Two to five times as fast; can miss attributes.")
 @user_option
 @model_option
 @pass_app
-def learn(app: App, *, budget: float | None, user: str | None, model: str | None) -> None:
+def learn(
+    app: App, *, budget: float | None, quick: bool, user: str | None, model: str | None
+) -> None:
     """Learn from the choices that are new, the newest first.
 
     Every choice is kept as soon as it is done: stop it with Ctrl-C whenever you like, and call it
@@ -41,7 +44,7 @@ def learn(app: App, *, budget: float | None, user: str | None, model: str | None
 
     Example: pocketpref learn --budget 60
     """
-    with app.pocket(user, model) as pocket:
+    with app.pocket(user, model, quick=quick) as pocket:
         done = learn_visibly(pocket, budget)
     if done.interrupted:
         sys.exit(130)

@@ -5,9 +5,9 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
-* By default a round compares the attributes on the first tokens of the answers, the better half on
-  more of them and only the best few on whole answers (successive halving). ``exhaustive=True``
-  looks at all of them on whole answers in every round, as the paper does.
+* ``exhaustive=False`` is a quick search: a round compares the attributes on the first tokens of the answers, the better half on
+  more of them and only the best few on whole answers (successive halving). It is two to five times
+  as fast and can miss attributes (docs/performance.md), so the paper's search is the default.
 """
 
 from __future__ import annotations
@@ -57,12 +57,13 @@ class ExactSettings:
     Attributes:
         k: most attributes of one set (the paper's default is 3).
         wording: inject descriptions ("text") or the paper's bare names ("names").
-        exhaustive: evaluate every attribute on whole answers in every round.
+        exhaustive: evaluate every attribute on whole answers in every round, as the paper does;
+            False is the quick search.
     """
 
     k: int = 3
     wording: Wording = "text"
-    exhaustive: bool = False
+    exhaustive: bool = True
 
 
 class Exact:
