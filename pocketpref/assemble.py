@@ -111,7 +111,8 @@ def throwaway(
 ) -> Iterator[Pocket]:
     """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
 
-    It learns by the quick search. The folder is deleted at the end; what a crash leaves behind cannot be opened by anybody.
+    It learns by the quick search. The folder is deleted at the end; what a crash leaves behind
+    cannot be opened by anybody.
     """
     with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
         vault = Path(folder) / "vault.db"

@@ -5,9 +5,10 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
-* ``exhaustive=False`` is a quick search: a round compares the attributes on the first tokens of the answers, the better half on
-  more of them and only the best few on whole answers (successive halving). It is two to five times
-  as fast and can miss attributes (docs/performance.md), so the paper's search is the default.
+* ``exhaustive=False`` is a quick search: a round compares the attributes on the first tokens of the
+  answers, the better ones on more of them and only the best few on whole answers (successive
+  halving). It is two to five times as fast and can miss attributes (docs/performance.md), so the
+  paper's search is the default.
 """
 
 from __future__ import annotations
