@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -211,6 +212,17 @@ def test_preparing_twice_makes_one_copy(starter_path: Path, tmp_path: Path) -> N
     assert copy.stat().st_mtime_ns == made
     assert [p.name for p in tmp_path.iterdir()] == [copy.name]
     assert prepare(copy, tmp_path, "cd" * 32) == copy  # already 16 bits wide: used as it is
+
+
+def test_what_a_killed_process_left_half_written_is_swept(
+    starter_path: Path, tmp_path: Path
+) -> None:
+    old, young = tmp_path / ".preparing-old.gguf", tmp_path / ".preparing-young.gguf"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    prepare(starter_path, tmp_path, "ef" * 32)
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path, starter_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,8 @@ _BYTES_PER_WEIGHT = 2
 # File types whose activations stay as they are (LLAMA_FTYPE_ALL_F32, MOSTLY_F16, MOSTLY_BF16).
 _WIDE = ("0", "1", "32")
 _FILE_TYPES: dict[Precision, int] = {"f16": 1, "bf16": 32}  # LLAMA_FTYPE_MOSTLY_F16, _BF16
+_UNFINISHED = ".preparing-"
+_STALE_SECONDS = 3600
 _MEMORY_SHARE = 0.4  # of all memory; the rest is for the cache, the chat model and other programs
 
 
@@ -92,7 +95,8 @@ def prepare(source: Path, folder: Path, sha256: str, precision: Precision = "f16
 def _copy(source: Path, target: Path, precision: Precision) -> Path:
     """Write the copy under another name first, so that it appears whole or not at all."""
     folder = target.parent
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".preparing-", suffix=".gguf")
+    _sweep(folder)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_UNFINISHED, suffix=".gguf")
     os.close(handle)
     try:
         quantize(source, Path(name), _FILE_TYPES[precision])
@@ -102,3 +106,11 @@ def _copy(source: Path, target: Path, precision: Precision) -> Path:
             Path(name).unlink()
         raise
     return target
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half written; a young file may still be at work."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
