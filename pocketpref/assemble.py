@@ -72,7 +72,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     vault = _open_vault(file, key)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
     method = Exact(AttributeBank.standard(places.attributes), settings)
-    models = _models(places, config.model if model is None else model)
+    models = _models(places, config.model if model is None else model, screens=not exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
     return Pocket(_parts(vault, user or config.user, method, models, embed))
 
@@ -206,7 +206,7 @@ class _Models:
     ours: bool
 
 
-def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Models:
+def _models(places: Places, wanted: str | Path | LanguageModel | None, *, screens: bool) -> _Models:
     measured = Measurements(places.cache / "measured.json")
     if wanted is not None and not isinstance(wanted, (str, Path)):
         own = wanted
@@ -225,7 +225,9 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None) -> _Model
         name=lambda: entry().handle,
         fingerprint=digest,
         model=Lazy(lambda: _load(entry(), entry().path, digest())),
-        scorer=Lazy(lambda: _load_scorer(entry(), digest(), places.prepared, measured)),
+        scorer=Lazy(
+            lambda: _load_scorer(entry(), digest(), places.prepared, measured, screens=screens)
+        ),
         measured=measured,
         ours=True,
     )
@@ -238,9 +240,9 @@ def _load(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
 
 
 def _load_scorer(
-    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements
+    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements, *, screens: bool
 ) -> LanguageModel:
-    """The 16-bit copy, with a faster one beside it for screening where there is one."""
+    """The 16-bit copy, with a faster one beside it if the search screens and there is one."""
     from pocketpref.backends.llama import (
         WORTH,
         TwoPrecisions,
@@ -252,7 +254,9 @@ def _load_scorer(
     path = prepare(entry.path, copies, fingerprint)
     fine = _load(entry, path, fingerprint)
     gain = f"{fingerprint} bf16 speed"
-    if path == entry.path or gpu_available() or measured.known(gain, WORTH) < WORTH:
+    if not screens or path == entry.path or gpu_available():
+        return fine
+    if measured.known(gain, WORTH) < WORTH:
         return fine
     fast_path = prepare(entry.path, copies, fingerprint, "bf16")
     if fast_path == entry.path:  # there is no room for a second copy

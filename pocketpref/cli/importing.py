@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -78,16 +77,12 @@ def _read(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
     good: list[Feedback] = []
     bad: list[BadEntry] = []
     with click.open_file(file, "rb") as stream:
-        for entry in readers.read(_seekable(stream), kind):  # type: ignore[arg-type]  # checked
+        for entry in readers.read(stream, kind):  # type: ignore[arg-type]  # checked
             if isinstance(entry, Feedback):
                 good.append(entry)
             else:
                 bad.append(entry)
     return good, bad
-
-
-def _seekable(stream: BinaryIO) -> BinaryIO:
-    return stream if stream.seekable() else BytesIO(stream.read())
 
 
 def _tell_bad(bad: Sequence[BadEntry]) -> None:
