@@ -43,7 +43,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     key: KeyStore | None = None,
     model: str | Path | LanguageModel | None = None,
     embedder: str | Embedder | None = None,
-    exhaustive: bool = True,
+    exhaustive: bool = False,
     config: Config | None = None,
     ask_passphrase: custody.Ask | None = None,
 ) -> Pocket:
@@ -56,8 +56,8 @@ def open(  # noqa: A001 - pocketpref.open is its name
         model: a handle, a GGUF file or a model of your own; None for the configured one, or the
             starter model.
         embedder: a handle or an embedder of your own; None for the configured or bundled one.
-        exhaustive: learn by evaluating every attribute on whole answers, as the paper does; False
-            is quicker and can miss attributes.
+        exhaustive: learn by evaluating every attribute in every round, as the paper does: several
+            times as long, for a little more (docs/performance.md).
         config: settings; None reads them from their file and the environment.
         ask_passphrase: asks a person, if the vault is kept by a passphrase.
 
@@ -72,7 +72,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     vault = _open_vault(file, key)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
     method = Exact(AttributeBank.standard(places.attributes), settings)
-    models = _models(places, config.model if model is None else model, screens=not exhaustive)
+    models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
     return Pocket(_parts(vault, user or config.user, method, models, embed))
 
@@ -111,13 +111,13 @@ def throwaway(
 ) -> Iterator[Pocket]:
     """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
 
-    It learns by the quick search. The folder is deleted at the end; what a crash leaves behind
+    The folder is deleted at the end; what a crash leaves behind
     cannot be opened by anybody.
     """
     with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
         vault = Path(folder) / "vault.db"
         key = EphemeralKey()
-        with open(path=vault, key=key, model=model, exhaustive=False, config=config) as pocket:
+        with open(path=vault, key=key, model=model, config=config) as pocket:
             yield pocket
 
 
@@ -125,9 +125,10 @@ def _parts(
     vault: Vault, user: str, method: Exact, models: _Models, embedder: Lazy[Embedder]
 ) -> Parts:
     def close() -> None:
-        for lazy in (models.model, models.scorer):
-            if lazy.made is not None and models.ours:
-                lazy.made.close()
+        if models.ours and models.model.made is not None:
+            models.model.made.close()
+        if models.ours and models.scorer.made is not None:
+            models.scorer.made.model.close()
         vault.close()
 
     def recipe() -> str:
@@ -141,7 +142,7 @@ def _parts(
         recipe=Lazy(recipe),
         noise=Lazy(lambda: _noise(models, method.bank)),
         model=models.model,
-        scorer=models.scorer,
+        scorer=lambda: models.scorer().model,
         embedder=embedder,
         about=lambda: _about(vault, models),
         on_close=close,
@@ -189,7 +190,7 @@ class Lazy(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """The model that replies and the one that scores.
+    """The model that replies and the one that scores: the same weights.
 
     Attributes:
         name: for people.
@@ -201,12 +202,14 @@ class _Models:
     name: Callable[[], str]
     fingerprint: Callable[[], str]
     model: Lazy[LanguageModel]
-    scorer: Lazy[LanguageModel]
+    scorer: Lazy[_Scorer]
     measured: Measurements
     ours: bool
 
 
-def _models(places: Places, wanted: str | Path | LanguageModel | None, *, screens: bool) -> _Models:
+def _models(
+    places: Places, wanted: str | Path | LanguageModel | None, *, exhaustive: bool
+) -> _Models:
     measured = Measurements(places.cache / "measured.json")
     if wanted is not None and not isinstance(wanted, (str, Path)):
         own = wanted
@@ -214,7 +217,7 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None, *, screen
             name=lambda: own.name,
             fingerprint=lambda: own.fingerprint,
             model=Lazy(lambda: own),
-            scorer=Lazy(lambda: own),
+            scorer=Lazy(lambda: _Scorer(own, "its own")),
             measured=measured,
             ours=False,
         )
@@ -226,7 +229,9 @@ def _models(places: Places, wanted: str | Path | LanguageModel | None, *, screen
         fingerprint=digest,
         model=Lazy(lambda: _load(entry(), entry().path, digest())),
         scorer=Lazy(
-            lambda: _load_scorer(entry(), digest(), places.prepared, measured, screens=screens)
+            lambda: _load_scorer(
+                entry(), digest(), places.prepared, measured, exhaustive=exhaustive
+            )
         ),
         measured=measured,
         ours=True,
@@ -239,34 +244,44 @@ def _load(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
     return LlamaModel(path, name=entry.handle, sha256=fingerprint)
 
 
-def _load_scorer(
-    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements, *, screens: bool
-) -> LanguageModel:
-    """The 16-bit copy, with a faster one beside it if the search screens and there is one."""
-    from pocketpref.backends.llama import (
-        WORTH,
-        TwoPrecisions,
-        gpu_available,
-        prepare,
-        speedup,
-    )
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """The model that scores, and which form of the weights it has."""
 
-    path = prepare(entry.path, copies, fingerprint)
-    fine = _load(entry, path, fingerprint)
+    model: LanguageModel
+    weights: str
+
+
+def _load_scorer(
+    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements, *, exhaustive: bool
+) -> _Scorer:
+    """The copy that scores best here: BF16 where it is worth it, F16, or the file as it is.
+
+    An exhaustive search compares attributes by tenths of a nat, so it never has BF16.
+    """
+    from pocketpref.backends.llama import WORTH, gpu_available, prepare, speedup
+
     gain = f"{fingerprint} bf16 speed"
-    if not screens or path == entry.path or gpu_available():
-        return fine
-    if measured.known(gain, WORTH) < WORTH:
-        return fine
-    fast_path = prepare(entry.path, copies, fingerprint, "bf16")
-    if fast_path == entry.path:  # there is no room for a second copy
-        return fine
-    coarse = _load(entry, fast_path, fingerprint)
-    if measured.get(gain, lambda: speedup(fine, coarse)) >= WORTH:
-        return TwoPrecisions(fine, coarse)
-    coarse.close()
-    fast_path.unlink(missing_ok=True)
-    return fine
+    faithful = prepare(entry.path, copies, fingerprint)
+    if exhaustive or gpu_available() or measured.known(gain, WORTH) < WORTH:
+        return _open_scorer(entry, faithful, fingerprint)
+    fast = prepare(entry.path, copies, fingerprint, "bf16")
+    if entry.path in (faithful, fast):  # there is no room for copies, or no need of them
+        return _open_scorer(entry, faithful, fingerprint)
+    found = _open_scorer(entry, fast, fingerprint)
+    if measured.known(gain, 0) >= WORTH:
+        return found
+    other = _open_scorer(entry, faithful, fingerprint)
+    worth = measured.get(gain, lambda: speedup(other.model, found.model)) >= WORTH
+    (other if worth else found).model.close()
+    if not worth:
+        fast.unlink(missing_ok=True)
+    return found if worth else other
+
+
+def _open_scorer(entry: ModelEntry, path: Path, fingerprint: str) -> _Scorer:
+    weights = "as shipped" if path == entry.path else path.stem.rpartition("-")[2]
+    return _Scorer(_load(entry, path, fingerprint), weights)
 
 
 def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
@@ -285,5 +300,6 @@ def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
 def _noise(models: _Models, bank: AttributeBank) -> float:
     """The scoring model's noise floor, measured once for each model on this machine."""
     blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
-    name = f"{models.fingerprint()} noise"
-    return models.measured.get(name, lambda: noise_floor(models.scorer(), blocks))
+    scorer = models.scorer()
+    name = f"{models.fingerprint()} {scorer.weights} noise"
+    return models.measured.get(name, lambda: noise_floor(scorer.model, blocks))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pocketpref.errors import NotFoundError
 from pocketpref.parts import Parts
-from pocketpref.records import Learned, Memory, Pair, Selection
+from pocketpref.records import Effort, Learned, Memory, Selection
 from pocketpref.results import LearnReport, Progress
 from pocketpref.scoring import PairScorer
 
@@ -28,17 +28,18 @@ class LearnRun:
 
     def all(self) -> LearnReport:
         """Index what is pending, the newest first, until the budget ends."""
-        store = self._parts.store
-        pending = store.pending(self._parts.recipe())
+        pending = self._pending()
         self._total = len(pending)
         if pending:
             self._make_ready()
         for memory_id in pending:
-            if self._elapsed() >= self._budget or not self._one(memory_id):
+            if self._over() or not self._one(memory_id):
                 break
             self._done += 1
-        remaining = len(store.pending(self._parts.recipe()))
-        return LearnReport(self._done, remaining, self._elapsed())
+        return LearnReport(self._done, len(self._pending()), self._elapsed())
+
+    def _pending(self) -> list[str]:
+        return self._parts.store.pending(self._parts.recipe(), self._parts.method.effort)
 
     def _make_ready(self) -> None:
         """Load the model; at the first time of a model, measure its noise."""
@@ -48,22 +49,26 @@ class LearnRun:
         self._parts.noise()
 
     def _one(self, memory_id: str) -> bool:
-        """Index one memory; False if the budget ended first."""
+        """Index one memory; False if the budget ended first.
+
+        What was found by then is kept if it is something and there was nothing: a later call
+        refines it.
+        """
         try:
             memory = self._parts.store.get(memory_id)
         except NotFoundError:
             return True  # forgotten while it waited for its turn
-        try:
-            selection = self._select(memory.pair)
-        except _OutOfTimeError:
-            return False
-        self._parts.store.put_learned(self._learned(memory, selection))
-        self._report(1.0, found=selection.attributes, done=self._done + 1)
-        return True
+        scorer = PairScorer(self._parts.scorer(), memory.pair, noise=self._parts.noise())
+        selection = self._parts.method.select(scorer, self._on_part)
+        whole = selection.effort > Effort.PARTIAL
+        if whole or (selection.attributes and memory_id not in self._indexed()):
+            self._parts.store.put_learned(self._learned(memory, selection))
+        if whole:
+            self._report(1.0, found=selection.attributes, done=self._done + 1)
+        return whole
 
-    def _select(self, pair: Pair) -> Selection:
-        scorer = PairScorer(self._parts.scorer(), pair, noise=self._parts.noise())
-        return self._parts.method.select(scorer, self._on_part)
+    def _indexed(self) -> set[str]:
+        return {entry.memory_id for entry in self._parts.store.learned(self._parts.recipe())}
 
     def _learned(self, memory: Memory, selection: Selection) -> Learned:
         prompt = memory.pair.prompt
@@ -75,10 +80,14 @@ class LearnRun:
             recipe=self._parts.recipe(),
         )
 
-    def _on_part(self, part: float) -> None:
-        if self._elapsed() >= self._budget:
-            raise _OutOfTimeError
+    def _on_part(self, part: float) -> bool:
+        if self._over():
+            return False
         self._report(part)
+        return True
+
+    def _over(self) -> bool:
+        return self._elapsed() >= self._budget
 
     def _report(
         self,
@@ -93,7 +102,3 @@ class LearnRun:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
-
-
-class _OutOfTimeError(Exception):
-    """Ends the search for the pair at work when the budget is spent."""

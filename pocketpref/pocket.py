@@ -22,6 +22,7 @@ from pocketpref.parts import Parts
 from pocketpref.records import (
     Condition,
     Counts,
+    Effort,
     Feedback,
     Forgotten,
     Memory,
@@ -262,11 +263,13 @@ class Pocket:
 
     def status(self) -> dict[str, Any]:
         """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
-        indexed = len(self._parts.store.learned(self._parts.recipe()))
+        learned = self._parts.store.learned(self._parts.recipe())
+        efforts = [entry.selection.effort for entry in learned]
         return {
             "user": self.user,
             "pairs": self.counts().memories,
-            "indexed": indexed,
+            "indexed": len(learned),
+            "in_part": efforts.count(Effort.PARTIAL),
             **self._parts.about(),
         }
 

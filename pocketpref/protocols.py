@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pocketpref.records import (
     Counts,
+    Effort,
     Feedback,
     Forgotten,
     Learned,
@@ -35,11 +39,7 @@ class LanguageModel(Protocol):
         """Longest conversation it takes, in tokens."""
 
     def likelihoods(
-        self,
-        contexts: Sequence[Sequence[Message]],
-        answers: Sequence[str],
-        *,
-        first: int | None = None,
+        self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
     ) -> Likelihoods:
         """Log p(answer | context) for every context and answer, in nats.
 
@@ -49,7 +49,26 @@ class LanguageModel(Protocol):
         Args:
             contexts: conversations ending with a user turn.
             answers: what the assistant might say next.
-            first: score only this many tokens of each answer (None: all that fit the context).
+
+        Raises:
+            ModelError: the model failed.
+        """
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64] | None:
+        """Roughly what each context does to sum(sign * log p(answer)), shape (contexts,).
+
+        Only the order means something: it tells which contexts are worth ``likelihoods``, at a
+        fraction of the cost. A model that has no cheap way returns None.
+
+        Args:
+            contexts: conversations that differ in a few words.
+            answers: what the assistant might say next.
+            signs: one for each answer.
 
         Raises:
             ModelError: the model failed.
@@ -161,8 +180,12 @@ class MemoryStore(Protocol):
     def memories(self) -> Iterator[Memory]:
         """All memories, the newest (last added) first."""
 
-    def pending(self, recipe: str) -> list[str]:
-        """Ids of memories that have no ``Learned`` of this recipe, newest first."""
+    def pending(self, recipe: str, effort: Effort = Effort.DEFAULT) -> list[str]:
+        """Ids of memories that wait to be learned, newest first.
+
+        First those that have no ``Learned`` of this recipe, then those whose search was less
+        thorough than ``effort``.
+        """
 
     def put_learned(self, learned: Learned) -> bool:
         """Keep the indexed form of a memory, replacing an older one; durable on return.

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -172,6 +173,17 @@ class Likelihoods:
     tokens: NDArray[np.int64]
 
 
+class Effort(IntEnum):
+    """How thorough a search was; a better one refines what a lesser one found."""
+
+    PARTIAL = 0
+    """Time ended during the search: a valid beginning of the set."""
+    DEFAULT = 1
+    """Only the attributes that estimates put in front were evaluated."""
+    EXHAUSTIVE = 2
+    """Every attribute was evaluated in every round, as the paper does."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Selection(Discreet):
     """What one pair taught: the attributes that explain the choice (EXACT, Algorithm 1).
@@ -179,10 +191,12 @@ class Selection(Discreet):
     Attributes:
         attributes: names, in the order in which greedy search added them; at most k, may be empty.
         gains: what each of them added to the anchored margin when it was chosen, nats.
-        singles: anchored margins of attributes alone on whole answers, nats, as far as the search
-            computed them (all of them in an exhaustive one).
-        screened: the same on the first tokens of the answers; empty after an exhaustive search.
+        singles: anchored margins of attributes alone, nats, as far as the search evaluated them
+            (all of them in an exhaustive one).
+        screened: first-order estimates that decided which were evaluated; an order, not nats.
+            Empty after an exhaustive search.
         evaluations: (condition, answer) likelihoods computed.
+        effort: how thorough the search was.
     """
 
     attributes: tuple[str, ...]
@@ -190,7 +204,8 @@ class Selection(Discreet):
     singles: Mapping[str, float] = field(default_factory=dict)
     screened: Mapping[str, float] = field(default_factory=dict)
     evaluations: int = 0
-    _open = ("gains", "evaluations")
+    effort: Effort = Effort.EXHAUSTIVE
+    _open = ("gains", "evaluations", "effort")
 
     def __post_init__(self) -> None:
         if len(self.attributes) != len(self.gains):

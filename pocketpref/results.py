@@ -115,7 +115,7 @@ class LearnReport:
 
     Attributes:
         indexed: pairs indexed by this call.
-        remaining: pairs still to be indexed (the budget ended, or it was interrupted).
+        remaining: pairs still to be indexed or refined (the budget ended, or it was interrupted).
         seconds: wall-clock time.
         interrupted: whether it was asked to stop before the end.
     """

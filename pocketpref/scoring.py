@@ -31,7 +31,7 @@ def compose(prompt: str, block: str = "", history: Sequence[Message] = ()) -> tu
 class PairScorer:
     """Anchored margins of many conditions on one pair.
 
-    The plain likelihoods are computed once for each length and kept.
+    The plain likelihoods are computed once and kept.
 
     Attributes:
         noise: differences of margins below it mean nothing (``noise_floor``), nats.
@@ -42,42 +42,57 @@ class PairScorer:
         self.noise = noise
         self._model = model
         self._pair = pair
-        self._plain: dict[int | None, NDArray[np.float64]] = {}
+        self._plain: NDArray[np.float64] | None = None
         self.evaluations = 0
 
-    def plain(self, *, first: int | None = None) -> tuple[float, float]:
+    def plain(self) -> tuple[float, float]:
         """Log p(y_w | x) and log p(y_l | x), nats."""
-        if first not in self._plain:
-            self.margins([], first=first)
-        chosen, rejected = self._plain[first]
+        if self._plain is None:
+            self._plain = self._totals([""])[0]
+        chosen, rejected = self._plain
         return float(chosen), float(rejected)
 
-    def margins(self, blocks: Sequence[str], *, first: int | None = None) -> NDArray[np.float64]:
+    def margins(self, blocks: Sequence[str]) -> NDArray[np.float64]:
         """Anchored margin of each block, shape (len(blocks),), nats.
 
         Args:
             blocks: texts to inject, one condition each.
-            first: compare only this many tokens of each answer (None: whole answers).
 
         Raises:
             ModelError: the model failed.
         """
-        new = first not in self._plain
-        wanted = ["", *blocks] if new else list(blocks)
-        if not wanted:
+        if not blocks:
             return np.empty(0)
-        totals = self._totals(wanted, first)
-        if new:
-            self._plain[first], totals = totals[0], totals[1:]
-        anchored = totals - self._plain[first]
+        if self._plain is None:
+            self._plain, *rows = self._totals(["", *blocks])
+            totals = np.array(rows)
+        else:
+            totals = self._totals(blocks)
+        anchored = totals - self._plain
         return np.asarray(anchored[:, 0] - anchored[:, 1], dtype=np.float64)
 
-    def _totals(self, blocks: Sequence[str], first: int | None) -> NDArray[np.float64]:
+    def estimates(self, blocks: Sequence[str]) -> NDArray[np.float64] | None:
+        """What tells which blocks have the largest margins, shape (len(blocks),).
+
+        The first-order effect of each block on the margin: an order, not nats. It costs as much as
+        a few margins, whatever the number of blocks.
+
+        Returns:
+            The estimates, or None if this model cannot give them.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        contexts = [compose(self._pair.prompt, block) for block in blocks]
+        answers = (self._pair.chosen, self._pair.rejected)
+        return self._model.estimates(contexts, answers, (1.0, -1.0))
+
+    def _totals(self, blocks: Sequence[str]) -> NDArray[np.float64]:
         """Log-likelihoods of both answers under each block, shape (len(blocks), 2)."""
         answers = (self._pair.chosen, self._pair.rejected)
         contexts = [compose(self._pair.prompt, block) for block in blocks]
         self.evaluations += len(contexts) * len(answers)
-        return self._model.likelihoods(contexts, answers, first=first).totals
+        return self._model.likelihoods(contexts, answers).totals
 
 
 _CALIBRATION = Pair(

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketpref.errors import ModelError
 from pocketpref.records import Likelihoods, Message, Sampling, Vector
@@ -91,11 +92,7 @@ class ScriptedModel:
         return self._context_size
 
     def likelihoods(
-        self,
-        contexts: Sequence[Sequence[Message]],
-        answers: Sequence[str],
-        *,
-        first: int | None = None,
+        self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
     ) -> Likelihoods:
         """Log p(answer | context) by the rule above, in nats.
 
@@ -105,13 +102,35 @@ class ScriptedModel:
         self._check_open()
         with self._lock:
             self.scored += len(contexts) * len(answers)
-        words = [answer.split()[:first] for answer in answers]
-        totals = np.empty((len(contexts), len(answers)))
+        words = [answer.split() for answer in answers]
+        return Likelihoods(
+            self._score(contexts, words), np.array([len(spoken) for spoken in words])
+        )
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64]:
+        """What ``estimates`` of a real model approximates, by the rule above: exact here.
+
+        Raises:
+            ModelError: the model was closed.
+        """
+        self._check_open()
+        totals = self._score(contexts, [answer.split() for answer in answers])
+        return np.asarray(totals @ np.array(signs), dtype=np.float64)
+
+    def _score(
+        self, contexts: Sequence[Sequence[Message]], words: Sequence[list[str]]
+    ) -> NDArray[np.float64]:
+        totals = np.empty((len(contexts), len(words)))
         for row, context in enumerate(contexts):
             favours = self._favours(context)
             for column, spoken in enumerate(words):
                 totals[row, column] = sum(favours.get(word, 0.0) - 1.0 for word in spoken)
-        return Likelihoods(totals, np.array([len(spoken) for spoken in words], dtype=np.int64))
+        return totals
 
     def generate(
         self,

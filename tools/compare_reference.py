@@ -38,7 +38,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from pocketpref.attributes import AttributeBank  # noqa: E402 - after the path, like all below
-from pocketpref.backends.llama import LlamaModel, TwoPrecisions, prepare  # noqa: E402
+from pocketpref.backends.llama import LlamaModel, prepare  # noqa: E402
 from pocketpref.backends.onnx import open_embedder  # noqa: E402
 from pocketpref.catalogue import Catalogue  # noqa: E402
 from pocketpref.methods.exact import Exact, ExactSettings  # noqa: E402
@@ -98,13 +98,11 @@ class Bench:
 
     Attributes:
         model: our model, which decides.
-        scorer: the same, or with a faster copy that screens in the default search.
         plain: the reference's, on the same file.
         noise: the model's noise floor, nats.
     """
 
     model: LanguageModel
-    scorer: LanguageModel
     plain: reference.LogLikelihood
     embedder: Embedder
     bank: AttributeBank
@@ -141,7 +139,7 @@ def _agreement(
     exhaustive: bool,
 ) -> Agreement:
     began = time.monotonic()
-    scorer = PairScorer(bench.model if exhaustive else bench.scorer, pair, noise=bench.noise)
+    scorer = PairScorer(bench.model, pair, noise=bench.noise)
     ours = Exact(bench.bank, ExactSettings(k=bench.k, exhaustive=exhaustive)).select(scorer)
     took = time.monotonic() - began
     bank = bench.bank
@@ -237,11 +235,9 @@ def starter_bench(attributes: int | None, k: int = 3) -> Iterator[Bench]:
         digest = Catalogue(Path()).digest(entry)
         path = prepare(entry.path, Path(folder), digest)
         model = LlamaModel(path, sha256=digest)
-        coarse = LlamaModel(prepare(entry.path, Path(folder), digest, "bf16"), sha256=digest)
         bank = few_attributes(attributes)
         yield Bench(
             model=model,
-            scorer=TwoPrecisions(model, coarse),
             plain=reference.PlainModel(path, WINDOW).log_likelihood,
             embedder=open_embedder(None),
             bank=bank,
@@ -249,7 +245,6 @@ def starter_bench(attributes: int | None, k: int = 3) -> Iterator[Bench]:
             noise=noise_floor(model, [bank.block([name]) for name in bank.names[:6]]),
         )
         model.close()
-        coarse.close()
 
 
 def few_attributes(count: int | None) -> AttributeBank:

@@ -96,12 +96,15 @@ class App:
         return _ask(question, twice=twice)
 
     def pocket(
-        self, user: str | None = None, model: str | None = None, *, quick: bool = False
+        self, user: str | None = None, model: str | None = None, *, exhaustive: bool = False
     ) -> Pocket:
         """Open the vault for a user; use it in a ``with`` statement."""
-        search = {"exhaustive": False} if quick else {}
         return self.open_pocket(
-            user, model=model, config=self.config, ask_passphrase=self.ask_passphrase, **search
+            user,
+            model=model,
+            exhaustive=exhaustive,
+            config=self.config,
+            ask_passphrase=self.ask_passphrase,
         )
 
     def key_store(self) -> KeyStore:

@@ -30,12 +30,16 @@ _QUIET_SECONDS = 5.0  # between two plain lines, unless a pair is finished
     metavar="SECONDS",
     help="Stop after this time; the next call goes on.",
 )
-@click.option("--quick", is_flag=True, help="Two to five times as fast; can miss attributes.")
+@click.option(
+    "--exhaustive",
+    is_flag=True,
+    help="Evaluate every attribute in every round (the paper); refines what is learned already.",
+)
 @user_option
 @model_option
 @pass_app
 def learn(
-    app: App, *, budget: float | None, quick: bool, user: str | None, model: str | None
+    app: App, *, budget: float | None, exhaustive: bool, user: str | None, model: str | None
 ) -> None:
     """Learn from the choices that are new, the newest first.
 
@@ -44,7 +48,7 @@ def learn(
 
     Example: pocketpref learn --budget 60
     """
-    with app.pocket(user, model, quick=quick) as pocket:
+    with app.pocket(user, model, exhaustive=exhaustive) as pocket:
         done = learn_visibly(pocket, budget)
     if done.interrupted:
         sys.exit(130)

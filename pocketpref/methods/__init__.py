@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pocketpref.records import Condition, Selection, Vector
+from pocketpref.records import Condition, Effort, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
-PartCallback = Callable[[float], None]
+PartCallback = Callable[[float], bool]
 
 
 class Method(Protocol):
@@ -26,12 +26,17 @@ class Method(Protocol):
     def recipe(self) -> str:
         """Everything that decides what a pair teaches; another recipe makes old entries stale."""
 
+    @property
+    def effort(self) -> Effort:
+        """How thorough its searches are when they are not stopped."""
+
     def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:
         """What one pair teaches.
 
         Args:
             scorer: the pair.
-            on_part: told how much of the work is done, in [0, 1]; what it raises ends the work.
+            on_part: told before each step how much of the work is done, in [0, 1]; False ends the
+                work with what was found so far.
         """
 
     def condition(self, query: Vector, index: PromptIndex, relevance: float) -> Condition:

@@ -5,10 +5,9 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
-* ``exhaustive=False`` is a quick search: a round compares the attributes on the first tokens of the
-  answers, the better ones on more of them and only the best few on whole answers (successive
-  halving). It is two to five times as fast and can miss attributes (docs/performance.md), so the
-  paper's search is the default.
+* A round evaluates only the attributes that first-order estimates put in front (``estimates`` of a
+  ``LanguageModel``), unless the search is exhaustive. What that loses is measured, not assumed:
+  docs/performance.md.
 """
 
 from __future__ import annotations
@@ -22,33 +21,13 @@ from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods import PartCallback
-from pocketpref.records import Condition, Selection, Vector
+from pocketpref.records import Condition, Effort, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
-
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """One step of screening: compare on the first tokens only, keep the best.
-
-    Attributes:
-        first: tokens of each answer that are compared.
-        keep: attributes that go on.
-    """
-
-    first: int
-    keep: int
-
-
-OPENING = (Heat(first=16, keep=12), Heat(first=32, keep=5))
-"""The first round looks at the whole bank on 16 tokens, at the best 12 on 32, at 5 on all."""
-
-LATER = (Heat(first=16, keep=8), Heat(first=32, keep=4))
-"""Later rounds are narrower: what is left to gain is less."""
-
-ENTRANTS = 28
-"""Attributes that enter a later round: those that did best alone on the first tokens. Few would be
-too few: the best second and third attributes ranked up to 21st alone."""
+FINALISTS = (6, 4, 4)
+"""Attributes that are evaluated in the first round, the second, and every later one. The first
+choice matters most, and least is known when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +37,12 @@ class ExactSettings:
     Attributes:
         k: most attributes of one set (the paper's default is 3).
         wording: inject descriptions ("text") or the paper's bare names ("names").
-        exhaustive: evaluate every attribute on whole answers in every round, as the paper does;
-            False is the quick search.
+        exhaustive: evaluate every attribute in every round, as the paper does.
     """
 
     k: int = 3
     wording: Wording = "text"
-    exhaustive: bool = True
+    exhaustive: bool = False
 
 
 class Exact:
@@ -86,18 +64,23 @@ class Exact:
         text = f"exact/1 {self.bank.fingerprint} k={self.settings.k} {self.settings.wording}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def effort(self) -> Effort:
+        """How thorough its searches are when they are not stopped."""
+        return Effort.EXHAUSTIVE if self.settings.exhaustive else Effort.DEFAULT
+
     def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:
         """Algorithm 1 for one pair.
 
         Args:
             scorer: the pair to explain.
-            on_part: told after each step how much of the work is done, in [0, 1]; what it raises
-                ends the search.
+            on_part: told before each step how much of the work is done, in [0, 1]; False ends the
+                search with what was found so far.
 
         Raises:
             ModelError: the model failed.
         """
-        search = _Search(scorer, self.bank, self.settings, on_part or (lambda _: None))
+        search = _Search(scorer, self.bank, self.settings, on_part or (lambda _: True))
         return search.run()
 
     def condition(self, query: Vector, index: PromptIndex, relevance: float) -> Condition:
@@ -115,7 +98,10 @@ class Exact:
 
 
 _CHUNK = 14
-"""Conditions that are scored between two reports of progress; fills a batch of first tokens."""
+"""Conditions that are evaluated between two reports of progress."""
+
+_ESTIMATING = 3
+"""What estimates cost, in evaluations; only to show progress."""
 
 
 class _Search:
@@ -132,77 +118,77 @@ class _Search:
         self._bank = bank
         self._settings = settings
         self._on_part = on_part
-        self._screened: dict[str, float] = {}
-        self._turn = self._asked = 0
-        self._expected = 1
+        self._turns = min(settings.k, len(bank))
+        self._turn = 0
+        self._chosen: list[str] = []
+        self._gains: list[float] = []
+        self._singles: dict[str, float] = {}
+        self._estimates: dict[str, float] = {}
+        self._effort = Effort.EXHAUSTIVE
 
     def run(self) -> Selection:
-        chosen: list[str] = []
-        gains: list[float] = []
-        singles: dict[str, float] = {}
-        entrants = list(self._bank.names)
-        for turn in range(min(self._settings.k, len(self._bank))):
-            heats = OPENING if turn == 0 else LATER
-            self._begin_turn(turn, len(entrants), heats)
-            finalists = self._heats(chosen, entrants, heats)
-            margins = self._margins(chosen, finalists)
-            if turn == 0:
-                singles = dict(zip(finalists, margins.tolist(), strict=True))
-            best = int(np.argmax(margins))
-            gain = float(margins[best]) - sum(gains)
-            if gain <= self._scorer.noise:
-                break
-            chosen.append(finalists[best])
-            gains.append(gain)
-            entrants = self._entrants(chosen)
-        self._on_part(1.0)
-        found = (tuple(chosen), tuple(gains), singles, self._screened)
-        return Selection(*found, self._scorer.evaluations)
+        try:
+            while self._turn < self._turns and self._add():
+                self._turn += 1
+        except _StoppedError:
+            self._effort = Effort.PARTIAL
+        else:
+            self._on_part(1.0)
+        return Selection(
+            tuple(self._chosen),
+            tuple(self._gains),
+            self._singles,
+            self._estimates,
+            self._scorer.evaluations,
+            self._effort,
+        )
 
-    def _entrants(self, chosen: Sequence[str]) -> list[str]:
-        """Who enters a later round, in the bank's order."""
-        left = [name for name in self._bank.names if name not in chosen]
-        if not self._screened:
-            return left
-        alone = np.array([self._screened[name] for name in left])
-        return _best(left, alone, ENTRANTS)
+    def _add(self) -> bool:
+        """Add the best attribute; False if none adds more than noise."""
+        candidates = [name for name in self._bank.names if name not in self._chosen]
+        finalists = self._finalists(candidates)
+        margins = self._margins(finalists)
+        if self._turn == 0:
+            self._singles = dict(zip(finalists, margins.tolist(), strict=True))
+        best = int(np.argmax(margins))
+        gain = float(margins[best]) - sum(self._gains)
+        if gain <= self._scorer.noise:
+            return False
+        self._chosen.append(finalists[best])
+        self._gains.append(gain)
+        return True
 
-    def _heats(
-        self, chosen: Sequence[str], entrants: Sequence[str], heats: Sequence[Heat]
-    ) -> list[str]:
-        """The attributes that are worth whole answers, in the bank's order."""
-        left = list(entrants)
-        if self._settings.exhaustive:
-            return left
-        for heat in heats:
-            if len(left) > heat.keep:
-                margins = self._margins(chosen, left, first=heat.first)
-                if not chosen and len(left) == len(self._bank):
-                    self._screened = dict(zip(left, margins.tolist(), strict=True))
-                left = _best(left, margins, heat.keep)
-        return left
+    def _finalists(self, candidates: list[str]) -> list[str]:
+        """The attributes that are worth an evaluation, in the bank's order."""
+        keep = FINALISTS[min(self._turn, len(FINALISTS) - 1)]
+        if self._settings.exhaustive or len(candidates) <= keep:
+            return candidates
+        self._report(0.0)
+        estimates = self._scorer.estimates([self._block(name) for name in candidates])
+        if estimates is None:  # this model has none
+            return candidates
+        self._effort = Effort.DEFAULT
+        if self._turn == 0:
+            self._estimates = dict(zip(candidates, estimates.tolist(), strict=True))
+        best = set(np.argsort(-estimates, kind="stable")[:keep].tolist())
+        return [name for place, name in enumerate(candidates) if place in best]
 
-    def _margins(
-        self, chosen: Sequence[str], candidates: Sequence[str], first: int | None = None
-    ) -> NDArray[np.float64]:
-        blocks = [self._bank.block((*chosen, name), self._settings.wording) for name in candidates]
+    def _margins(self, finalists: Sequence[str]) -> NDArray[np.float64]:
+        blocks = [self._block(name) for name in finalists]
         parts = []
         for start in range(0, len(blocks), _CHUNK):
-            chunk = blocks[start : start + _CHUNK]
-            parts.append(self._scorer.margins(chunk, first=first))
-            self._report(len(chunk))
+            self._report((_ESTIMATING + start) / (_ESTIMATING + len(blocks)))
+            parts.append(self._scorer.margins(blocks[start : start + _CHUNK]))
         return np.concatenate(parts)
 
-    def _begin_turn(self, turn: int, entrants: int, heats: Sequence[Heat]) -> None:
-        keep = 0 if self._settings.exhaustive else sum(min(h.keep, entrants) for h in heats)
-        self._turn, self._expected, self._asked = turn, entrants + keep, 0
+    def _block(self, name: str) -> str:
+        return self._bank.block((*self._chosen, name), self._settings.wording)
 
-    def _report(self, conditions: int) -> None:
-        self._asked += conditions
-        self._on_part((self._turn + min(1.0, self._asked / self._expected)) / self._settings.k)
+    def _report(self, part_of_turn: float) -> None:
+        """Tell how far the work is, and stop if it should."""
+        if not self._on_part(min(1.0, (self._turn + part_of_turn) / self._turns)):
+            raise _StoppedError
 
 
-def _best(names: Sequence[str], values: NDArray[np.float64], keep: int) -> list[str]:
-    """The names of the largest values, in the order they came in."""
-    best = set(np.argsort(-values, kind="stable")[:keep].tolist())
-    return [name for place, name in enumerate(names) if place in best]
+class _StoppedError(Exception):
+    """Ends a search whose time is up."""

@@ -18,7 +18,7 @@ from typing import Any, get_args
 import numpy as np
 
 from pocketpref.errors import InputError, PairError, TamperedError
-from pocketpref.records import Feedback, Learned, Memory, Origin, Pair, Selection, Vector
+from pocketpref.records import Effort, Feedback, Learned, Memory, Origin, Pair, Selection, Vector
 
 MAX_META_CHARACTERS = 1_000_000
 """Longest ``meta`` that is kept, as JSON."""
@@ -118,6 +118,7 @@ def dump_learned(learned: Learned) -> bytes:
         "singles": dict(chosen.singles),
         "screened": dict(chosen.screened),
         "evaluations": chosen.evaluations,
+        "effort": int(chosen.effort),
     }
     try:
         encoded = _json(content)
@@ -155,7 +156,15 @@ def _selection(content: Mapping[str, Any]) -> Selection:
         singles=_margins(content["singles"]),
         screened=_margins(content["screened"]),
         evaluations=content["evaluations"],
+        effort=_effort(content),
     )
+
+
+def _effort(content: Mapping[str, Any]) -> Effort:
+    """How thorough the search was; entries of the first version do not say it in words."""
+    if "effort" in content:
+        return Effort(content["effort"])
+    return Effort.DEFAULT if content["screened"] else Effort.EXHAUSTIVE
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:

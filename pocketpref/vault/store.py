@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from pocketpref.errors import FileError, NotFoundError
-from pocketpref.records import Counts, Feedback, Forgotten, Learned, Memory
+from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
 from pocketpref.vault.database import VaultFile
 from pocketpref.vault.ids import is_id
 from pocketpref.vault.recall import LearnedCache
@@ -152,11 +152,14 @@ class UserStore:
             for _, entry in page:
                 yield entry
 
-    def pending(self, recipe: str) -> list[str]:
-        """Ids of memories that have no ``Learned`` of this recipe, newest first."""
+    def pending(self, recipe: str, effort: Effort = Effort.DEFAULT) -> list[str]:
+        """Ids of memories without a ``Learned`` of this recipe, then of those with a lesser one."""
         with self._reading() as rows:
-            done = {e.memory_id for e in self._cache.refresh(rows) if e.recipe == recipe}
-            return [name for name in rows.ids(MEMORY) if name not in done]
+            known = self._cache.refresh(rows)
+            done = {e.memory_id: e.selection.effort for e in known if e.recipe == recipe}
+            names = rows.ids(MEMORY)
+        new = [name for name in names if name not in done]
+        return new + [name for name in names if done.get(name, effort) < effort]
 
     def learned(self, recipe: str) -> list[Learned]:
         """Everything indexed under this recipe, newest memory first."""

@@ -42,15 +42,6 @@ def test_likelihoods_equal_one_plain_evaluation_each(
             assert found[row, column] == pytest.approx(expected, abs=0.15)
 
 
-def test_first_tokens_only(model: LlamaModel) -> None:
-    whole = model.likelihoods([compose(PROMPT)], ANSWERS)
-    part = model.likelihoods([compose(PROMPT)], ANSWERS, first=3)
-    assert part.tokens.tolist() == [3, 3]
-    assert (part.totals > whole.totals).all()
-    one_more = model.likelihoods([compose(PROMPT)], ANSWERS, first=4)
-    assert (one_more.totals < part.totals).all()
-
-
 def test_what_was_scored_before_changes_nothing(model: LlamaModel, bank: AttributeBank) -> None:
     """Bit for bit: an interrupted and resumed run gives the index of an undisturbed one."""
     contexts = [compose(PROMPT, bank.block([name])) for name in bank.names[:7]]

@@ -28,9 +28,10 @@ def test_likelihoods_follow_the_stated_rule():
     assert model.scored == 6
 
 
-def test_first_cuts_answers():
-    found = ScriptedModel().likelihoods([turn("x")], ["a b c"], first=2)
-    assert (found.totals.item(), found.tokens.item()) == (-2.0, 2)
+def test_estimates_are_what_they_estimate():
+    model = ScriptedModel({"short": {"Yes.": 3.0}})
+    found = model.estimates([turn("short"), turn("long")], ["Yes.", "no way"], (1.0, -1.0))
+    assert found.tolist() == [2.0 + 2.0, -1.0 + 2.0]
 
 
 def test_only_the_last_turn_counts():

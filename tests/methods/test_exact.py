@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.exact import OPENING, Exact, ExactSettings
-from pocketpref.records import Attribute, Learned, Likelihoods, Message, Pair, Selection
+from pocketpref.methods.exact import FINALISTS, Exact, ExactSettings
+from pocketpref.records import Attribute, Effort, Learned, Likelihoods, Message, Pair, Selection
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 from tests.methods import reference
@@ -34,14 +35,20 @@ class TableModel:
         return self._value.get(names, 0.0)
 
     def likelihoods(
-        self,
-        contexts: Sequence[Sequence[Message]],
-        answers: Sequence[str],
-        *,
-        first: int | None = None,
+        self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
     ) -> Likelihoods:
         totals = np.array([[self._margin(c[-1]["content"]), 0.0] for c in contexts])
         return Likelihoods(totals, np.array([4, 4]))
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64] | None:
+        """A blurred view of the margins: the order is right where they are two nats apart."""
+        margins = np.array([self._margin(c[-1]["content"]) for c in contexts])
+        return np.asarray(margins + np.resize([1.0, -1.0, 0.0], len(contexts)))
 
 
 def small_bank(size: int = 5) -> AttributeBank:
@@ -99,27 +106,53 @@ def test_equals_the_reference_on_any_objective(values: list[float], k: int, nois
     assert found.objective == pytest.approx(objective)
 
 
-def test_screening_asks_for_fewer_whole_answers_and_finds_a_clear_winner() -> None:
+def test_estimates_spare_evaluations_and_a_clear_winner_is_found() -> None:
     bank = small_bank(26)
-    model = TableModel(bank, value_of(Q=4.0, Z=0.5, QZ=6.0))
+    model = TableModel(bank, value_of(Q=4.0, Z=0.5, QZ=7.0))
     everything = Exact(bank, ExactSettings(exhaustive=True)).select(PairScorer(model, PAIR))
-    quick = ExactSettings(exhaustive=False)
-    found = Exact(bank, quick).select(PairScorer(model, PAIR))
+    found = Exact(bank).select(PairScorer(model, PAIR))
     assert found.attributes == everything.attributes == ("Q", "Z")
-    assert len(found.singles) == OPENING[-1].keep
+    assert len(found.singles) == FINALISTS[0]
     assert set(found.screened) == set(bank.names)
+    assert found.evaluations == 2 * (1 + sum(FINALISTS))
+    assert (found.effort, everything.effort) == (Effort.DEFAULT, Effort.EXHAUSTIVE)
 
 
-def test_what_the_progress_callback_raises_ends_the_search() -> None:
-    class EnoughError(Exception):
-        pass
+def test_a_model_without_estimates_is_searched_exhaustively() -> None:
+    class Plain(TableModel):
+        def estimates(self, *_: object) -> None:
+            return None
 
-    def stop(part: float) -> None:
-        raise EnoughError
+    bank = small_bank(26)
+    found = Exact(bank).select(PairScorer(Plain(bank, value_of(Q=4.0)), PAIR))
+    assert found.attributes == ("Q",)
+    assert set(found.singles) == set(bank.names)
+    assert not found.screened
 
-    bank = small_bank()
-    with pytest.raises(EnoughError):
-        Exact(bank).select(PairScorer(TableModel(bank, value_of(A=1.0)), PAIR), stop)
+
+@pytest.mark.parametrize("steps", range(9))
+def test_a_search_that_is_stopped_returns_a_beginning_of_the_set(steps: int) -> None:
+    bank = small_bank(8)
+    model = TableModel(bank, value_of(A=3.0, AB=6.0, ABC=9.0))
+    left = iter(range(steps))
+    whole = Exact(bank).select(PairScorer(model, PAIR))
+    found = Exact(bank).select(PairScorer(model, PAIR), lambda _: next(left, None) is not None)
+    assert found.attributes == whole.attributes[: len(found.attributes)]
+    assert found.gains == whole.gains[: len(found.gains)]
+    assert found.effort == (Effort.PARTIAL if steps < 6 else Effort.DEFAULT)
+
+
+def test_progress_never_falls_and_ends_with_all() -> None:
+    bank = small_bank(8)
+    seen: list[float] = []
+
+    def note(part: float) -> bool:
+        seen.append(part)
+        return True
+
+    Exact(bank).select(PairScorer(TableModel(bank, value_of(A=3.0, AB=6.0)), PAIR), note)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
 
 
 def learned(memory_id: str, vector: Sequence[float], digest: bytes, **gains: float) -> Learned:

@@ -40,14 +40,10 @@ class SlowModel(ScriptedModel):
         self._delay = delay
 
     def likelihoods(
-        self,
-        contexts: Sequence[Sequence[Message]],
-        answers: Sequence[str],
-        *,
-        first: int | None = None,
+        self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
     ) -> Likelihoods:
         time.sleep(self._delay)
-        return super().likelihoods(contexts, answers, first=first)
+        return super().likelihoods(contexts, answers)
 
 
 def scripted_pairs(count: int) -> list[tuple[str, str, str]]:

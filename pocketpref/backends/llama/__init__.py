@@ -2,13 +2,12 @@
 
 from pocketpref.backends.llama.model import LlamaModel
 from pocketpref.backends.llama.native import device, gpu_available
-from pocketpref.backends.llama.precisions import WORTH, TwoPrecisions, speedup
+from pocketpref.backends.llama.precisions import WORTH, speedup
 from pocketpref.backends.llama.prepare import prepare, prepared_path, unfit_reason
 
 __all__ = [
     "WORTH",
     "LlamaModel",
-    "TwoPrecisions",
     "device",
     "gpu_available",
     "prepare",

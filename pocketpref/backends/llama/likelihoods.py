@@ -52,13 +52,17 @@ class _Token:
 
 
 class Scorer:
-    """Scores answers with a context of its own over shared weights. Safe for threads."""
+    """Scores answers with a context of its own over shared weights. Safe for threads.
+
+    Attributes:
+        window: longest context and answer together that is scored, in tokens.
+    """
 
     def __init__(self, weights: Weights, window: int | None) -> None:
         self._weights = weights
         self._lock = threading.Lock()
         self._context: Context | None = None
-        self._window = min(weights.trained_context, window or _WINDOW)
+        self.window = min(weights.trained_context, window or _WINDOW)
         self._outputs = max(8, min(_BATCH, _LOGITS_BYTES // (4 * weights.vocabulary_size)))
         self._prefix: list[int] = []
         self._answers: list[list[int]] = []
@@ -70,24 +74,21 @@ class Scorer:
                 self._context.close()
                 self._context = None
 
-    def score(
-        self, contexts: Sequence[list[int]], answers: Sequence[list[int]], first: int | None
-    ) -> Likelihoods:
+    def score(self, contexts: Sequence[list[int]], answers: Sequence[list[int]]) -> Likelihoods:
         """Log-likelihoods, shape (contexts, answers); see ``LanguageModel.likelihoods``.
 
         Contexts and answers that are too long for the window are shortened: an answer keeps its
         first tokens, at most half of the window; a context loses the middle of what it has in
         common with the others.
         """
-        kept = [answer[: self._window // 2] for answer in answers]
+        kept = [answer[: self.window // 2] for answer in answers]
         prefix, endings = self._split(contexts, max(map(len, kept)))
-        cut = [answer[:first] for answer in kept]
         totals = np.zeros((len(contexts), len(answers)))
         with self._lock:
             context = self._load(prefix, kept)
-            for rows in self._groups(endings, cut):
-                self._run(context, [(row, endings[row]) for row in rows], cut, totals)
-        return Likelihoods(totals, np.array([len(a) for a in cut], dtype=np.int64))
+            for rows in self._groups(endings, kept):
+                self._run(context, [(row, endings[row]) for row in rows], kept, totals)
+        return Likelihoods(totals, np.array([len(a) for a in kept], dtype=np.int64))
 
     def _split(
         self, contexts: Sequence[list[int]], longest: int
@@ -97,7 +98,7 @@ class Scorer:
         for a, b in pairwise(contexts):
             common = min(common, common_length(a, b))
         endings = [tokens[common:] for tokens in contexts]
-        room = self._window - longest - max(map(len, endings))
+        room = self.window - longest - max(map(len, endings))
         return shorten(contexts[0][:common], max(room, 0)), endings
 
     def _load(self, prefix: list[int], answers: list[list[int]]) -> Context:

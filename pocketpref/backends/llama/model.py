@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.backends.llama.firstorder import FirstOrder
 from pocketpref.backends.llama.generation import Generator
 from pocketpref.backends.llama.likelihoods import Scorer
 from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
+from pocketpref.backends.llama.transformer import Shape
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.records import Likelihoods, Message, Sampling
+
+_CANARY = (Message(role="user", content="Why is the sky blue at noon and red in the evening?"),)
+_CANARY_ANSWER = (
+    "Light is scattered by the air, blue light most of all. In the evening it comes far."
+)
+
+_AGREE = 0.05
+"""Nats a token by which our log-likelihood of the canary may differ from llama.cpp's. Quantized
+weights cost a hundredth; a model that is computed wrongly is off by more than one."""
 
 
 class LlamaModel:
@@ -46,6 +62,9 @@ class LlamaModel:
         self._template = ChatTemplate(self._weights)
         self._scorer = Scorer(self._weights, context_size)
         self._generator = Generator(self._weights, self._template, context_size)
+        self._path = path
+        self._lock = threading.Lock()
+        self._first_order: FirstOrder | Literal[False] | None = None
 
     def __repr__(self) -> str:
         return f"LlamaModel({self._name!r})"
@@ -74,15 +93,49 @@ class LlamaModel:
         self,
         contexts: Sequence[Sequence[Message]],
         answers: Sequence[str],
-        *,
-        first: int | None = None,
     ) -> Likelihoods:
         """See ``LanguageModel.likelihoods``."""
-        return self._scorer.score(
-            [self._template.tokens(messages) for messages in contexts],
-            [self._weights.tokenize(answer, special=False) for answer in answers],
-            first,
-        )
+        return self._scorer.score(self._contexts(contexts), self._answers(answers))
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64] | None:
+        """See ``LanguageModel.estimates``.
+
+        Llama, Qwen 2 and Qwen 3 on a processor have them. On a GPU evaluating is fast enough.
+        """
+        first_order = self._differentiable()
+        if first_order is None:
+            return None
+        return first_order.estimates(self._contexts(contexts), self._answers(answers), signs)
+
+    def _contexts(self, contexts: Sequence[Sequence[Message]]) -> list[list[int]]:
+        return [self._template.tokens(messages) for messages in contexts]
+
+    def _answers(self, answers: Sequence[str]) -> list[list[int]]:
+        return [self._weights.tokenize(answer, special=False) for answer in answers]
+
+    def _differentiable(self) -> FirstOrder | None:
+        """The same weights as matrices, if they compute what llama.cpp does."""
+        with self._lock:
+            if self._first_order is None:
+                self._first_order = self._open_first_order() or False
+            return self._first_order or None
+
+    def _open_first_order(self) -> FirstOrder | None:
+        shape = Shape.of(self._weights)
+        if shape is None or self.on_gpu:
+            return None
+        found = FirstOrder(self._path, shape, self._scorer.window)
+        context, answer = self._contexts([_CANARY])[0], self._answers([_CANARY_ANSWER])[0]
+        theirs = float(self._scorer.score([context], [answer]).totals[0, 0])
+        if abs(found.log_likelihood(context, answer) - theirs) <= _AGREE * len(answer):
+            return found
+        found.close()  # a variant of the architecture that we do not know
+        return None
 
     def generate(
         self,
@@ -101,6 +154,8 @@ class LlamaModel:
 
     def close(self) -> None:
         """Free contexts and weights; a second call does nothing."""
+        if self._first_order:
+            self._first_order.close()
         self._scorer.close()
         self._generator.close()
         self._weights.close()

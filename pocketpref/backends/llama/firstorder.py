@@ -1,0 +1,212 @@
+"""What each of many contexts would do to the answers, to first order, in one pass there and back.
+
+Contexts that differ in a few tokens (attributes) are put before the answers all at once, side by
+side: each sees the common beginning and itself, the answers see them all. What an answer's token
+pays to a token of a context is scaled down, so that all contexts together count as one. The
+gradient of the answers' log-likelihoods with regard to the logarithm of these scales tells what a
+little more of each context would change. One pass over the answers so compares all contexts,
+where evaluating them takes a pass for each.
+
+The estimate is linear, and good for ranking only: the few best contexts are then evaluated
+(docs/performance.md has how often the best one is among them). The idea is attribution patching
+(Syed et al., arXiv 2310.10348), with the attention to an injected text as what is patched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.backends.llama.courtesy import courtesy
+from pocketpref.backends.llama.likelihoods import common_length, shorten
+from pocketpref.backends.llama.tensors import Matrix, Tensors
+from pocketpref.backends.llama.transformer import (
+    Block,
+    Head,
+    KeysValues,
+    Rope,
+    Shape,
+    Sight,
+    Trace,
+)
+
+_READ = 96
+"""Tokens of each answer that are looked at. More rank little better and cost in proportion."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fan:
+    """Contexts laid side by side.
+
+    Attributes:
+        earlier: keys and values of the beginning and of all middles, for each layer.
+        owner: which context each middle token belongs to.
+        begin: tokens of the common beginning.
+        after: the common end of the contexts, which follows any middle.
+        position: where the common end stands: after a middle of mean length.
+    """
+
+    earlier: list[KeysValues]
+    owner: NDArray[np.int64]
+    begin: int
+    after: list[int]
+    position: int
+
+
+class FirstOrder:
+    """First-order estimates with one model. Safe for threads."""
+
+    def __init__(self, path: Path, shape: Shape, window: int) -> None:
+        """Open a model's weights as matrices.
+
+        Args:
+            path: its file.
+            shape: its sizes.
+            window: longest common beginning, in tokens.
+
+        Raises:
+            ModelDamagedError: the file cannot be read.
+        """
+        self._lock = threading.Lock()
+        self._tensors = Tensors(path)
+        self._shape = shape
+        self._window = window
+        self._blocks = [Block(self._tensors, shape, layer) for layer in range(shape.layers)]
+        self._head = Head(self._tensors, shape)
+        name = "rope_freqs.weight"
+        self._factors = self._tensors.vector(name) if name in self._tensors else None
+        self._tokens: list[int] = []
+        self._states = self._nothing()
+        self._answers: Sequence[list[int]] = ()
+
+    def close(self) -> None:
+        """Free the matrices."""
+        with self._lock:
+            self._tensors.close()
+            self._states = self._nothing()
+
+    def estimates(
+        self,
+        contexts: Sequence[list[int]],
+        answers: Sequence[list[int]],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64]:
+        """First-order effect of each context on sum(sign * log p(answer)), shape (contexts,).
+
+        The scale is that of the weight of a context, 1 being its full presence; it is not to be
+        compared with margins.
+        """
+        with self._lock:
+            if answers != self._answers:  # numbers of a pair never depend on the pair before
+                self._tokens, self._states, self._answers = [], self._nothing(), answers
+            fan = self._lay(contexts)
+            scales = np.full(len(fan.owner), -np.log(len(contexts)))
+            bias = np.concatenate([np.zeros(fan.begin), scales]).astype(np.float32)
+            gradient = self._gradient(fan, [a[:_READ] for a in answers], signs, bias)
+        changes = np.bincount(fan.owner, gradient[fan.begin :], len(contexts))
+        return np.asarray(changes * len(contexts), dtype=np.float64)
+
+    def log_likelihood(self, context: list[int], answer: list[int]) -> float:
+        """Log p(answer | context), nats: to see that this and llama.cpp compute the same."""
+        with self._lock:
+            tokens = [*context, *answer[:-1]]
+            here = np.arange(len(tokens))
+            sight = Sight(np.zeros_like(here), np.zeros_like(here), here)
+            hidden, _ = self._forward(tokens, here, self._nothing(), sight)
+            return self._head.log_likelihood(hidden[len(context) - 1 :], answer)[0]
+
+    def _nothing(self) -> list[KeysValues]:
+        empty = np.zeros((0, self._shape.groups, self._shape.size), np.float32)
+        return [KeysValues(empty, empty)] * self._shape.layers
+
+    # ---------------------------------------------------------------------- constant part
+
+    def _lay(self, contexts: Sequence[list[int]]) -> _Fan:
+        """Run the common beginning, as far as it is new, and all middles after it."""
+        before, middles, after = split(contexts)
+        before = shorten(before, self._window)
+        known = common_length(before, self._tokens)
+        old = [state.part(0, known) for state in self._states]
+        lengths = [len(middle) for middle in middles]
+        begins = len(before) + np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+        fresh, own = np.arange(known, len(before)), len(before) + np.arange(sum(lengths))
+        positions = np.concatenate([fresh, len(before) + own - begins])
+        shared = np.concatenate([np.zeros_like(fresh), np.full_like(own, len(before))])
+        first = np.concatenate([np.zeros_like(fresh), begins])
+        sight = Sight(shared, first, np.concatenate([fresh, own]))
+        tokens = [*before[known:], *(token for middle in middles for token in middle)]
+        _, traces = self._forward(tokens, positions, old, sight)
+        states = [a.followed_by(trace.own) for a, trace in zip(old, traces, strict=True)]
+        self._tokens = before
+        self._states = [state.part(0, len(before)) for state in states]
+        owner = np.repeat(np.arange(len(middles)), lengths)
+        position = len(before) + round(float(np.mean(lengths)))
+        return _Fan(states, owner, len(before), after, position)
+
+    # ---------------------------------------------------------------- part with a gradient
+
+    def _gradient(
+        self,
+        fan: _Fan,
+        answers: Sequence[list[int]],
+        signs: Sequence[float],
+        bias: Matrix,
+    ) -> NDArray[np.float64]:
+        """Gradient with regard to the bias of every earlier token, shape (len(bias),)."""
+        rows = [[*fan.after, *answer[:-1]] for answer in answers]
+        lengths = [len(row) for row in rows]
+        begins = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+        here = np.arange(sum(lengths))
+        earlier = len(bias)
+        sight = Sight(np.full_like(here, earlier), earlier + begins, earlier + here, bias)
+        tokens = [token for row in rows for token in row]
+        positions = fan.position + here - begins
+        hidden, traces = self._forward(tokens, positions, fan.earlier, sight)
+        gradient = np.zeros_like(hidden)
+        for answer, sign, start in zip(answers, signs, np.unique(begins), strict=True):
+            part = slice(start + len(fan.after) - 1, start + len(fan.after) + len(answer) - 1)
+            gradient[part] = sign * self._head.log_likelihood(hidden[part], answer)[1]
+        rope = Rope(self._shape, positions, self._factors)
+        total = np.zeros(earlier)
+        layers = list(zip(self._blocks, fan.earlier, traces, strict=True))
+        for block, seen, trace in reversed(layers):
+            courtesy.step_aside()
+            gradient, part_of_bias = block.backward(trace, gradient, rope, seen, sight)
+            total += part_of_bias
+        return total
+
+    def _forward(
+        self,
+        tokens: list[int],
+        positions: NDArray[np.int64],
+        earlier: list[KeysValues],
+        sight: Sight,
+    ) -> tuple[Matrix, list[Trace]]:
+        rope = Rope(self._shape, positions, self._factors)
+        hidden = self._tensors.rows("token_embd.weight", tokens)
+        traces = []
+        for block, seen in zip(self._blocks, earlier, strict=True):
+            courtesy.step_aside()
+            hidden, trace = block.forward(hidden, rope, seen, sight)
+            traces.append(trace)
+        return hidden, traces
+
+
+def split(
+    contexts: Sequence[list[int]],
+) -> tuple[list[int], list[list[int]], list[int]]:
+    """Contexts as common beginning, what is each one's own, and common end (not empty)."""
+    before = min(map(len, contexts)) - 1
+    for a, b in pairwise(contexts):
+        before = min(before, common_length(a, b))
+    after = min(len(context) - before for context in contexts)
+    for a, b in pairwise(contexts):
+        after = min(after, common_length(a[::-1], b[::-1]))
+    middles = [context[before : len(context) - after] for context in contexts]
+    return contexts[0][:before], middles, contexts[0][len(contexts[0]) - after :]
