@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -156,6 +157,7 @@ def _about(vault: Vault, models: _Models) -> dict[str, Any]:
     return {
         "model": models.name(),
         "device": device() if models.ours else "as its owner decides",
+        "scoring": models.scoring(),
         "vault": {
             "path": str(info.path),
             "encryption": info.encryption,
@@ -195,6 +197,7 @@ class _Models:
     Attributes:
         name: for people.
         fingerprint: of the weights they share, known without loading them.
+        scoring: how it scores, for ``status``.
         measured: what was measured of them on this machine.
         ours: whether we loaded them, and so have to free them.
     """
@@ -203,6 +206,7 @@ class _Models:
     fingerprint: Callable[[], str]
     model: Lazy[LanguageModel]
     scorer: Lazy[_Scorer]
+    scoring: Callable[[], dict[str, Any]]
     measured: Measurements
     ours: bool
 
@@ -218,6 +222,7 @@ def _models(
             fingerprint=lambda: own.fingerprint,
             model=Lazy(lambda: own),
             scorer=Lazy(lambda: _Scorer(own, "its own")),
+            scoring=lambda: _scoring("its own", None, own.fingerprint, measured),
             measured=measured,
             ours=False,
         )
@@ -232,6 +237,9 @@ def _models(
             lambda: _load_scorer(
                 entry(), digest(), places.prepared, measured, exhaustive=exhaustive
             )
+        ),
+        scoring=lambda: _expected_scoring(
+            entry(), digest(), places.prepared, measured, exhaustive=exhaustive
         ),
         measured=measured,
         ours=True,
@@ -261,7 +269,7 @@ def _load_scorer(
     """
     from pocketpref.backends.llama import WORTH, gpu_available, prepare, speedup
 
-    gain = f"{fingerprint} bf16 speed"
+    gain = _gain(fingerprint)
     faithful = prepare(entry.path, copies, fingerprint)
     if exhaustive or gpu_available() or measured.known(gain, WORTH) < WORTH:
         return _open_scorer(entry, faithful, fingerprint)
@@ -284,6 +292,41 @@ def _open_scorer(entry: ModelEntry, path: Path, fingerprint: str) -> _Scorer:
     return _Scorer(_load(entry, path, fingerprint), weights)
 
 
+def _expected_scoring(
+    entry: ModelEntry, fingerprint: str, copies: Path, measured: Measurements, *, exhaustive: bool
+) -> dict[str, Any]:
+    """Which form of the weights scores, or would; nothing is loaded or made for it."""
+    from pocketpref.backends.llama import NOT_QUANTIZED, WORTH, prepared_path, unfit_reason
+
+    if not prepared_path(copies, fingerprint).is_file():
+        reason = unfit_reason(entry.path, copies)
+        if reason is not None:
+            why = None if reason == NOT_QUANTIZED else reason
+            return _scoring("as shipped", why, fingerprint, measured)
+    fast = not exhaustive and measured.known(_gain(fingerprint), 0) >= WORTH
+    return _scoring("bf16" if fast else "f16", None, fingerprint, measured)
+
+
+def _scoring(
+    weights: str, reason: str | None, fingerprint: str, measured: Measurements
+) -> dict[str, Any]:
+    """The ``scoring`` part of ``status``: noise is None until the first learn measures it."""
+    noise = measured.known(_noise_name(fingerprint, weights), math.nan)
+    return {
+        "weights": weights,
+        "quantized_because": reason,
+        "noise": None if math.isnan(noise) else noise,
+    }
+
+
+def _gain(fingerprint: str) -> str:
+    return f"{fingerprint} bf16 speed"
+
+
+def _noise_name(fingerprint: str, weights: str) -> str:
+    return f"{fingerprint} {weights} noise"
+
+
 def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
     if wanted is not None and not isinstance(wanted, str):
         own = wanted
@@ -301,5 +344,5 @@ def _noise(models: _Models, bank: AttributeBank) -> float:
     """The scoring model's noise floor, measured once for each model on this machine."""
     blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
     scorer = models.scorer()
-    name = f"{models.fingerprint()} {scorer.weights} noise"
+    name = _noise_name(models.fingerprint(), scorer.weights)
     return models.measured.get(name, lambda: noise_floor(scorer.model, blocks))

@@ -16,6 +16,7 @@ import pocketpref
 from pocketpref import assemble
 from pocketpref.attributes import AttributeBank
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
+from pocketpref.learning import LearnRun
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.results import Progress
@@ -409,6 +410,65 @@ def test_scoring_keeps_nothing(pocket: Pocket) -> None:
         pocket.score("p", "same", "same")
 
 
+class Impatient:
+    """Time ends at a given step of the first search."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+        self._left = steps
+        monkeypatch.setattr(LearnRun, "_over", self.over)
+
+    def over(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def test_what_is_learned_in_part_is_kept_and_refined_later(
+    pocket: Pocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget keeps the best so far; the next call goes on to the whole."""
+    pocket.add("Is tea good?", "Yes. ha", "That depends on many things.")
+    with monkeypatch.context() as patched:
+        Impatient(patched, steps=4)
+        report = pocket.learn()
+    assert (report.indexed, report.remaining) == (0, 1)
+    status = pocket.status()
+    assert (status["indexed"], status["in_part"]) == (1, 1)
+    before = pocket.personalize("Is tea good?").attributes
+    assert len(before) == 1
+    assert pocket.learn().indexed == 1
+    assert pocket.status()["in_part"] == 0
+    after = pocket.personalize("Is tea good?").attributes
+    assert after[:1] == before
+    assert len(after) == 2
+
+
+def test_nothing_found_in_part_is_nothing_learned(
+    pocket: Pocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pocket.add(*SHORT)
+    with monkeypatch.context() as patched:
+        Impatient(patched, steps=2)
+        assert pocket.learn().remaining == 1
+    assert pocket.status()["indexed"] == 0
+
+
+def test_an_exhaustive_search_refines_what_the_default_found(
+    open_pocket: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pocket = open_pocket()
+    pocket.add(*SHORT)
+    assert pocket.learn().indexed == 1
+    assert pocket.learn().indexed == 0
+    thorough = open_pocket(exhaustive=True)
+    with monkeypatch.context() as patched:  # a part of it is no reason to forget the whole
+        Impatient(patched, steps=6)
+        assert thorough.learn().remaining == 1
+    assert pocket.status()["in_part"] == 0
+    assert thorough.learn().indexed == 1
+    assert thorough.learn().indexed == 0
+    assert pocket.learn().indexed == 0  # the default has nothing to add to it
+
+
 def test_status_has_its_shape(pocket: Pocket, tmp_path: Path) -> None:
     """The keys that ``pocketpref status --json`` promises."""
     pocket.add(*SHORT)
@@ -416,7 +476,8 @@ def test_status_has_its_shape(pocket: Pocket, tmp_path: Path) -> None:
     pocket.learn()
     pocket.add("Why?", "Yes.", "No!")
     found = pocket.status()
-    assert {"user", "pairs", "indexed", "model", "vault", "egress"} <= set(found)
+    assert {"user", "pairs", "indexed", "in_part", "model", "vault", "egress"} <= set(found)
+    assert found["scoring"] == {"weights": "its own", "quantized_because": None, "noise": 0.0}
     assert set(found["vault"]) == {"path", "encryption", "key_custody"}
     assert (found["user"], found["pairs"], found["indexed"]) == ("ada", 3, 2)
     assert (found["model"], found["egress"]) == ("scripted", "off")

@@ -205,15 +205,13 @@ def prepare_model(app: App, *, model: str | None) -> None:
 
     Example: pocketpref models prepare
     """
-    from pocketpref.backends.llama import prepare, prepared_path, unfit_reason
+    from pocketpref.backends.llama import prepare, unfit_reason
 
     catalogue = _catalogue(app)
     entry = catalogue.find(model if model is not None else app.config.model)
     folder, digest = app.places.prepared, catalogue.digest(entry)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    reason = None
-    if not prepared_path(folder, digest).is_file():
-        reason = unfit_reason(entry.path, folder)
-    report(str(prepare(entry.path, folder, digest)))
-    if reason:
+    path = prepare(entry.path, folder, digest)
+    report(str(path))
+    if path == entry.path:
+        reason = unfit_reason(entry.path, folder) or "there is no room"
         note(f"no copy was made: {reason}; learning uses the model as it is")

@@ -37,8 +37,9 @@ def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
     vault = found["vault"]
     return [
         ("user", found["user"]),
-        ("remembered", f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"),
+        ("remembered", _remembered(found)),
         ("model", f"{found['model']}, on the {found['device']}"),
+        ("scoring", _scoring(found["scoring"])),
         ("vault", str(vault["path"])),
         ("encryption", vault["encryption"]),
         ("key", vault["key_custody"]),
@@ -46,3 +47,21 @@ def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
         ("models", str(app.places.models)),
         ("egress", f"{found['egress']}: nothing learned leaves this machine"),
     ]
+
+
+def _remembered(found: dict[str, Any]) -> str:
+    words = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
+    if found["in_part"]:
+        words += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
+    return words
+
+
+def _scoring(found: dict[str, Any]) -> str:
+    """How faithful the numbers are, as far as it is known."""
+    kind = found["weights"]
+    words = f"{kind.upper()} copy of the weights" if kind in ("f16", "bf16") else f"weights {kind}"
+    if found["quantized_because"]:
+        words += f", quantized and so noisy: {found['quantized_because']}"
+    if found["noise"] is not None:
+        words += f"; what adds less than {found['noise']:.2f} nats is taken for noise"
+    return words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketpref.errors import InputError, TamperedError
-from pocketpref.records import Feedback, Learned, Pair, Selection
+from pocketpref.records import Effort, Feedback, Learned, Pair, Selection
 from pocketpref.vault.serial import (
     MAX_META_CHARACTERS,
     dump_learned,
@@ -48,7 +49,8 @@ def selections(draw):
     chosen = draw(st.lists(st.tuples(names, finite), max_size=4))
     evaluations = draw(st.integers(0, 2**40))
     attributes, gains = (tuple(part) for part in zip(*chosen, strict=True)) if chosen else ((), ())
-    return Selection(attributes, gains, draw(margins), draw(margins), evaluations)
+    effort = draw(st.sampled_from(Effort))
+    return Selection(attributes, gains, draw(margins), draw(margins), evaluations, effort)
 
 
 @given(
@@ -167,3 +169,18 @@ def test_a_loaded_vector_cannot_be_changed():
     vector = load_learned(ID, dump_learned(learned(ID))).vector
     with pytest.raises(ValueError, match="read-only"):
         vector[0] = 5
+
+
+@pytest.mark.parametrize(
+    ("screened", "effort"), [({}, Effort.EXHAUSTIVE), ({"Easy": 1.0}, Effort.DEFAULT)]
+)
+def test_an_entry_of_the_first_version_tells_its_effort_by_what_it_holds(screened, effort):
+    entry = learned(ID)
+    entry = replace(entry, selection=replace(entry.selection, screened=screened))
+    whole = dump_learned(entry)
+    (length,) = struct.unpack_from("<I", whole)
+    content = json.loads(whole[4 : 4 + length])
+    del content["effort"]
+    old = json.dumps(content).encode()
+    payload = struct.pack("<I", len(old)) + old + whole[4 + length :]
+    assert load_learned(ID, payload).selection.effort is effort

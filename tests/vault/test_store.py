@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.protocols import MemoryStore
-from pocketpref.records import Counts, Feedback, Forgotten, Pair
+from pocketpref.records import Counts, Effort, Feedback, Forgotten, Pair
 from pocketpref.vault import Vault
 from tests.vault.making import feedback, learned, raw, same_learned
 
@@ -145,6 +146,19 @@ def test_pending_are_those_without_an_entry_of_the_recipe(store):
     assert store.pending("recipe-1") == [ids[3], ids[2], ids[0]]
     assert store.pending("recipe-2") == [ids[3], ids[1], ids[0]]
     assert store.counts() == Counts(4, 2)
+
+
+def test_pending_are_then_those_that_a_better_search_would_refine(store):
+    ids = store.add_many(feedback(f"question {n}") for n in range(4))
+    for memory_id, effort in zip(ids[:3], Effort, strict=True):
+        store.put_learned(with_effort(learned(memory_id), effort))
+    assert store.pending("recipe-1") == [ids[3], ids[0]]
+    assert store.pending("recipe-1", Effort.EXHAUSTIVE) == [ids[3], ids[1], ids[0]]
+    assert store.pending("recipe-1", Effort.PARTIAL) == [ids[3]]
+
+
+def with_effort(entry, effort):
+    return replace(entry, selection=replace(entry.selection, effort=effort))
 
 
 def test_learned_entries_come_newest_memory_first(store):

@@ -10,20 +10,22 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
-from pocketpref.backends.llama.native import Weights, library, quantize
+from pocketpref.backends.llama.native import quantize
+from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.errors import ModelError
 
 Precision = Literal["f16", "bf16"]
 
+NOT_QUANTIZED = "the model is not quantized"
+"""Why no copy is needed: the model's own weights score as well."""
+
 _BYTES_PER_WEIGHT = 2
-# File types whose activations stay as they are (LLAMA_FTYPE_ALL_F32, MOSTLY_F16, MOSTLY_BF16).
-_WIDE = ("0", "1", "32")
 _FILE_TYPES: dict[Precision, int] = {"f16": 1, "bf16": 32}  # LLAMA_FTYPE_MOSTLY_F16, _BF16
 _UNFINISHED = ".preparing-"
 _STALE_SECONDS = 3600
@@ -40,21 +42,20 @@ def unfit_reason(source: Path, folder: Path, precision: Precision = "f16") -> st
 
     The copies that are wanted fit if they take at most 40 % of the memory and leave as much room
     on the disk as they take. The fast BF16 copy is one beside the F16 copy, so two must fit.
+    Only the file's header is read.
 
     Raises:
-        ModelError: the source cannot be loaded.
+        ModelDamagedError: the source is not a GGUF file.
     """
-    weights = Weights(source)
-    try:
-        size = _BYTES_PER_WEIGHT * int(library().llama_model_n_params(weights.pointer))
-        if weights.metadata("general.file_type") in _WIDE:
-            return "the model is not quantized"
-    finally:
-        weights.close()
+    with closing(Tensors(source)) as tensors:
+        if not tensors.quantized:
+            return NOT_QUANTIZED
+        size = _BYTES_PER_WEIGHT * tensors.elements
     size *= 1 if precision == "f16" else 2
     if size > _MEMORY_SHARE * psutil.virtual_memory().total:
         return f"16-bit copies need {size / 2**30:.1f} GiB of memory"
-    if 2 * size > psutil.disk_usage(str(folder)).free:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if 2 * size > psutil.disk_usage(str(there)).free:
         return f"16-bit copies need {size / 2**30:.1f} GiB on the disk"
     return None
 

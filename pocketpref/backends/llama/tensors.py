@@ -24,7 +24,12 @@ _FLOAT32 = 0  # GGML_TYPE_F32
 
 
 class Tensors:
-    """Named matrices of one file. Frees itself with ``close``."""
+    """Named matrices of one file. Frees itself with ``close``.
+
+    Attributes:
+        elements: how many weights the file holds.
+        quantized: whether some of them are quantized.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a file.
@@ -40,8 +45,9 @@ class Tensors:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._start = ggml.gguf_get_data_offset(self._header)
         self._places = self._read_places()
-        elements = sum(rows * columns for _, _, (rows, columns) in self._places.values())
-        self._keeps = 4 * elements <= _RESIDENT_BYTES
+        self.elements = sum(rows * columns for _, _, (rows, columns) in self._places.values())
+        self.quantized = any(_traits(kind).is_quantized for kind, _, _ in self._places.values())
+        self._keeps = 4 * self.elements <= _RESIDENT_BYTES
         self._kept: dict[str, Matrix] = {}
 
     def close(self) -> None:
