@@ -1,17 +1,26 @@
-"""How fast a pair is scored, how much of it is needed, and how faithful the numbers are.
+"""How fast a pair is scored, beside other ways to do it, and how faithful the numbers are.
 
-    python tools/bench_scoring.py [--pairs 4] [--data FILE ...] [--json FILE]
+    python tools/bench_scoring.py [--data FILE ...] [--pairs 20] [--seed 0] [--json FILE]
 
-Side by side in one run, on the starter model and the same pairs:
+Side by side in one run, on the starter model and the same pairs, each in a process of its own:
 
-    plain        llama-cpp-python, the quantized file, one full evaluation for each condition and
-                 answer; timed on a few conditions and multiplied to the 123 of a greedy search
-    exhaustive   ours, every attribute on whole answers, 16-bit copy
-    quick        ours, successive halving, BF16 to screen and F16 to decide
+    plain              llama-cpp-python's own class on the quantized file, one full evaluation for
+                       each condition and answer
+    transformers       torch on the same weights, dequantized, in float32 and in bfloat16: padded
+                       batches sorted by length, as lm-evaluation-harness computes log-likelihoods
+    exhaustive         ours, every attribute on whole answers, in float32 (the reference) and F16
+    default            ours, the search that needs fewer evaluations
 
-Covered: seconds a pair, tokens through the model, where the time goes, the objective that the
-default search reaches against the exhaustive one (both rescored in float32), and the agreement of
-margins in each precision with float32. Not covered: other models, GPUs, batched transformers.
+Plain and transformers would take hours. So plain is timed on 3 conditions of each pair and
+transformers on 8 (both answers each, spread over the bank), and the time of one condition is
+multiplied: by the 123 of the paper's greedy search, and by the number that the float32 exhaustive
+search of the same pair evaluated (it stops when nothing is gained), which compares like with like.
+
+Half of the pairs are short and half long; tools/scoring_pairs.py says how they are chosen. Without
+``--data`` they come from the bundled samples. Transformers need ``pip install
+'pocketpref[cpu,bench]'`` and are left out, by name, where they are not installed. Twenty pairs
+take most of an hour on two cores. ``--json`` is written after each pair, so that a run that is
+killed keeps what it has; Ctrl-C prints it too. Not covered: other models, GPUs.
 """
 
 from __future__ import annotations
@@ -20,231 +29,304 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
-import numpy as np
+from scoring_contenders import Copies, Ours, Plain, Transformers
+from scoring_contenders import Row as TokenRow
+from scoring_costs import Cost, Size, numpy_peak
+from scoring_pairs import Candidate, Half, candidates, choose
+from scoring_report import report
+from scoring_statistics import DEFAULT, EXHAUSTIVE, PLAIN, REFERENCE, TORCH, Document, Row
+from scoring_workers import Worker
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.llama import LlamaModel, TwoPrecisions, likelihoods, native, prepare
+from pocketpref.backends.llama import LlamaModel, native
 from pocketpref.catalogue import Catalogue
-from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.readers import BadEntry, read
+from pocketpref.errors import PocketprefError
 from pocketpref.records import Pair, Selection
-from pocketpref.samples import sample_pairs
-from pocketpref.scoring import PairScorer, compose, noise_floor
+from pocketpref.scoring import compose
 
-GREEDY_CONDITIONS = 42 + 41 + 40
 PLAIN_SAMPLE = 3
+"""Conditions of a pair that the plain way is timed on."""
+
+TORCH_SAMPLE = 8
+"""Conditions of a pair that transformers are timed on; the first has no attribute."""
+
+BATCHES = (4, 8)
+"""Rows of a batch that are tried, for short and for long pairs; more was slower on two cores."""
+
+FIDELITY_STEP = 4
+"""Margins of every fourth attribute are computed where no search computes them all."""
+
+_NEEDED = ("torch", "transformers", "gguf", "accelerate")
+_FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32}
 
 
-class Clock:
-    """Counts tokens and seconds of every decode and every log-softmax while it is in force."""
+class Texts:
+    """The tokens that all contenders score."""
 
-    def __init__(self) -> None:
-        self.tokens = self.batches = 0
-        self.decode = self.softmax = 0.0
+    def __init__(self, model: LlamaModel, bank: AttributeBank) -> None:
+        self._model = model
+        self._bank = bank
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Put the counters around the two inner functions, and take them off again."""
-        decode, collect = native.Context.decode, likelihoods._collect
-
-        def timed_decode(context: native.Context, slots: Sequence[native.Slot]) -> None:
-            began = time.perf_counter()
-            decode(context, slots)
-            self.decode += time.perf_counter() - began
-            self.tokens += len(slots)
-            self.batches += 1
-
-        def timed_collect(*arguments: Any) -> None:
-            began = time.perf_counter()
-            collect(*arguments)
-            self.softmax += time.perf_counter() - began
-
-        with (
-            patch.object(native.Context, "decode", timed_decode),
-            patch.object(likelihoods, "_collect", timed_collect),
-        ):
-            yield
+    def rows(self, pair: Pair, names: Sequence[str | None]) -> list[TokenRow]:
+        """Two rows for each attribute, None for no attribute: chosen, rejected."""
+        answers = [
+            self._model._weights.tokenize(text, special=False)
+            for text in (pair.chosen, pair.rejected)
+        ]
+        blocks = [self._bank.block([name]) if name else "" for name in names]
+        contexts = [self._model._template.tokens(compose(pair.prompt, b)) for b in blocks]
+        return [(context, answer) for context in contexts for answer in answers]
 
 
-def plain_seconds(path: Path, pair: Pair, bank: AttributeBank) -> float:
-    """A greedy search done plainly, from the time of a few conditions of the first round."""
-    from llama_cpp import Llama
+class Comparison:
+    """All contenders, ready; measures one pair after the other."""
 
-    model = Llama(str(path), n_ctx=4096, logits_all=True, verbose=False, n_threads=native.threads())
-    template = LlamaModel(path, sha256="")
-    began = time.perf_counter()
-    for name in bank.names[:PLAIN_SAMPLE]:
-        before = template._template.tokens(compose(pair.prompt, bank.block([name])))
-        for answer in (pair.chosen, pair.rejected):
-            after = model.tokenize(answer.encode(), add_bos=False)
-            model.reset()
-            model.eval([*before, *after])
-            logits = model.scores[len(before) - 1 : len(before) + len(after) - 1]
-            shifted = logits - logits.max(axis=1, keepdims=True)
-            np.log(np.exp(shifted).sum(axis=1))
-    seconds = time.perf_counter() - began
-    template.close()
-    model.close()
-    return seconds / PLAIN_SAMPLE * GREEDY_CONDITIONS
+    def __init__(
+        self, model: LlamaModel, copies: Copies, bank: AttributeBank, close: ExitStack
+    ) -> None:
+        """Start every contender.
 
-
-def search(
-    model: LlamaModel | TwoPrecisions, pair: Pair, bank: AttributeBank, noise: float, *, all_: bool
-) -> tuple[Selection, dict[str, float]]:
-    """One selection, with its time and what it was spent on."""
-    clock = Clock()
-    began = time.perf_counter()
-    with clock.running():
-        scorer = PairScorer(model, pair, noise=noise)
-        found = Exact(bank, ExactSettings(exhaustive=all_)).select(scorer)
-    seconds = time.perf_counter() - began
-    return found, {
-        "seconds": seconds,
-        "tokens": clock.tokens,
-        "evaluations": found.evaluations,
-        "decode_share": clock.decode / seconds,
-        "softmax_share": clock.softmax / seconds,
-    }
-
-
-def objective(model: LlamaModel, pair: Pair, bank: AttributeBank, found: Selection) -> float:
-    """The anchored margin of a selection in float32, nats."""
-    block = bank.block(found.attributes)
-    return float(PairScorer(model, pair).margins([block])[0]) if block else 0.0
-
-
-def fidelity(
-    models: dict[str, LlamaModel], pairs: Sequence[Pair], bank: AttributeBank
-) -> dict[str, dict[str, float]]:
-    """Agreement of margins of every third attribute with float32, and each noise floor."""
-    blocks = [bank.block([name]) for name in bank.names[::3]]
-    margins = {
-        name: np.concatenate([PairScorer(model, pair).margins(blocks) for pair in pairs])
-        for name, model in models.items()
-    }
-    exact = margins["f32"]
-    return {
-        name: {
-            "correlation": float(np.corrcoef(found, exact)[0, 1]),
-            "rms_difference": float(np.sqrt(np.mean((found - exact) ** 2))),
-            "noise_floor": noise_floor(models[name], blocks[:6]),
+        Args:
+            model: the quantized model, for its tokens.
+            copies: files of the model by precision.
+            bank: attributes.
+            close: told what is to be ended.
+        """
+        self._texts = Texts(model, bank)
+        self._bank = bank
+        size = Size.of(model)
+        self._close = close
+        self.peaks: dict[str, float] = {}
+        self.left_out: dict[str, str] = {}
+        self.batches: dict[str, dict[str, int]] = {}
+        self._plain = self._start(PLAIN, Plain, copies["q4_1"], size)
+        self._torch = self._start_torch(copies["q4_1"], size)
+        self._ours = {
+            which: self._start(f"ours, {which}", Ours, copies, which, bank, size)
+            for which in ("f32", "f16", "bf16", "q4_1", DEFAULT)
         }
-        for name, found in margins.items()
+        self.noise = {w: float(ours.call("noise_floor")) for w, ours in self._ours.items()}
+
+    def _start(self, name: str, make: Callable[..., object], *arguments: object) -> Worker:
+        print(f"starting {name}", file=sys.stderr, flush=True)
+        worker = Worker(name, make, *arguments)
+        self._close.callback(worker.stop)
+        return worker
+
+    def _start_torch(self, path: Path, size: Size) -> dict[str, Worker]:
+        missing = [name for name in _NEEDED if find_spec(name) is None]
+        if missing:
+            how = f"not installed: {', '.join(missing)}; pip install 'pocketpref[cpu,bench]'"
+            self.left_out = dict.fromkeys(TORCH, how)
+            return {}
+        found = {}
+        for name, dtype in TORCH.items():
+            found[name] = self._start(name, Transformers, path, size, dtype)
+        return found
+
+    def measure_peaks(self) -> None:
+        """Multiply matrices; what is kept is the best of the whole run, as others may be busy."""
+        rates = [("float32", numpy_peak())]
+        rates += [(TORCH[name], worker.call("peak")) for name, worker in self._torch.items()]
+        for arithmetic, rate in rates:
+            self.peaks[arithmetic] = max(self.peaks.get(arithmetic, 0.0), rate)
+
+    def tune(self, half: Half, pair: Pair) -> None:
+        """Find the fastest batches of transformers for pairs of one half, on one of them."""
+        for name, worker in self._torch.items():
+            rows = self._texts.rows(pair, self._sample(max(BATCHES) // 2))
+            worker.call("score", rows[:1], 1)  # the first one warms up
+            took = {b: worker.call("score", rows, b)[1].seconds for b in BATCHES}
+            self.batches.setdefault(name, {})[half] = min(took, key=took.__getitem__)
+
+    def _sample(self, count: int) -> list[str | None]:
+        """No attribute, and some that are spread over the bank."""
+        names = self._bank.names
+        some = min(count - 1, len(names))
+        return [None, *(names[i * len(names) // some] for i in range(some))]
+
+    def measure(self, half: Half, candidate: Candidate) -> Row:
+        """Everything about one pair."""
+        pair = candidate.pair
+        row = Row(
+            file=candidate.file, place=candidate.place, half=half, tokens=list(candidate.tokens),
+            conditions=0, costs={}, selected={}, objectives={}, singles={}, plain={},
+        )  # fmt: skip
+        self._sampled(row, half, pair)
+        self._searches(row, pair)
+        names = self._bank.names[::FIDELITY_STEP]
+        for which in ("bf16", "q4_1", DEFAULT):
+            margins = self._ours[which].call("margins", pair, [[name] for name in names])
+            row["singles"][which] = dict(zip(names, margins, strict=True))
+        sets = row["selected"]
+        values = self._ours["f32"].call("margins", pair, list(sets.values()))
+        row["objectives"] = dict(zip(sets, values, strict=True))
+        row["plain"]["f32"] = list(self._ours["f32"].call("plain", pair))
+        return row
+
+    def _sampled(self, row: Row, half: Half, pair: Pair) -> None:
+        """The contenders that are timed on a few conditions."""
+        names = self._sample(PLAIN_SAMPLE + 1)[1:]
+        _, cost = self._plain.call("score", self._texts.rows(pair, names))
+        _put(row, PLAIN, cost.share(1 / len(names)))
+        names = self._sample(TORCH_SAMPLE)
+        for name, worker in self._torch.items():
+            rows = self._texts.rows(pair, names)
+            found, cost = worker.call("score", rows, self.batches[name][half])
+            _put(row, name, cost.share(1 / len(names)))
+            row["plain"][name] = found[:2]
+            gaps = [a - b for a, b in zip(found[::2], found[1::2], strict=True)]
+            row["singles"][name] = {
+                str(n): gap - gaps[0] for n, gap in zip(names[1:], gaps[1:], strict=True)
+            }
+
+    def _searches(self, row: Row, pair: Pair) -> None:
+        for name, which in {**EXHAUSTIVE, DEFAULT: DEFAULT}.items():
+            found: Selection
+            found, cost = self._ours[which].call("select", pair, exhaustive=name != DEFAULT)
+            _put(row, name, cost)
+            row["selected"][name] = list(found.attributes)
+            if name != DEFAULT:
+                row["singles"][which] = dict(found.singles)
+            if name == REFERENCE:
+                row["conditions"] = found.evaluations // 2
+
+    def memory(self) -> dict[str, int]:
+        """Peaks of memory so far, bytes."""
+        whose = {PLAIN: self._plain, **self._torch, DEFAULT: self._ours[DEFAULT]}
+        whose |= {name: self._ours[which] for name, which in EXHAUSTIVE.items()}
+        return {name: worker.memory() for name, worker in whose.items()}
+
+
+def _put(row: Row, name: str, cost: Cost) -> None:
+    row["costs"][name] = {
+        "seconds": cost.seconds,
+        "tokens": cost.tokens,
+        "parts": cost.parts,
+        "operations": cost.operations,
     }
 
 
-def measure(data: Sequence[Path], count: int) -> dict[str, Any]:
-    """The whole comparison."""
-    bank = AttributeBank.standard()
-    catalogue = Catalogue(Path())
-    entry = catalogue.find(None)
-    digest = catalogue.digest(entry)
-    pairs = _pairs(data, count)
-    with tempfile.TemporaryDirectory() as folder:
-        copies = Path(folder)
-        models = {"q4_1": LlamaModel(entry.path, sha256=digest)}
-        for precision in ("f16", "bf16"):
-            models[precision] = LlamaModel(prepare(entry.path, copies, digest, precision))
-        native.quantize(entry.path, copies / "f32.gguf", 0)
-        models["f32"] = LlamaModel(copies / "f32.gguf", sha256="f32")
-        two = TwoPrecisions(models["f16"], models["bf16"])
-        agreement = fidelity(models, pairs, bank)
-        noise = agreement["f16"]["noise_floor"]
-        rows = []
-        for number, pair in enumerate(pairs, 1):
-            print(f"pair {number} of {len(pairs)}", file=sys.stderr, flush=True)
-            default, default_cost = search(two, pair, bank, noise, all_=False)
-            full, full_cost = search(models["f16"], pair, bank, noise, all_=True)
-            rows.append(
-                {
-                    "tokens": [models["f16"].count_tokens(t) for t in _texts(pair)],
-                    "plain": {"seconds": plain_seconds(entry.path, pair, bank)},
-                    "exhaustive": full_cost,
-                    "quick": default_cost,
-                    "objective_quick": objective(models["f32"], pair, bank, default),
-                    "objective_exhaustive": objective(models["f32"], pair, bank, full),
-                    "same_first": default.attributes[:1] == full.attributes[:1],
-                }
-            )
-        for model in models.values():
-            model.close()
-    return {"pairs": rows, "fidelity": agreement, "machine": _machine()}
+def make_copies(path: Path, folder: Path) -> dict[str, Path]:
+    """The model in all precisions, by name.
+
+    Raises:
+        ModelError: there is no room for them.
+    """
+    copies = {"q4_1": path}
+    for name, file_type in _FILE_TYPES.items():
+        copies[name] = folder / f"{name}.gguf"
+        native.quantize(path, copies[name], file_type)
+    return copies
 
 
-def _texts(pair: Pair) -> tuple[str, str, str]:
-    return pair.prompt, pair.chosen, pair.rejected
+def run(
+    data: Sequence[Path], count: int, seed: int, target: Path | None, bank: AttributeBank
+) -> Document:
+    """The whole comparison; Ctrl-C ends it with the pairs that are finished.
+
+    Args:
+        data: files of pairs; none for the bundled samples.
+        count: how many pairs, an even number.
+        seed: which pairs.
+        target: a JSON file to write after each pair.
+        bank: attributes.
+
+    Raises:
+        FileError: a file cannot be read, or holds too few pairs.
+        ModelError: a contender failed.
+    """
+    entry = Catalogue(Path()).find(None)
+    with ExitStack() as close:
+        folder = Path(close.enter_context(tempfile.TemporaryDirectory()))
+        model = LlamaModel(entry.path, sha256="")
+        close.callback(model.close)
+        pairs = choose(candidates(data, model.count_tokens), count, seed)
+        document = Document(
+            model=entry.path.name, system=f"{platform.platform()}, {os.cpu_count()} cores",
+            threads=native.threads(), attributes=len(bank), planned=count, seed=seed,
+            peaks={}, noise={}, memory={}, batches={}, left_out={}, pairs=[], seconds=0.0,
+        )  # fmt: skip
+        _write(document, target)  # a file that cannot be written is found out now
+        try:
+            comparison = Comparison(model, make_copies(entry.path, folder), bank, close)
+            _measure_all(comparison, pairs, document, target)
+        except KeyboardInterrupt:
+            print("stopped; what follows is what was finished", file=sys.stderr)
+    return document
 
 
-def _pairs(data: Sequence[Path], count: int) -> list[Pair]:
-    """As many short as long pairs of the given files, or of the bundled samples."""
-    if data:
-        found = [e.pair for path in data for e in read(path) if not isinstance(e, BadEntry)]
-    else:
-        found = [e.pair for name in ("ukp", "mtbench") for e in sample_pairs(name)]
-    by_length = sorted(found, key=lambda pair: sum(map(len, _texts(pair))))
-    places = np.linspace(0.05, 0.95, count) * (len(by_length) - 1)
-    return [by_length[round(place)] for place in places]
-
-
-def _machine() -> dict[str, Any]:
-    return {"system": platform.platform(), "cores": os.cpu_count(), "threads": native.threads()}
-
-
-def _print(report: dict[str, Any]) -> None:
-    rows = report["pairs"]
-    print(f"{len(rows)} pairs, {report['machine']['threads']} threads; medians (least - most)")
-    for name in ("plain", "exhaustive", "quick"):
-        seconds = [row[name]["seconds"] for row in rows]
-        ratio = [row["plain"]["seconds"] / row[name]["seconds"] for row in rows]
+def _measure_all(
+    comparison: Comparison,
+    pairs: Sequence[tuple[Half, Candidate]],
+    document: Document,
+    target: Path | None,
+) -> None:
+    halves: dict[Half, list[Candidate]] = {"short": [], "long": []}
+    for half, candidate in pairs:
+        halves[half].append(candidate)
+    for half, members in halves.items():
+        comparison.tune(half, members[len(members) // 2].pair)
+    document["peaks"] = comparison.peaks
+    document["noise"] = comparison.noise
+    document["batches"] = comparison.batches
+    document["left_out"] = comparison.left_out
+    began = time.perf_counter()
+    done, whole = 0, sum(candidate.length for _, candidate in pairs)
+    for number, (half, candidate) in enumerate(pairs, 1):
+        document["pairs"].append(comparison.measure(half, candidate))
+        comparison.measure_peaks()
+        document["memory"] = comparison.memory()
+        document["seconds"] = time.perf_counter() - began
+        _write(document, target)
+        done += candidate.length
+        left = document["seconds"] / done * (whole - done)
         print(
-            f"  {name:11} {statistics.median(seconds):7.1f} s a pair "
-            f"({min(seconds):.1f} - {max(seconds):.1f}), {statistics.median(ratio):5.1f} x plain"
+            f"pair {number} of {len(pairs)} ({half}, {candidate.length} tokens) done, "
+            f"about {left / 60:.0f} min left",
+            file=sys.stderr,
+            flush=True,
         )
-    for name in ("exhaustive", "quick"):
-        decode, softmax, speed = (
-            statistics.median(row[name][key] for row in rows)
-            for key in ("decode_share", "softmax_share", "tokens")
-        )
-        rate = statistics.median(row[name]["tokens"] / row[name]["seconds"] for row in rows)
-        print(
-            f"  {name:11} {speed:7.0f} tokens a pair, {rate:.0f} tokens/s, "
-            f"decode {decode:.0%}, log-softmax {softmax:.0%}, Python {1 - decode - softmax:.0%}"
-        )
-    reached = sum(row["objective_quick"] for row in rows)
-    possible = sum(row["objective_exhaustive"] for row in rows)
-    same = sum(row["same_first"] for row in rows)
-    print(f"  objective of quick / exhaustive in float32: {reached / possible:.3f}")
-    print(f"  same first attribute: {same} of {len(rows)}")
-    print("margins of single attributes against float32")
-    for name, found in report["fidelity"].items():
-        print(
-            f"  {name:5} correlation {found['correlation']:.4f}, "
-            f"rms difference {found['rms_difference']:.3f} nats, "
-            f"noise floor {found['noise_floor']:.3f} nats"
-        )
+
+
+def _write(document: Document, target: Path | None) -> None:
+    """Replace the JSON file as a whole, so that it is never half written."""
+    if target is None:
+        return
+    unfinished = target.with_name(f"{target.name}.part")
+    unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(target)
+
+
+def _even(text: str) -> int:
+    value = int(text)
+    if value < 2 or value % 2:
+        raise argparse.ArgumentTypeError("an even number: half of the pairs are short, half long")
+    return value
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, and write the numbers where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=4, help="pairs, from short to long")
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="pair files (JSONL)")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="pair files (JSONL)")
+    parser.add_argument("--pairs", type=_even, default=20, help="how many, half short, half long")
+    parser.add_argument("--seed", type=int, default=0, help="another seed takes other pairs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     given = parser.parse_args(argv)
-    report = measure(given.data, given.pairs)
-    _print(report)
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    try:
+        found = run(given.data, given.pairs, given.seed, given.json, AttributeBank.standard())
+    except PocketprefError as error:
+        print(f"{error.message}\n{error.hint or ''}".rstrip(), file=sys.stderr)
+        return 1
+    print(report(found))
     return 0
 
 
