@@ -29,6 +29,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -321,6 +322,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed takes other pairs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     given = parser.parse_args(argv)
+    # As Ctrl-C, so that a run that is ended leaves no copies of the model behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         found = run(given.data, given.pairs, given.seed, given.json, AttributeBank.standard())
     except PocketprefError as error:
