@@ -5,19 +5,19 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Two t
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
-* A round evaluates only the attributes that first-order estimates put in front (``estimates`` of a
-  ``LanguageModel``), unless the search is exhaustive. What that loses is measured, not assumed:
-  docs/performance.md.
+* A round evaluates attributes in the order of first-order estimates (``estimates`` of a
+  ``LanguageModel``), and only until the next one is unlikely to be the best, unless the search is
+  exhaustive. What that loses is measured, not assumed: docs/performance.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods import PartCallback
@@ -25,9 +25,15 @@ from pocketpref.records import Condition, Effort, Selection, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
-FINALISTS = (6, 4, 4)
-"""Attributes that are evaluated in the first round, the second, and every later one. The first
-choice matters most, and least is known when it is made."""
+LEAST = (4, 3)
+"""Attributes that are evaluated at least: in the first round, in every later one."""
+
+MOST = (10, 8)
+"""Attributes that are evaluated at most: in the first round, in every later one."""
+
+DOUBT = 1.5
+"""A round is settled when the next attribute is expected to fall behind the best by this many
+standard deviations of what estimates have been wrong by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +106,8 @@ class Exact:
 _CHUNK = 14
 """Conditions that are evaluated between two reports of progress."""
 
-_ESTIMATING = 3
-"""What estimates cost, in evaluations; only to show progress."""
+_STEP = 2
+"""Attributes that are evaluated before it is asked again whether the round is settled."""
 
 
 class _Search:
@@ -123,7 +129,8 @@ class _Search:
         self._chosen: list[str] = []
         self._gains: list[float] = []
         self._singles: dict[str, float] = {}
-        self._estimates: dict[str, float] = {}
+        self._screened: dict[str, float] = {}
+        self._forecast = _Forecast()
         self._effort = Effort.EXHAUSTIVE
 
     def run(self) -> Selection:
@@ -138,7 +145,7 @@ class _Search:
             tuple(self._chosen),
             tuple(self._gains),
             self._singles,
-            self._estimates,
+            self._screened,
             self._scorer.evaluations,
             self._effort,
         )
@@ -146,40 +153,58 @@ class _Search:
     def _add(self) -> bool:
         """Add the best attribute; False if none adds more than noise."""
         candidates = [name for name in self._bank.names if name not in self._chosen]
-        finalists = self._finalists(candidates)
-        margins = self._margins(finalists)
+        margins = self._compare(candidates)
         if self._turn == 0:
-            self._singles = dict(zip(finalists, margins.tolist(), strict=True))
-        best = int(np.argmax(margins))
-        gain = float(margins[best]) - sum(self._gains)
+            self._singles = margins
+        best = max(candidates, key=lambda name: margins.get(name, -math.inf))
+        gain = margins[best] - sum(self._gains)
         if gain <= self._scorer.noise:
             return False
-        self._chosen.append(finalists[best])
+        self._chosen.append(best)
         self._gains.append(gain)
         return True
 
-    def _finalists(self, candidates: list[str]) -> list[str]:
-        """The attributes that are worth an evaluation, in the bank's order."""
-        keep = FINALISTS[min(self._turn, len(FINALISTS) - 1)]
-        if self._settings.exhaustive or len(candidates) <= keep:
-            return candidates
-        self._report(0.0)
-        estimates = self._scorer.estimates([self._block(name) for name in candidates])
-        if estimates is None:  # this model has none
-            return candidates
-        self._effort = Effort.DEFAULT
-        if self._turn == 0:
-            self._estimates = dict(zip(candidates, estimates.tolist(), strict=True))
-        best = set(np.argsort(-estimates, kind="stable")[:keep].tolist())
-        return [name for place, name in enumerate(candidates) if place in best]
+    def _compare(self, candidates: list[str]) -> dict[str, float]:
+        """Anchored margins of the candidates that are worth an evaluation, nats."""
+        estimates = self._estimates(candidates)
+        if estimates is None:
+            return self._margins(candidates, of=len(candidates))
+        later = min(self._turn, 1)
+        order = sorted(candidates, key=lambda name: -estimates[name])[: MOST[later]]
+        margins: dict[str, float] = {}
+        self._forecast.begin_round()
+        while len(margins) < len(order):
+            step = _STEP if margins else LEAST[later]
+            fresh = order[len(margins) : len(margins) + step]
+            margins |= self._margins(fresh, done=len(margins), of=len(order))
+            self._forecast.learn([(estimates[name], margins[name]) for name in fresh])
+            left = order[len(margins) :]
+            if left and self._forecast.settled(estimates[left[0]]):
+                break
+        return margins
 
-    def _margins(self, finalists: Sequence[str]) -> NDArray[np.float64]:
-        blocks = [self._block(name) for name in finalists]
-        parts = []
-        for start in range(0, len(blocks), _CHUNK):
-            self._report((_ESTIMATING + start) / (_ESTIMATING + len(blocks)))
-            parts.append(self._scorer.margins(blocks[start : start + _CHUNK]))
-        return np.concatenate(parts)
+    def _estimates(self, candidates: list[str]) -> dict[str, float] | None:
+        """First-order estimates; None where all candidates are to be evaluated."""
+        if self._settings.exhaustive or len(candidates) <= MOST[min(self._turn, 1)]:
+            return None
+        self._report(0.0)
+        found = self._scorer.estimates([self._block(name) for name in candidates])
+        if found is None:  # this model has none
+            return None
+        self._effort = Effort.DEFAULT
+        estimates = dict(zip(candidates, found.tolist(), strict=True))
+        if self._turn == 0:
+            self._screened = estimates
+        return estimates
+
+    def _margins(self, names: Sequence[str], *, done: int = 0, of: int) -> dict[str, float]:
+        margins: dict[str, float] = {}
+        for start in range(0, len(names), _CHUNK):
+            self._report((1 + done + start) / (1 + of))
+            chunk = names[start : start + _CHUNK]
+            found = self._scorer.margins([self._block(name) for name in chunk])
+            margins |= dict(zip(chunk, found.tolist(), strict=True))
+        return margins
 
     def _block(self, name: str) -> str:
         return self._bank.block((*self._chosen, name), self._settings.wording)
@@ -188,6 +213,39 @@ class _Search:
         """Tell how far the work is, and stop if it should."""
         if not self._on_part(min(1.0, (self._turn + part_of_turn) / self._turns)):
             raise _StoppedError
+
+
+class _Forecast:
+    """Which margins to expect from estimates, by what they were for the attributes evaluated.
+
+    A line through the points of all rounds, each round about its own middle: the slope and the
+    spread are properties of the pair, the level changes with every attribute chosen.
+    """
+
+    def __init__(self) -> None:
+        self._rounds: list[list[tuple[float, float]]] = []
+
+    def begin_round(self) -> None:
+        self._rounds.append([])
+
+    def learn(self, points: list[tuple[float, float]]) -> None:
+        """Take (estimate, margin) points of the present round into account."""
+        self._rounds[-1] += points
+
+    def settled(self, estimate: float) -> bool:
+        """Whether an attribute of this estimate is unlikely to beat the best of the round."""
+        apart = np.concatenate([np.array(r) - np.mean(r, axis=0) for r in self._rounds])
+        x, y = apart.T
+        slope = max(0.0, float(x @ y / (x @ x + 1e-12)))
+        spread = math.sqrt(float(((y - slope * x) ** 2).sum()) / max(1, len(x) - 2) + _FLOOR**2)
+        middle = np.mean(self._rounds[-1], axis=0)
+        expected = middle[1] + slope * (estimate - middle[0])
+        best = max(margin for _, margin in self._rounds[-1])
+        return bool(best - expected > DOUBT * spread)
+
+
+_FLOOR = 0.3
+"""Estimates are never taken to be closer than this, nats: a few points may lie on a line."""
 
 
 class _StoppedError(Exception):

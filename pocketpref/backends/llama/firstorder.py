@@ -39,6 +39,9 @@ from pocketpref.backends.llama.transformer import (
 _READ = 96
 """Tokens of each answer that are looked at. More rank little better and cost in proportion."""
 
+_CHUNK = 512
+"""Tokens of a long beginning that are computed at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Fan:
@@ -131,8 +134,8 @@ class FirstOrder:
         """Run the common beginning, as far as it is new, and all middles after it."""
         before, middles, after = split(contexts)
         before = shorten(before, self._window)
-        known = common_length(before, self._tokens)
-        old = [state.part(0, known) for state in self._states]
+        known = self._begin(before)
+        old = self._states
         lengths = [len(middle) for middle in middles]
         begins = len(before) + np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
         fresh, own = np.arange(known, len(before)), len(before) + np.arange(sum(lengths))
@@ -141,13 +144,43 @@ class FirstOrder:
         first = np.concatenate([np.zeros_like(fresh), begins])
         sight = Sight(shared, first, np.concatenate([fresh, own]))
         tokens = [*before[known:], *(token for middle in middles for token in middle)]
-        _, traces = self._forward(tokens, positions, old, sight)
-        states = [a.followed_by(trace.own) for a, trace in zip(old, traces, strict=True)]
-        self._tokens = before
-        self._states = [state.part(0, len(before)) for state in states]
+        states = self._extend(tokens, positions, old, sight)
+        self._tokens, self._states = before, [s.part(0, len(before)) for s in states]
         owner = np.repeat(np.arange(len(middles)), lengths)
         position = len(before) + round(float(np.mean(lengths)))
         return _Fan(states, owner, len(before), after, position)
+
+    def _begin(self, before: list[int]) -> int:
+        """Bring the states of a beginning up to date, all but its end; how much of it they hold.
+
+        A long one goes chunk by chunk, so that memory does not grow with it.
+        """
+        known = common_length(before, self._tokens)
+        self._tokens, self._states = before[:known], [s.part(0, known) for s in self._states]
+        while len(before) - known > _CHUNK:
+            here = np.arange(known, known + _CHUNK)
+            sight = Sight(np.zeros_like(here), np.zeros_like(here), here)
+            states = self._extend(before[known : known + _CHUNK], here, self._states, sight)
+            known += _CHUNK
+            self._tokens, self._states = before[:known], states
+        return known
+
+    def _extend(
+        self,
+        tokens: list[int],
+        positions: NDArray[np.int64],
+        earlier: list[KeysValues],
+        sight: Sight,
+    ) -> list[KeysValues]:
+        """Keys and values of earlier tokens and of these, for each layer."""
+        rope = Rope(self._shape, positions, self._factors)
+        hidden = self._tensors.rows("token_embd.weight", tokens)
+        found = []
+        for block, seen in zip(self._blocks, earlier, strict=True):
+            courtesy.step_aside()
+            hidden, trace = block.forward(hidden, rope, seen, sight)
+            found.append(seen.followed_by(trace.own))
+        return found
 
     # ---------------------------------------------------------------- part with a gradient
 
