@@ -31,6 +31,9 @@ LEAST = (4, 3)
 MOST = (10, 8)
 """Attributes that are evaluated at most: in the first round, in every later one."""
 
+ENTRANTS = 20
+"""Attributes that later rounds look at: those with the highest estimates in the first."""
+
 DOUBT = 1.5
 """A round is settled when the next attribute is expected to fall behind the best by this many
 standard deviations of what estimates have been wrong by."""
@@ -152,17 +155,24 @@ class _Search:
 
     def _add(self) -> bool:
         """Add the best attribute; False if none adds more than noise."""
-        candidates = [name for name in self._bank.names if name not in self._chosen]
-        margins = self._compare(candidates)
+        margins = self._compare(self._candidates())
         if self._turn == 0:
             self._singles = margins
-        best = max(candidates, key=lambda name: margins.get(name, -math.inf))
+        best = max(margins, key=lambda name: margins[name])
         gain = margins[best] - sum(self._gains)
         if gain <= self._scorer.noise:
             return False
         self._chosen.append(best)
         self._gains.append(gain)
         return True
+
+    def _candidates(self) -> list[str]:
+        """Attributes that may be added, in the order of the bank."""
+        left = [name for name in self._bank.names if name not in self._chosen]
+        if not self._screened:
+            return left
+        entrants = sorted(left, key=lambda name: -self._screened[name])[:ENTRANTS]
+        return [name for name in left if name in entrants]
 
     def _compare(self, candidates: list[str]) -> dict[str, float]:
         """Anchored margins of the candidates that are worth an evaluation, nats."""

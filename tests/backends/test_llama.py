@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.backends.llama.courtesy import Courtesy
+from pocketpref.backends.llama.courtesy import Courtesy, courtesy
 from pocketpref.backends.llama.generation import held_back
 from pocketpref.backends.llama.likelihoods import shorten
+from pocketpref.backends.llama.native import Context, Slot
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
-from pocketpref.records import Message, Sampling
+from pocketpref.records import Likelihoods, Message, Sampling
 from pocketpref.scoring import compose, noise_floor
 from tests.methods.reference import PlainModel
 
@@ -194,6 +196,40 @@ def test_the_16_bit_copy_is_far_less_noisy_than_the_quantized_file(
     quantized = LlamaModel(starter_path)
     assert noise_floor(model, blocks) * 5 < noise_floor(quantized, blocks)
     quantized.close()
+
+
+def test_a_batch_that_gives_way_to_a_reply_is_done_again_and_changes_nothing(
+    model: LlamaModel, bank: AttributeBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = [compose(PROMPT, bank.block([name])) for name in bank.names[:12]]
+    undisturbed = model.likelihoods(contexts, ANSWERS).totals
+    done: list[bool] = []
+    decode = Context.decode
+
+    def noted(context: Context, slots: Sequence[Slot]) -> bool:
+        done.append(decode(context, slots))
+        return done[-1]
+
+    monkeypatch.setattr(Context, "decode", noted)
+    found: list[Likelihoods] = []
+    worker = threading.Thread(target=lambda: found.append(model.likelihoods(contexts, ANSWERS)))
+    worker.start()
+    for _ in range(3):
+        time.sleep(0.15)
+        with courtesy.replying():
+            time.sleep(0.05)
+    worker.join()
+    assert False in done
+    assert np.array_equal(found[0].totals, undisturbed)
+
+
+def test_the_same_answers_to_a_much_longer_prompt_are_scored(model: LlamaModel) -> None:
+    """What was made to hold a short prompt is not taken for a long one."""
+    longer = compose("All of this matters. " * 500 + PROMPT)
+    model.likelihoods([compose(PROMPT)], ANSWERS)
+    after_short = model.likelihoods([longer], ANSWERS).totals
+    model.likelihoods([longer], ["Something", "else"])
+    assert np.array_equal(after_short, model.likelihoods([longer], ANSWERS).totals)
 
 
 def test_preparing_twice_makes_one_copy(starter_path: Path, tmp_path: Path) -> None:

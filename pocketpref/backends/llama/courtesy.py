@@ -39,6 +39,10 @@ class Courtesy:
                 self._drawing -= 1
                 self._last = time.monotonic()
 
+    def wanted(self) -> bool:
+        """Whether a step of a reply is being computed now."""
+        return self._drawing > 0
+
     def step_aside(self) -> None:
         """Return when no reply is being written."""
         while self._drawing or time.monotonic() - self._last < _GRACE:

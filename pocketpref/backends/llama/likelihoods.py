@@ -107,29 +107,25 @@ class Scorer:
         It is kept from call to call for one pair only. So what a pair scores never depends on what
         was scored before it, and an interrupted run gives the same numbers as an undisturbed one.
         """
-        if answers != self._answers or self._context is None:
-            self._open(len(prefix) + sum(map(len, answers)))
-            self._prefix, self._answers = [], answers
+        cells = _cells(len(prefix) + sum(map(len, answers)))
         context = self._context
-        assert context is not None
+        if context is None or answers != self._answers or context.cells < cells:
+            context = self._open(cells)
+            self._prefix, self._answers = [], answers
         shared = common_length(prefix, self._prefix)
         context.cut(0, shared)
         self._prefix = prefix[:shared]
         slots = [Slot(prefix[i], i, (0,), output=False) for i in range(shared, len(prefix))]
         for start in range(0, len(slots), _BATCH):
-            courtesy.step_aside()
-            context.decode(slots[start : start + _BATCH])
+            _decode(context, slots[start : start + _BATCH])
         self._prefix = prefix
         return context
 
-    def _open(self, tokens: int) -> None:
-        """An empty context that holds a pair of this size, and a batch of branches."""
-        cells = 2048
-        while cells < tokens + _SLACK + _BATCH:
-            cells *= 2
+    def _open(self, cells: int) -> Context:
+        """An empty context of this size."""
         if self._context is not None and self._context.cells == cells:
             self._context.clear()
-            return
+            return self._context
         if self._context is not None:
             self._context.close()
             self._context = None
@@ -139,7 +135,9 @@ class Scorer:
             batch=_BATCH,
             sequences=_SEQUENCES,
             outputs=self._outputs,
+            gives_way=courtesy.wanted,
         )
+        return self._context
 
     @staticmethod
     def _groups(endings: Sequence[list[int]], answers: Sequence[list[int]]) -> Iterator[list[int]]:
@@ -173,8 +171,7 @@ class Scorer:
         for sequence in used:
             context.share(0, sequence)
         for part in self._batches(tokens):
-            courtesy.step_aside()
-            context.decode([token.slot for token in part])
+            _decode(context, [token.slot for token in part])
             _collect(context, [token.targets for token in part if token.targets], totals)
         for sequence in used:
             context.cut(sequence, 0)
@@ -192,6 +189,21 @@ class Scorer:
             outputs += wanted
         if part:
             yield part
+
+
+def _cells(tokens: int) -> int:
+    """Cells that hold a pair of this size and a batch of branches; few sizes, so that most fit."""
+    cells = 2048
+    while cells < tokens + _SLACK + _BATCH:
+        cells *= 2
+    return cells
+
+
+def _decode(context: Context, slots: Sequence[Slot]) -> None:
+    """Decode when no reply is being written; begin again if one began meanwhile."""
+    courtesy.step_aside()
+    while not context.decode(slots):
+        courtesy.step_aside()
 
 
 def _lay_out(

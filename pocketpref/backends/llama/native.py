@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -174,6 +174,10 @@ class Weights:
         return self.piece(token, special=True).decode("utf-8", errors="replace")
 
 
+_ABORTED = 2
+"""What ``llama_decode`` returns when its abort callback said so."""
+
+
 class Slot(NamedTuple):
     """One token of a batch.
 
@@ -193,7 +197,14 @@ class Context:
     """A working memory (KV cache) over loaded weights. Not safe for threads; its owner locks."""
 
     def __init__(
-        self, weights: Weights, *, cells: int, batch: int, sequences: int, outputs: int
+        self,
+        weights: Weights,
+        *,
+        cells: int,
+        batch: int,
+        sequences: int,
+        outputs: int,
+        gives_way: Callable[[], bool] | None = None,
     ) -> None:
         """Make a context.
 
@@ -203,6 +214,8 @@ class Context:
             batch: most tokens of one decode.
             sequences: most sequences at a time.
             outputs: most tokens of one decode whose logits are wanted.
+            gives_way: asked many times during a decode whether to abandon it (on a processor; a
+                GPU ends what it has begun).
 
         Raises:
             ModelError: there is not enough memory.
@@ -216,6 +229,9 @@ class Context:
         params.n_threads = params.n_threads_batch = threads()
         params.kv_unified = True  # sequences share the cells of a common beginning
         params.no_perf = True
+        self._gives_way = lib.ggml_abort_callback(lambda _: gives_way is not None and gives_way())
+        if gives_way is not None:
+            params.abort_callback = self._gives_way
         self.batch_size = batch
         self.cells = cells
         self._vocabulary_size = weights.vocabulary_size
@@ -248,8 +264,11 @@ class Context:
         """Let a sequence begin with all of another one; no cell is copied."""
         library().llama_memory_seq_cp(self.memory, source, target, -1, -1)
 
-    def decode(self, slots: Sequence[Slot]) -> None:
+    def decode(self, slots: Sequence[Slot]) -> bool:
         """Run tokens through the model, at most ``batch_size`` of them.
+
+        Returns:
+            Whether it was done; False if it gave way. Then nothing has changed.
 
         Raises:
             ModelError: llama.cpp failed.
@@ -264,8 +283,20 @@ class Context:
                 batch.seq_id[i][j] = sequence
             batch.logits[i] = slot.output
         status = library().llama_decode(self.pointer, batch)
-        if status != 0:
+        if status == _ABORTED:
+            self._take_back(slots)
+        elif status != 0:
             raise ModelError(f"llama.cpp could not decode (status {status})")
+        return bool(status == 0)
+
+    def _take_back(self, slots: Sequence[Slot]) -> None:
+        """Remove what an abandoned decode left; llama.cpp forgets tokens that sequences share."""
+        begins: dict[int, int] = {}
+        for slot in slots:
+            for sequence in slot.sequences:
+                begins[sequence] = min(slot.position, begins.get(sequence, slot.position))
+        for sequence, position in begins.items():
+            self.cut(sequence, position)
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """Logits of the wanted tokens of the last decode, in their order: (rows, vocabulary).

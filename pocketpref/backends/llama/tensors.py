@@ -40,7 +40,10 @@ class Tensors:
         ggml = _ggml()
         self._header = ggml.gguf_init_from_file(str(path).encode(), _InitParams(True, None))
         if not self._header:
-            raise ModelDamagedError(f"{path.name} is not a GGUF file")
+            raise ModelDamagedError(
+                f"{path.name} is not a whole GGUF file",
+                hint="it may be truncated or of another kind; `pocketpref models pull` fetches it",
+            )
         with path.open("rb") as file:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._start = ggml.gguf_get_data_offset(self._header)
