@@ -167,15 +167,16 @@ class Clock:
 
         return opened
 
-    def _decoded(self, inner: Callable[..., None]) -> Callable[..., None]:
-        def decoded(context: native.Context, slots: Sequence[native.Slot]) -> None:
+    def _decoded(self, inner: Callable[..., bool]) -> Callable[..., bool]:
+        def decoded(context: native.Context, slots: Sequence[native.Slot]) -> bool:
             with self.watch.of(DECODE):
-                inner(context, slots)
+                done = inner(context, slots)
             self.tokens += len(slots)
             rows = sum(slot.output for slot in slots)
             kind = self._arithmetic[id(context)]
             work = len(slots) * self._size.token + rows * self._size.row
             self.operations[kind] = self.operations.get(kind, 0.0) + work
+            return done
 
         return decoded
 
