@@ -70,7 +70,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     config = config or Config.load(places)
     file = Path(path) if path is not None else places.vault
     key = key or custody.choose(config, file, ask_passphrase)
-    vault = _open_vault(file, key)
+    vault = open_vault(file, key, places)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
     method = Exact(AttributeBank.standard(places.attributes), settings)
     models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
@@ -78,11 +78,14 @@ def open(  # noqa: A001 - pocketpref.open is its name
     return Pocket(_parts(vault, user or config.user, method, models, embed))
 
 
-def _open_vault(file: Path, key: KeyStore) -> Vault:
+def open_vault(file: Path, key: KeyStore, places: Places, *, accept_older: bool = False) -> Vault:
+    """Open a vault, or make it if it is not there; see ``Vault.open``."""
+    # What nobody can open again need not be watched.
+    anchor = None if key.kind == EphemeralKey.kind else places.state
     if not Vault.exists(file):
         with suppress(InputError):  # another process has just made it
-            return Vault.create(file, key)
-    return Vault.open(file, key)
+            return Vault.create(file, key, anchor=anchor)
+    return Vault.open(file, key, anchor=anchor, accept_older=accept_older)
 
 
 _default_lock = threading.Lock()

@@ -8,8 +8,8 @@ into one folder.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -20,6 +20,7 @@ import platformdirs
 import tomli_w
 
 from pocketpref.errors import ConfigError
+from pocketpref.tomlfile import TomlError, read_toml
 
 KeyCustody = Literal["keyring", "passphrase", "key-file"]
 Wording = Literal["text", "names"]
@@ -39,11 +40,13 @@ class Places:
     Attributes:
         data: folder of what cannot be made again.
         cache: folder of what can; safe to delete.
+        state: folder of what is remembered about the vault outside of it.
         config_file: the settings.
     """
 
     data: Path
     cache: Path
+    state: Path
     config_file: Path
 
     @classmethod
@@ -55,11 +58,12 @@ class Places:
         home = environ.get("POCKETPREF_HOME")
         if home:
             root = Path(home).expanduser().absolute()
-            return cls(root, root / "cache", root / "config.toml")
+            return cls(root, root / "cache", root / "state", root / "config.toml")
         folders = platformdirs.PlatformDirs(_APP, appauthor=False)
         return cls(
             folders.user_data_path,
             folders.user_cache_path,
+            folders.user_state_path / "state",
             folders.user_config_path / "config.toml",
         )
 
@@ -139,25 +143,25 @@ class Config:
 
 
 def _from_file(path: Path) -> Config:
-    problem = ""  # raised outside of the handlers: decoders' errors hold the file's text
-    values: dict[str, Any] = {}
+    hint = f"correct or delete {path}"
     try:
-        values = tomllib.loads(path.read_bytes().decode("utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         return Config()
     except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    except UnicodeDecodeError:
-        problem = "is no UTF-8 text"
-    except tomllib.TOMLDecodeError as error:
-        problem = f"is no valid TOML: {error}"
-    if problem:
-        raise ConfigError(f"{path.name} {problem}", hint=f"correct or delete {path}")
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}", hint=hint) from None
+    except TomlError as error:
+        raise ConfigError(f"{path.name} {error}", hint=hint) from None
     checked = {
-        key: _checked(key, value, f"{path.name}: {key}", path.parent)
+        key: _checked(key, value, f"{path.name}: {_name(key)}", path.parent)
         for key, value in values.items()
     }
     return Config(**checked)
+
+
+def _name(key: str) -> str:
+    """A setting's name, if it has the form of one: what else stands there is not repeated."""
+    return key if re.fullmatch("[a-z_]{1,20}", key) else "a name in it"
 
 
 def _checked(key: str, value: object, where: str, folder: Path) -> Any:
@@ -173,7 +177,15 @@ def _checked(key: str, value: object, where: str, folder: Path) -> Any:
         raise ConfigError(
             f"{where} must be one of {', '.join(_CHOICES[key])}", hint="choose one, or leave it out"
         )
-    return (folder / Path(value).expanduser()) if key in _PATHS else value
+    return _path(value, where, folder) if key in _PATHS else value
+
+
+def _path(value: str, where: str, folder: Path) -> Path:
+    # Raised outside of the handler: RuntimeError is what an unknown name after ~ gives.
+    with suppress(RuntimeError):
+        if "\0" not in value:
+            return folder / Path(value).expanduser()
+    raise ConfigError(f"{where} is no usable path", hint="write the whole path of the file")
 
 
 def _apply_environment(config: Config, environ: Mapping[str, str]) -> Config:

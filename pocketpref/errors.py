@@ -14,7 +14,9 @@
         ├── KeyMissingError         no key, and no way to ask for one
         ├── WrongKeyError           there is a key, but it does not open this vault
         ├── KeyringError            the system's keyring is absent, locked or not trustworthy
-        ├── TamperedError           a record was changed, moved or truncated
+        ├── KeyChangedError         another program exchanged the key while the vault was open
+        ├── TamperedError           something was changed, moved, removed, put back or truncated
+        │   └── RolledBackError     the whole file is older than what was last seen
         ├── NewerFormatError        written by a later version of pocketpref
         ├── VaultBusyError          another process holds the vault for too long
         └── StorageError            the disk is full, read-only or failing
@@ -101,8 +103,16 @@ class KeyringError(VaultError):
     """The system's keyring is absent, locked or not trustworthy."""
 
 
+class KeyChangedError(VaultError):
+    """Another program exchanged the vault's key while it was open here."""
+
+
 class TamperedError(VaultError):
-    """A record was changed, moved, removed or truncated."""
+    """Something in the vault was changed, moved, removed, put back or truncated."""
+
+
+class RolledBackError(TamperedError):
+    """The whole file is older than what was last seen of it."""
 
 
 class NewerFormatError(VaultError):

@@ -111,15 +111,13 @@ class App:
         """Who keeps the vault's key, by the settings or by the vault's own header."""
         from pocketpref import custody
 
-        return custody.choose(self.config, self.places.vault, self.ask_passphrase)
+        return custody.choose(self.config, self.places.vault, self.ask_passphrase, self.environ)
 
     def vault(self) -> Vault:
         """The vault itself, made if there is none; use it in a ``with`` statement."""
-        from pocketpref.vault import Vault
+        from pocketpref import assemble
 
-        path = self.places.vault
-        key = self.key_store()
-        return Vault.open(path, key) if Vault.exists(path) else Vault.create(path, key)
+        return assemble.open_vault(self.places.vault, self.key_store(), self.places)
 
     def throwaway_pocket(self, model: str | None = None) -> AbstractContextManager[Pocket]:
         """A Pocket in a temporary vault that is deleted at the end of the ``with`` statement."""

@@ -1,7 +1,10 @@
-"""keys status|set: who keeps the key that opens the vault."""
+"""keys status|set|rotate: who keeps the key that opens the vault, and its exchange."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +13,13 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option
-from pocketpref.cli.console import note, report, report_json
+from pocketpref.cli.console import console, note, plural, report, report_json
 from pocketpref.config import Config
+from pocketpref.errors import NotFoundError
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
+    from pocketpref.vault import Vault
 
 _VARIABLES = ("POCKETPREF_KEY_CUSTODY", "POCKETPREF_KEY_FILE", "POCKETPREF_PASSPHRASE_FILE")
 
@@ -94,12 +99,52 @@ def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
 
 def _hand_over(app: App, new: KeyStore) -> None:
     """Open the vault as its header says, whatever the settings say, and change its keeper."""
-    from pocketpref import custody
+    from pocketpref import assemble, custody
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):
         return
     config = replace(app.config, key_custody=None)
     old = custody.choose(config, app.places.vault, app.ask_passphrase)
-    with Vault.open(app.places.vault, old) as vault:
+    with assemble.open_vault(app.places.vault, old, app.places) as vault:
         vault.change_custody(new)
+
+
+@keys.command("rotate")
+@click.option("--master-only", is_flag=True, help="Leave the users' data keys as they are.")
+@pass_app
+def rotate(app: App, *, master_only: bool) -> None:
+    """Exchange the vault's keys: the master key, and every user's data key.
+
+    Every record is sealed anew, in batches; Ctrl-C is safe, and the next call goes on. Copies made
+    before are still opened by the old keys. Other programs must open the vault again.
+
+    Example: pocketpref keys rotate
+    """
+    from pocketpref.vault import Vault
+
+    if not Vault.exists(app.places.vault):
+        raise NotFoundError("there is no vault yet", hint="it is made when it is first needed")
+    with app.vault() as vault:
+        vault.rotate_master(app.key_store())
+        report("master key: exchanged")
+        if not master_only:
+            report(f"data keys:  exchanged, {plural(_rotate_all(vault), 'record')} sealed anew")
+
+
+def _rotate_all(vault: Vault) -> int:
+    done = 0
+    for number, user in enumerate(users := vault.users(), start=1):
+        with _progress(f"user {number} of {len(users)}") as advance:
+            done += vault.rotate_data_key(user, advance)
+    return done
+
+
+@contextmanager
+def _progress(words: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
+        task = bars.add_task(words, total=None)
+        yield lambda done, of: bars.update(task, completed=done, total=of)

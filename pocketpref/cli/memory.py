@@ -1,4 +1,4 @@
-"""add, memory ls|show|history and forget: what is remembered, seen and changed by hand."""
+"""add and memory ls|show|history: what is remembered, added to and seen by hand."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import (
     TEXT,
-    MisuseError,
-    dry_run_option,
     json_option,
     model_option,
     user_option,
-    yes_option,
 )
 from pocketpref.cli.console import (
-    confirm,
-    confirm_by_typing,
     note,
     one_line,
     plural,
@@ -28,7 +23,6 @@ from pocketpref.cli.console import (
     report_json,
     table,
 )
-from pocketpref.errors import InputError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,62 +168,3 @@ def history(
         report_json([{**_as_dict(m), "in_force": m.id in in_force} for m in found])
         return
     _print_listing(found, in_force)
-
-
-@click.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Forget everything about the user.")
-@dry_run_option
-@yes_option
-@user_option
-@model_option
-@pass_app
-def forget(
-    app: App,
-    *,
-    ids: tuple[str, ...],
-    everything: bool,
-    dry_run: bool,
-    yes: bool,
-    user: str | None,
-    model: str | None,
-) -> None:
-    """Remove choices and everything learned from them, for good.
-
-    --all destroys the user's key: nothing about the user can be read again, by anyone.
-
-    Example: pocketpref forget 7k2m9q4x1c8v --dry-run
-    """
-    if everything == bool(ids):
-        raise MisuseError("name the ids to forget, or --all")
-    with app.pocket(user, model) as pocket:
-        if everything:
-            _forget_everything(pocket, dry_run=dry_run, yes=yes)
-        else:
-            _forget_some(pocket, ids, dry_run=dry_run, yes=yes)
-
-
-def _forget_some(pocket: Pocket, ids: Sequence[str], *, dry_run: bool, yes: bool) -> None:
-    affected = pocket.forget(*ids, dry_run=True)
-    what = f"{plural(len(affected.ids), 'choice')} and what was learned from {affected.learned:,}"
-    if dry_run:
-        report(f"would forget {what}")
-        return
-    confirm(f"Forget {what} for good?", yes=yes)
-    pocket.forget(*ids)
-    report(f"forgot {what}")
-
-
-def _forget_everything(pocket: Pocket, *, dry_run: bool, yes: bool) -> None:
-    counts = pocket.counts()
-    what = f"all {plural(counts.memories, 'choice')} of this user and everything learned from them"
-    if dry_run:
-        report(f"would forget {what}")
-        return
-    if not counts.memories:
-        raise InputError(
-            "nothing is remembered about this user", hint="another one is named with -u USER"
-        )
-    confirm_by_typing(f"This forgets {what} for good. Type 'forget'", "forget", yes=yes)
-    pocket.forget_everything()
-    report(f"forgot {what}")

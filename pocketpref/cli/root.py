@@ -20,10 +20,12 @@ from pocketpref.cli.chat import chat
 from pocketpref.cli.console import printable
 from pocketpref.cli.demo import demo
 from pocketpref.cli.doctor import doctor
+from pocketpref.cli.forget import forget
+from pocketpref.cli.hardening import no_core_dumps
 from pocketpref.cli.importing import import_file
 from pocketpref.cli.keys import keys
 from pocketpref.cli.learn import learn
-from pocketpref.cli.memory import add, forget, memory
+from pocketpref.cli.memory import add, memory
 from pocketpref.cli.models import models
 from pocketpref.cli.profile import profile
 from pocketpref.cli.status import status
@@ -78,6 +80,8 @@ def main(arguments: Sequence[str] | None = None, app: App | None = None) -> int:
     Returns:
         The exit code: 0, 1 for an error, 2 for a wrong command line, 130 after Ctrl-C.
     """
+    if arguments is None:  # else the process belongs to the program that calls this
+        no_core_dumps()
     _tolerate_narrow_encodings()
     try:
         code = _run(arguments, app or App())

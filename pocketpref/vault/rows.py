@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from pocketpref.errors import TamperedError
 from pocketpref.vault.database import next_number
+from pocketpref.vault.freshness import HEAD_BYTES, Multiset, record_mark
 from pocketpref.vault.ids import derived_id, new_id
-from pocketpref.vault.sealing import NONCE_BYTES, Place
+from pocketpref.vault.sealing import Place, Sealer
 from pocketpref.vault.users import UserKey
 
 MEMORY = "memory"
@@ -17,10 +20,6 @@ LEARNED = "learned"
 
 PAST_ALL = 2**63 - 1
 """Greater than or equal to every row number SQLite has."""
-
-# A blob's version and nonce are new whenever it is sealed anew, so they tell whether it changed
-# without reading it all.
-_HEAD_BYTES = 1 + NONCE_BYTES
 
 # What is derived from a memory shares its id.
 _LEARNED_HEADS = """
@@ -54,6 +53,12 @@ class UserRows:
         self._db = db
         self._vault_id = vault_id
         self._key = key
+        self._records = key.state.records
+
+    @property
+    def records(self) -> Multiset:
+        """The set of the user's records, with what was changed here."""
+        return self._records
 
     # ------------------------------------------------------------------------------ one record
 
@@ -78,10 +83,12 @@ class UserRows:
     def insert(self, kind: str, name: str, payload: bytes) -> None:
         """Add a record; the caller has seen to it that there is none of this kind and id."""
         seq = next_number(self._db, "records")
+        sealed = self._seal(kind, name, seq, payload)
         self._db.execute(
             "INSERT INTO records (seq, user, kind, id, sealed) VALUES (?, ?, ?, ?, ?)",
-            (seq, self._key.number, kind, name, self._seal(kind, name, seq, payload)),
+            (seq, self._key.number, kind, name, sealed),
         )
+        self._records = self._records.plus(self._mark(kind, name, seq, sealed))
 
     def put(self, kind: str, name: str, payload: bytes) -> None:
         """Add a record, or give it new content where it stands."""
@@ -90,13 +97,26 @@ class UserRows:
             self.insert(kind, name, payload)
             return
         sealed = self._seal(kind, name, seq, payload)
+        self._take_off(seq)
         self._db.execute("UPDATE records SET sealed = ? WHERE seq = ?", (sealed, seq))
+        self._records = self._records.plus(self._mark(kind, name, seq, sealed))
+
+    def _take_off(self, seq: int) -> None:
+        """Take a row off the set; one that was tampered with was never in it and stays so."""
+        row = self._db.execute(
+            "SELECT kind, id, substr(sealed, 1, ?) FROM records WHERE seq = ?", (HEAD_BYTES, seq)
+        ).fetchone()
+        with suppress(TamperedError):
+            self._records = self._records.minus(record_mark(seq, self._key.number, *row))
+
+    def _mark(self, kind: str, name: str, seq: int, sealed: bytes) -> bytes:
+        return record_mark(seq, self._key.number, kind, name, sealed[:HEAD_BYTES])
 
     def _seal(self, kind: str, name: str, seq: int, payload: bytes) -> bytes:
-        return self._key.sealer.seal(payload, self._place(kind, name, seq))
+        return self._key.sealer(seq).seal(payload, self._place(kind, name, seq))
 
     def _open(self, kind: str, name: str, seq: int, sealed: object) -> bytes:
-        return self._key.sealer.open(sealed, self._place(kind, name, seq))
+        return self._key.sealer(seq).open(sealed, self._place(kind, name, seq))
 
     def _place(self, kind: str, name: str, seq: int) -> Place:
         return Place(self._vault_id, self._key.number, kind, name, seq)
@@ -120,7 +140,7 @@ class UserRows:
 
     def learned_heads(self) -> list[tuple[int, str, bytes]]:
         """Row number, id and what changes with the content, of learned entries, newest first."""
-        values = (_HEAD_BYTES, LEARNED, self._key.number, MEMORY)
+        values = (HEAD_BYTES, LEARNED, self._key.number, MEMORY)
         return self._db.execute(_LEARNED_HEADS, values).fetchall()
 
     def newest(self, before: int, limit: int) -> list[tuple[int, Entry]]:
@@ -152,10 +172,33 @@ class UserRows:
         )
         return [seq for (seq,) in rows.fetchall()]
 
+    def blobs(self, name: str) -> list[bytes]:
+        """The sealed forms of a memory and of everything derived from it."""
+        rows = self._db.execute(
+            "SELECT sealed FROM records WHERE id = ? AND user = ?", (name, self._key.number)
+        )
+        return [sealed for (sealed,) in rows.fetchall()]
+
     def delete(self, numbers: Iterable[int]) -> None:
         """Remove rows; SQLite overwrites them with zeros."""
         for seq in numbers:
+            self._take_off(seq)
             self._db.execute("DELETE FROM records WHERE seq = ?", (seq,))
+
+    def reseal(self, after: int, limit: int, sealer: Sealer) -> tuple[int, int]:
+        """Seal the first records after a row under another key; the last row, and how many."""
+        rows = self._db.execute(
+            "SELECT seq, kind, id, sealed FROM records WHERE user = ? AND seq > ? "
+            "ORDER BY seq LIMIT ?",
+            (self._key.number, after, limit),
+        ).fetchall()
+        for seq, kind, name, sealed in rows:
+            place = self._place(kind, name, seq)
+            fresh = sealer.seal(self._key.data.records.open(sealed, place), place)
+            self._db.execute("UPDATE records SET sealed = ? WHERE seq = ?", (fresh, seq))
+            self._records = self._records.minus(self._mark(kind, name, seq, sealed))
+            self._records = self._records.plus(self._mark(kind, name, seq, fresh))
+        return (rows[-1][0] if rows else after), len(rows)
 
     # ------------------------------------------------------------------------------ ids
 

@@ -3,8 +3,10 @@
 What the file shows without the key: how many users there are (not who), how many records of which
 kind each has, in which order they came, and their padded sizes. Everything else is sealed.
 
-    header    one row: the vault's id, who keeps the master key, the master key wrapped by them
-    users     a keyed hash of the name, the sealed name, the data key wrapped by the master key
+    header    one row: the vault's id, who keeps the master key, the master key wrapped by them, and
+              what the vault should have (freshness.py)
+    users     a keyed hash of the name, the sealed name, the data key wrapped by the master key, the
+              one that is to replace it, and what the user should have
     records   sealed; what is derived from a memory bears the memory's id and another kind
 
 The format is the number of migrations applied, kept in SQLite's ``user_version``. A migration never
@@ -33,7 +35,8 @@ def m001_header(db: Database) -> None:
             one INTEGER PRIMARY KEY CHECK (one = 1),
             vault BLOB NOT NULL,
             custody TEXT NOT NULL,
-            master BLOB NOT NULL
+            master BLOB NOT NULL,
+            state BLOB NOT NULL
         )""")
 
 
@@ -44,7 +47,9 @@ def m002_users(db: Database) -> None:
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             lookup BLOB UNIQUE,
             name BLOB,
-            key BLOB
+            key BLOB,
+            next BLOB,
+            state BLOB
         )""")
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pocketpref.errors import FileError, NotFoundError
 from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
-from pocketpref.vault.database import VaultFile
 from pocketpref.vault.ids import is_id
+from pocketpref.vault.ledger import Ledger
 from pocketpref.vault.recall import LearnedCache
 from pocketpref.vault.rows import LEARNED, MEMORY, PAST_ALL, Entry, UserRows
-from pocketpref.vault.serial import dump_learned, dump_memory, load_memory
-from pocketpref.vault.users import Directory
+from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
+from pocketpref.vault.traces import Traces
+from pocketpref.vault.users import NOBODY, Directory
 
 _PAGE = 64
 """Memories read at a time, so that a long listing holds neither the lock nor much memory."""
@@ -26,14 +28,14 @@ class UserStore:
     has then changed nothing.
     """
 
-    def __init__(self, file: VaultFile, directory: Directory, user: str) -> None:
-        self._file = file
+    def __init__(self, ledger: Ledger, directory: Directory, user: str) -> None:
+        self._ledger = ledger
         self._directory = directory
         self._user = user
         self._cache = LearnedCache()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._file.path})"
+        return f"{type(self).__name__}({self._ledger.file.path})"
 
     @property
     def user(self) -> str:
@@ -42,14 +44,25 @@ class UserStore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[UserRows]:
-        with self._file.reading() as db:
-            yield UserRows(db, self._directory.vault_id, self._directory.find(db, self._user))
+        with self._ledger.reading() as db:
+            key = self._directory.find(db, self._user)
+            if key.number != NOBODY:
+                self._ledger.check_records(db, key.number, key.sealed_state, key.state.records)
+            yield UserRows(db, self._directory.vault_id, key)
 
     @contextlib.contextmanager
     def _writing(self, *, new_user: bool = False) -> Iterator[UserRows]:
-        with self._file.writing() as db:
+        # That nothing is missing is not checked here: a pair can be added and records forgotten
+        # in a vault that was tampered with, and what is missing stays noticed.
+        with self._ledger.writing() as db:
             find = self._directory.find_or_create if new_user else self._directory.find
-            yield UserRows(db, self._directory.vault_id, find(db, self._user))
+            key = find(db, self._user)
+            rows = UserRows(db, self._directory.vault_id, key)
+            yield rows
+            if rows.records != key.state.records:
+                state = replace(key.state, records=rows.records)
+                sealed = self._directory.put_state(db, key, state)
+                self._ledger.took(db, key.number, key.sealed_state, sealed)
 
     # ------------------------------------------------------------------------------ writing
 
@@ -174,7 +187,7 @@ class UserStore:
 
     def version(self) -> int:
         """A number that changes whenever any process changed the vault: caches compare it."""
-        return self._file.version()
+        return self._ledger.file.version()
 
     # ------------------------------------------------------------------------------ forgetting
 
@@ -194,8 +207,23 @@ class UserStore:
             numbers = _rows_of(rows, unique)
             rows.delete(numbers)
         self._cache.clear()
-        self._file.scrub()
+        self._ledger.file.scrub()
         return Forgotten(unique, len(numbers) - len(unique))
+
+    def traces(self, ids: Sequence[str] | None = None) -> Traces:
+        """What would give memories away if it were found after they are forgotten.
+
+        Args:
+            ids: which memories; None for all of them.
+
+        Raises:
+            NotFoundError: one of the ids is unknown.
+        """
+        traces = Traces()
+        with self._reading() as rows:
+            for name in rows.ids(MEMORY) if ids is None else dict.fromkeys(ids):
+                _gather(rows, name, traces)
+        return traces
 
     def forget_everything(self) -> None:
         """Destroy this user's key, then their records.
@@ -203,13 +231,24 @@ class UserStore:
         Once the key is gone nothing can be read, so an interruption after that is already final;
         what is left is removed when the vault is next opened.
         """
-        with self._file.writing() as db:
+        with self._ledger.writing() as db:
             self._directory.destroy_key(db, self._user)
         self._cache.clear()
-        self._file.scrub()
-        with self._file.writing() as db:
+        self._ledger.file.scrub()
+        with self._ledger.writing() as db:
             self._directory.remove_wiped(db)
-        self._file.scrub()
+        self._ledger.file.scrub()
+
+
+def _gather(rows: UserRows, name: str, traces: Traces) -> None:
+    memory, learned = rows.read(MEMORY, name), rows.read(LEARNED, name)
+    if memory is None:
+        raise _not_found(name)
+    traces.of_memory(load_memory(name, memory))
+    if learned is not None:
+        traces.of_learned(load_learned(name, learned))
+    for blob in rows.blobs(name):
+        traces.of_blob(blob)
 
 
 def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from sqlite_utils import Database
 
 from pocketpref.errors import InputError
 from pocketpref.vault.database import next_number
+from pocketpref.vault.freshness import Multiset, UserState
 from pocketpref.vault.sealing import Place, Sealer, derive_key, new_key
 
 MAX_NAME_CHARACTERS = 200
@@ -25,13 +27,50 @@ class UserKey:
 
     Attributes:
         number: the row's number, never given twice.
-        sealer: seals their records.
-        id_key: derives ids for what is restored from elsewhere.
+        state: what the user should have.
+        sealed_state: the same as it stands in the row; empty for nobody.
+        place: of the sealed state.
+        data: what seals under their data key.
+        next: what seals under the key that is replacing it; None unless a rotation is under way.
     """
 
     number: int
-    sealer: Sealer = field(repr=False)
-    id_key: bytes = field(repr=False)
+    state: UserState
+    sealed_state: bytes = field(repr=False)
+    place: Place = field(repr=False)
+    data: DataKey = field(repr=False)
+    next: DataKey | None = field(default=None, repr=False)
+
+    @property
+    def id_key(self) -> bytes:
+        """Derives ids for what is restored from elsewhere; outlives the data key."""
+        return derive_key(self.state.records.key, "restored ids")
+
+    def sealer(self, seq: int) -> Sealer:
+        """What seals the record in a row."""
+        rotated = self.next is not None and seq <= self.state.rotated_to
+        return self.next.records if rotated and self.next is not None else self.data.records
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """What a user's data key is used for.
+
+    Attributes:
+        raw: the key itself.
+        records: seals records.
+        states: seals the user's state.
+    """
+
+    raw: bytes = field(repr=False)
+    records: Sealer = field(repr=False)
+    states: Sealer = field(repr=False)
+
+    @classmethod
+    def of(cls, raw: bytes) -> Self:
+        """Everything that is derived from a key."""
+        records, states = derive_key(raw, "records"), derive_key(raw, "record set")
+        return cls(raw, Sealer(records), Sealer(states))
 
 
 def checked_name(name: str) -> str:
@@ -59,14 +98,65 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-class Directory:
-    """The users of one vault. Its methods run inside the caller's transaction."""
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """What a master key is used for: finding users, and opening their names and keys."""
 
-    def __init__(self, vault_id: bytes, master: bytes) -> None:
-        self.vault_id = vault_id
-        self._lookup_key = derive_key(master, "user look-up", vault_id)
-        self._names = Sealer(derive_key(master, "user names", vault_id))
-        self._keys = Sealer(derive_key(master, "user keys", vault_id))
+    vault_id: bytes
+    _lookup: bytes = field(repr=False)
+    _names: Sealer = field(repr=False)
+    _keys: Sealer = field(repr=False)
+
+    @classmethod
+    def of(cls, vault_id: bytes, raw: bytes) -> Self:
+        """Everything that is derived from a key."""
+        names, keys = (derive_key(raw, f"user {use}", vault_id) for use in ("names", "keys"))
+        look_up = derive_key(raw, "user look-up", vault_id)
+        return cls(vault_id, look_up, Sealer(names), Sealer(keys))
+
+    def lookup(self, name: str) -> bytes:
+        """The keyed hash under which a user is found."""
+        return hmac.digest(self._lookup, name.encode(), hashlib.sha256)
+
+    def place(self, kind: str, number: int, lookup: bytes) -> Place:
+        """Where a part of a user's row belongs."""
+        return Place(self.vault_id, number, kind, lookup.hex(), number)
+
+    def seal_name(self, name: str, number: int) -> bytes:
+        """A user's name, for their row."""
+        place = self.place("user-name", number, self.lookup(name))
+        return self._names.seal(name.encode(), place)
+
+    def open_name(self, number: int, lookup: bytes, sealed: object) -> str:
+        """What ``seal_name`` made."""
+        return self._names.open(sealed, self.place("user-name", number, lookup)).decode()
+
+    def wrap(self, key: bytes, kind: str, number: int, lookup: bytes) -> bytes:
+        """A data key, for a user's row."""
+        return self._keys.seal(key, self.place(kind, number, lookup))
+
+    def unwrap(self, sealed: object, kind: str, number: int, lookup: bytes) -> bytes:
+        """What ``wrap`` made."""
+        return self._keys.open(sealed, self.place(kind, number, lookup))
+
+
+KEY, NEXT, STATE = "user-key", "user-next", "user-state"
+
+
+class Directory:
+    """The users of one vault. Its methods run inside the caller's transaction.
+
+    Attributes:
+        master: what it opens rows with; exchanged when the master key is.
+    """
+
+    def __init__(self, master: MasterKey) -> None:
+        self.master = master
+
+    @property
+    def vault_id(self) -> bytes:
+        """The vault's id."""
+        return self.master.vault_id
 
     def find(self, db: Database, name: str) -> UserKey:
         """One user's key; if nothing is kept for them, a fresh one that fits no row.
@@ -74,12 +164,26 @@ class Directory:
         Raises:
             TamperedError: the row was changed or moved.
         """
-        lookup = self._lookup(name)
-        row = db.execute("SELECT id, key FROM users WHERE lookup = ?", (lookup,)).fetchone()
+        lookup = self.master.lookup(name)
+        row = db.execute(
+            "SELECT id, key, next, state FROM users WHERE lookup = ?", (lookup,)
+        ).fetchone()
         if row is None:
-            return _user_key(NOBODY, new_key())
-        data_key = self._keys.open(row[1], self._place("user-key", row[0], lookup))
-        return _user_key(row[0], data_key)
+            nobody = self.master.place(STATE, NOBODY, lookup)
+            state = UserState(Multiset.empty())
+            return UserKey(NOBODY, state, b"", nobody, DataKey.of(new_key()))
+        return self._open(lookup, *row)
+
+    def _open(
+        self, lookup: bytes, number: int, key: object, following: object, sealed: bytes
+    ) -> UserKey:
+        data = DataKey.of(self.master.unwrap(key, KEY, number, lookup))
+        place = self.master.place(STATE, number, lookup)
+        state = UserState.load(data.states.open(sealed, place))
+        coming = None
+        if following is not None:
+            coming = DataKey.of(self.master.unwrap(following, NEXT, number, lookup))
+        return UserKey(number, state, sealed, place, data, coming)
 
     def find_or_create(self, db: Database, name: str) -> UserKey:
         """One user's key, made now if need be.
@@ -88,17 +192,25 @@ class Directory:
             TamperedError: the row was changed or moved.
         """
         key = self.find(db, name)
-        return self._create(db, name) if key.number == NOBODY else key
+        return self._create(db, name, key) if key.number == NOBODY else key
 
-    def _create(self, db: Database, name: str) -> UserKey:
-        number, lookup, data_key = next_number(db, "users"), self._lookup(name), new_key()
-        sealed_name = self._names.seal(name.encode(), self._place("user-name", number, lookup))
-        wrapped = self._keys.seal(data_key, self._place("user-key", number, lookup))
+    def _create(self, db: Database, name: str, key: UserKey) -> UserKey:
+        number, lookup = next_number(db, "users"), self.master.lookup(name)
+        place = self.master.place(STATE, number, lookup)
+        sealed_name = self.master.seal_name(name, number)
+        wrapped = self.master.wrap(key.data.raw, KEY, number, lookup)
+        sealed = key.data.states.seal(key.state.dump(), place)
         db.execute(
-            "INSERT INTO users (id, lookup, name, key) VALUES (?, ?, ?, ?)",
-            (number, lookup, sealed_name, wrapped),
+            "INSERT INTO users (id, lookup, name, key, state) VALUES (?, ?, ?, ?, ?)",
+            (number, lookup, sealed_name, wrapped, sealed),
         )
-        return _user_key(number, data_key)
+        return replace(key, number=number, place=place, sealed_state=sealed)
+
+    def put_state(self, db: Database, key: UserKey, state: UserState) -> bytes:
+        """Write down what a user should have; returns it as it stands in the row."""
+        sealed = key.data.states.seal(state.dump(), key.place)
+        db.execute("UPDATE users SET state = ? WHERE id = ?", (sealed, key.number))
+        return sealed
 
     def names(self, db: Database) -> list[str]:
         """Everyone remembered, sorted.
@@ -109,17 +221,17 @@ class Directory:
         rows = db.execute(
             "SELECT id, hex(lookup), name FROM users WHERE key IS NOT NULL"
         ).fetchall()
-        return sorted(self._open_name(number, lookup, name) for number, lookup, name in rows)
-
-    def _open_name(self, number: int, lookup: str, sealed: bytes) -> str:
-        place = self._place("user-name", number, bytes.fromhex(lookup))
-        return self._names.open(sealed, place).decode()
+        return sorted(
+            self.master.open_name(number, bytes.fromhex(lookup), name)
+            for number, lookup, name in rows
+        )
 
     def destroy_key(self, db: Database, name: str) -> None:
         """Make one user's records unreadable for ever; the row stays to mark them for removal."""
         db.execute(
-            "UPDATE users SET lookup = NULL, name = NULL, key = NULL WHERE lookup = ?",
-            (self._lookup(name),),
+            "UPDATE users SET lookup = NULL, name = NULL, key = NULL, next = NULL, state = NULL "
+            "WHERE lookup = ?",
+            (self.master.lookup(name),),
         )
 
     def remove_wiped(self, db: Database) -> bool:
@@ -129,14 +241,3 @@ class Directory:
             db.execute("DELETE FROM records WHERE user = ?", row)
             db.execute("DELETE FROM users WHERE id = ?", row)
         return bool(rows)
-
-    def _lookup(self, name: str) -> bytes:
-        return hmac.digest(self._lookup_key, name.encode(), hashlib.sha256)
-
-    def _place(self, kind: str, number: int, lookup: bytes) -> Place:
-        return Place(self.vault_id, number, kind, lookup.hex(), number)
-
-
-def _user_key(number: int, data_key: bytes) -> UserKey:
-    sealer = Sealer(derive_key(data_key, "records"))
-    return UserKey(number, sealer, derive_key(data_key, "restored ids"))

@@ -10,6 +10,7 @@ from typing import Self
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError, WrongKeyError
 from pocketpref.protocols import KeyStore
+from pocketpref.vault.anchor import Anchor
 from pocketpref.vault.database import BUSY_SECONDS, VaultFile
 from pocketpref.vault.files import (
     new_private_file,
@@ -18,6 +19,9 @@ from pocketpref.vault.files import (
     publish,
     storage_errors,
 )
+from pocketpref.vault.freshness import Accepted, Multiset, VaultState
+from pocketpref.vault.ledger import Ledger, Seal
+from pocketpref.vault.rotation import Rotation, RotationCallback, rewrap
 from pocketpref.vault.schema import (
     APPLICATION_ID,
     FORMAT,
@@ -28,7 +32,7 @@ from pocketpref.vault.schema import (
 )
 from pocketpref.vault.sealing import ENCRYPTION, KEY_BYTES, new_key
 from pocketpref.vault.store import UserStore
-from pocketpref.vault.users import Directory, checked_name
+from pocketpref.vault.users import Directory, MasterKey, checked_name
 
 _VAULT_ID_BYTES = 16
 
@@ -41,12 +45,19 @@ class VaultInfo:
         encryption: the algorithm, for people.
         key_custody: the kind of key store that holds the master key.
         format: the format's number.
+        generation: how many changes were made to it.
+        anchored: whether the generation is noted outside of it too, so that an older copy is
+            noticed; None if nobody asked for that.
+        accepted: every time that an older copy was accepted.
     """
 
     path: Path
     encryption: str
     key_custody: str
     format: int
+    generation: int
+    anchored: bool | None
+    accepted: tuple[Accepted, ...]
 
 
 class Vault:
@@ -55,11 +66,12 @@ class Vault:
     Make one with `Vault.create` or `Vault.open`; it is a context manager.
     """
 
-    def __init__(self, file: VaultFile, vault_id: bytes, master: bytes) -> None:
+    def __init__(self, file: VaultFile, vault_id: bytes, wrapped: bytes, master: bytes) -> None:
         self._file = file
         self._vault_id = vault_id
         self._master = master
-        self._directory = Directory(vault_id, master)
+        self._ledger = Ledger(file, Seal.of(vault_id, wrapped, master))
+        self._directory = Directory(MasterKey.of(vault_id, master))
 
     def __repr__(self) -> str:
         return f"Vault({self._file.path})"
@@ -78,12 +90,21 @@ class Vault:
     # ------------------------------------------------------------------------------ opening
 
     @classmethod
-    def create(cls, path: Path | str, key: KeyStore, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def create(
+        cls,
+        path: Path | str,
+        key: KeyStore,
+        *,
+        anchor: Path | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> Self:
         """Make a new vault, mode 0600 in a folder of mode 0700, and open it.
 
         Args:
             path: where; there must be no file yet.
             key: who keeps the master key.
+            anchor: folder where the number of changes is noted, so that an older copy of the
+                vault is noticed; None for no note.
             busy_seconds: how long to wait for other processes.
 
         Raises:
@@ -96,16 +117,33 @@ class Vault:
             raise _exists(path)
         vault_id, master = os.urandom(_VAULT_ID_BYTES), new_key()
         wrapped = key.wrap(master, vault_id)
+        state = Seal.of(vault_id, wrapped, master).close(VaultState(Multiset.empty()))
         try:
             with storage_errors(path):
-                _build(path, (1, vault_id, key.kind, wrapped))
+                _build(path, (1, vault_id, key.kind, wrapped, state))
         except FileExistsError:
             raise _exists(path) from None
-        return cls(VaultFile(path, busy_seconds), vault_id, master)
+        return cls._opened(VaultFile(path, busy_seconds), vault_id, wrapped, master, anchor=anchor)
 
     @classmethod
-    def open(cls, path: Path | str, key: KeyStore, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def open(
+        cls,
+        path: Path | str,
+        key: KeyStore,
+        *,
+        anchor: Path | None = None,
+        accept_older: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> Self:
         """Open a vault and bring it to this version's format.
+
+        Args:
+            path: where it is.
+            key: who keeps the master key.
+            anchor: folder where the number of changes is noted; None for no note.
+            accept_older: take the file although it is older than what was noted; that is logged
+                inside of it.
+            busy_seconds: how long to wait for other processes.
 
         Raises:
             NotFoundError: there is no file.
@@ -113,6 +151,7 @@ class Vault:
             WrongKeyError: the key does not open it.
             NewerFormatError: a later version wrote it; it is left as it is.
             TamperedError: it is no vault, or it was damaged; it is left as it is.
+            RolledBackError: it is older than what was noted; it is left as it is.
             VaultBusyError: another process held it for too long.
             StorageError: it cannot be read or written.
         """
@@ -124,25 +163,54 @@ class Vault:
                     f"this vault is opened by a {custody}, not by a {key.kind}",
                     hint="see: pocketpref keys status",
                 )
-            vault = cls(file, vault_id, _master(key, wrapped, vault_id))
+            master = _master(key, wrapped, vault_id)
+        except BaseException:
+            file.close()
+            raise
+        return cls._opened(
+            file, vault_id, wrapped, master, anchor=anchor, accept_older=accept_older
+        )
+
+    @classmethod
+    def _opened(
+        cls,
+        file: VaultFile,
+        vault_id: bytes,
+        wrapped: bytes,
+        master: bytes,
+        *,
+        anchor: Path | None,
+        accept_older: bool = False,
+    ) -> Self:
+        vault = cls(file, vault_id, wrapped, master)
+        try:
+            vault._compare(anchor, accept_older=accept_older)
             vault._prepare()
         except BaseException:
             file.close()
             raise
         return vault
 
+    def _compare(self, anchor: Path | None, *, accept_older: bool) -> None:
+        """See that the file is what it should be, before anything in it is changed."""
+        with self._ledger.reading() as db:
+            set_key = self._ledger.state(db).users.key
+        if anchor is not None:
+            note = Anchor(anchor, self._vault_id, set_key)
+            self._ledger.anchor(note, accept_older=accept_older)
+
     def _prepare(self) -> None:
         """Bring the format up to date and end what an interruption left half done."""
         self._file.use_log()
-        with self._file.reading() as db:
+        with self._ledger.reading() as db:
             old = pragma(db, "user_version") < FORMAT
             wiped = db.execute("SELECT 1 FROM users WHERE key IS NULL").fetchone()
         if old:
-            with self._file.writing() as db:
+            with self._ledger.writing() as db:
                 migrate(db)
             self._file.scrub()
         if wiped:
-            with self._file.writing() as db:
+            with self._ledger.writing() as db:
                 self._directory.remove_wiped(db)
             self._file.scrub()
 
@@ -177,18 +245,28 @@ class Vault:
         Raises:
             InputError: the name is empty, over-long or no valid Unicode.
         """
-        return UserStore(self._file, self._directory, checked_name(user))
+        return UserStore(self._ledger, self._directory, checked_name(user))
 
     def users(self) -> list[str]:
         """Everyone something is kept for, sorted."""
-        with self._file.reading() as db:
+        with self._ledger.reading() as db:
             return self._directory.names(db)
 
     def info(self) -> VaultInfo:
         """What ``pocketpref status`` shows."""
-        with self._file.reading() as db:
-            number = pragma(db, "user_version")
-        return VaultInfo(self._file.path, ENCRYPTION, _header(self._file)[1], number)
+        with self._ledger.reading() as db:
+            number, state = pragma(db, "user_version"), self._ledger.state(db)
+        return VaultInfo(
+            self._file.path,
+            ENCRYPTION,
+            _header(self._file)[1],
+            number,
+            state.generation,
+            self._ledger.anchored,
+            state.accepted,
+        )
+
+    # --------------------------------------------------------------------------------- keys
 
     def change_custody(self, new_key: KeyStore) -> None:
         """Give the master key into other hands; no record is sealed again.
@@ -199,12 +277,55 @@ class Vault:
             KeyMissingError, KeyringError: the new store has no key; nothing was changed.
         """
         wrapped = new_key.wrap(self._master, self._vault_id)
-        with self._file.writing() as db:
-            db.execute("UPDATE header SET custody = ?, master = ?", (new_key.kind, wrapped))
+        self._exchange(new_key.kind, wrapped, self._master)
+
+    def rotate_master(self, key: KeyStore) -> None:
+        """Exchange the master key: every name and data key is sealed anew, in one change.
+
+        Other programs that have the vault open must open it again (``KeyChangedError``).
+
+        Args:
+            key: who keeps the new master key.
+
+        Raises:
+            KeyMissingError, KeyringError: the store has no key; nothing was changed.
+        """
+        master = new_key()
+        self._exchange(key.kind, key.wrap(master, self._vault_id), master)
+
+    def _exchange(self, custody: str, wrapped: bytes, master: bytes) -> None:
+        fresh = MasterKey.of(self._vault_id, master)
+        with self._ledger.writing(Seal.of(self._vault_id, wrapped, master)) as db:
+            if master != self._master:
+                rewrap(db, self._directory.master, fresh)
+            db.execute("UPDATE header SET custody = ?, master = ?", (custody, wrapped))
+        self._master, self._directory.master = master, fresh
         self._file.scrub()
 
+    def rotate_data_key(self, user: str, on_progress: RotationCallback | None = None) -> int:
+        """Exchange one user's data key: all of their records are sealed anew, in batches.
 
-def _build(path: Path, header: tuple[int, bytes, str, bytes]) -> None:
+        Other programs may go on reading and writing. What was interrupted, at any point, is taken
+        up again by the next call; no record is ever without its key.
+
+        Args:
+            user: whose.
+            on_progress: told how many records are done, and how many there are.
+
+        Returns:
+            How many records were sealed anew by this call.
+
+        Raises:
+            InputError: the name is empty, over-long or no valid Unicode.
+            TamperedError: a record does not open; the old key stays.
+        """
+        rotation = Rotation(self._ledger, self._directory, checked_name(user))
+        done = rotation.run(on_progress or (lambda done, of: None))
+        self._file.scrub()
+        return done
+
+
+def _build(path: Path, header: tuple[int, bytes, str, bytes, bytes]) -> None:
     """Make the file under another name, so that it appears whole or not at all."""
     private_folder(path.parent)
     part = part_path(path)
@@ -216,7 +337,7 @@ def _build(path: Path, header: tuple[int, bytes, str, bytes]) -> None:
             with file.writing() as db:
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 migrate(db)
-                db.execute("INSERT INTO header VALUES (?, ?, ?, ?)", header)
+                db.execute("INSERT INTO header VALUES (?, ?, ?, ?, ?)", header)
             file.scrub()
         finally:
             file.close()

@@ -186,3 +186,20 @@ def test_doctor_names_what_is_wrong(desk):
     assert states["model"] == "wrong"
     if os.name != "nt":
         assert states["permissions"] == "wrong"
+
+
+def test_all_keys_are_exchanged_and_everything_is_still_there(desk):
+    ids = [desk.teach(user=user) for user in ("ada", "bob")]
+    done = desk.run("keys", "rotate")
+    assert (done.code, done.out) == (
+        0,
+        "master key: exchanged\ndata keys:  exchanged, 4 records sealed anew\n",
+    )
+    assert desk.run("keys", "rotate", "--master-only").out == "master key: exchanged\n"
+    for user, memory_id in zip(("ada", "bob"), ids, strict=True):
+        assert desk.run("memory", "show", memory_id, "-u", user).code == 0
+
+
+def test_there_are_no_keys_to_exchange_before_there_is_a_vault(desk):
+    done = desk.run("keys", "rotate")
+    assert (done.code, "no vault yet" in done.err) == (1, True)

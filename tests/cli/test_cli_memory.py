@@ -99,6 +99,19 @@ def test_forgetting_everything_takes_a_typed_word(desk):
     assert desk.run("forget", "--all", "--yes").code == 1, "nothing is left to forget"
 
 
+def test_forgetting_is_proved_on_request(desk):
+    memory_id = desk.teach("Which trees bear fruit in the shade?")
+    done = desk.run("forget", memory_id, "--yes", "--verify")
+    assert (done.code, done.err) == (0, "")
+    assert "verified: none of" in done.out
+    desk.teach("Which trees bear fruit in the shade?")
+    (desk.home / "left.txt").write_text("Which trees bear fruit in the shade?")
+    found = desk.run("forget", "--all", "--yes", "--verify", "--json")
+    assert found.code == 1
+    assert json.loads(found.out)["verified"]["found"] == [str(desk.home / "left.txt")]
+    assert "left.txt" in found.err
+
+
 def test_forget_takes_ids_or_all_but_not_both(desk):
     assert desk.run("forget").code == 2
     assert desk.run("forget", "abc", "--all").code == 2

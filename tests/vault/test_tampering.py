@@ -147,9 +147,11 @@ def test_an_id_that_is_no_text_is_refused(path, store, ids):
 
 
 def test_a_changed_record_does_not_stop_forgetting(path, vault, store, ids):
+    """What was forgotten is gone; that the vault was tampered with stays noticed."""
     put(path, ids[0], b"")
-    store.forget([ids[0]])
-    read_all(store)
-    put(path, ids[1], b"")
+    store.forget(ids[:2])
+    assert raw(path, "SELECT DISTINCT id FROM records") == [(ids[2],)]
+    with pytest.raises(TamperedError):
+        read_all(store)
     store.forget_everything()
     assert vault.users() == []

@@ -1,0 +1,99 @@
+"""The generation of a vault, remembered outside of it: what notices that an older file came back.
+
+A whole file that is put back is sound in itself. But each change raises the generation inside, and
+the highest one seen is noted here, in a folder of its own:
+
+    <vault id, hex>.generation    "<generation> <HMAC-SHA256, hex>", newline
+
+The note is written after the change is on the disk, and is not synced itself: after a power failure
+it may lag behind the vault by the last changes, but never be ahead of it. Whoever can put back
+both, the vault and the note, goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextlib import suppress
+from pathlib import Path
+
+from pocketpref.errors import RolledBackError
+from pocketpref.vault.files import new_private_file, part_path, private_folder
+from pocketpref.vault.sealing import derive_key
+
+_LIMIT = 1024  # bytes read at most; a real note has under 100
+
+ACCEPT = "if you put it there yourself: pocketpref doctor --accept-older"
+
+
+class Anchor:
+    """The note about one vault.
+
+    Attributes:
+        kept: whether the last note could be written.
+    """
+
+    def __init__(self, folder: Path, vault_id: bytes, set_key: bytes) -> None:
+        """Name the note.
+
+        Args:
+            folder: where notes are; made when the first one is written.
+            vault_id: the vault's id.
+            set_key: a key that the vault keeps sealed and never changes.
+        """
+        self._path = folder / f"{vault_id.hex()}.generation"
+        self._key = derive_key(set_key, "generation", vault_id)
+        self.kept = True
+
+    def highest(self) -> int:
+        """The highest generation noted; 0 where there is no note.
+
+        Raises:
+            RolledBackError: the note was changed.
+        """
+        note = self._read()
+        if note is None:
+            return 0
+        number, _, mac = note.partition(b" ")
+        if not number.isdigit() or not hmac.compare_digest(mac.strip(), self._mac(number)):
+            raise RolledBackError(f"the note in {self._path} was changed", hint=ACCEPT)
+        return int(number)
+
+    def advance(self, generation: int) -> None:
+        """Note a generation, unless another process has noted a higher one.
+
+        A note that cannot be written does not undo the change in the vault; ``kept`` tells.
+        """
+        number = b"%d" % generation
+        part = part_path(self._path)
+        try:
+            if self.highest() >= generation:
+                return
+            private_folder(self._path.parent)
+            with new_private_file(part) as file:
+                file.write(number + b" " + self._mac(number) + b"\n")
+            part.replace(self._path)
+            self.kept = True
+        except (OSError, RolledBackError):
+            self.kept = False
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def replace(self, generation: int) -> None:
+        """Note a generation whatever stood there."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        self.advance(generation)
+
+    def _read(self) -> bytes | None:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(_LIMIT)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            self.kept = False
+            return None
+
+    def _mac(self, number: bytes) -> bytes:
+        return hmac.digest(self._key, number, hashlib.sha256).hex().encode()
