@@ -4,22 +4,32 @@ The choice is the person's (``pocketpref keys set``, the configuration or a vari
 was made, an existing vault says how it is kept, and a new one goes to the system's keyring or,
 where there is none, to a passphrase if somebody is there to be asked. Never is anything weaker
 chosen in silence.
+
+A passphrase comes from a descriptor, a file or a prompt, in this order; never from an option or a
+variable, whose values other programs can list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pocketpref.backends.keyring import SystemKeyring
 from pocketpref.config import Config
-from pocketpref.errors import KeyMissingError, KeyringError
+from pocketpref.errors import ConfigError, KeyMissingError, KeyringError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault
 from pocketpref.vault.keys import KeyFile, Passphrase
+from pocketpref.vault.secrets import Secret
 
 Ask = Callable[[], str]
+
+_DESCRIPTOR = "POCKETPREF_PASSPHRASE_FD"
+_LONGEST = 4096  # bytes of a passphrase that is read from somewhere
 
 _WAYS_OUT = (
     "choose one: `pocketpref keys set --key-file PATH`, `pocketpref keys set --passphrase`, "
@@ -27,28 +37,37 @@ _WAYS_OUT = (
 )
 
 
-def choose(config: Config, vault: Path, ask: Ask | None = None) -> KeyStore:
+# A pipe can be read once, but one command may open a vault more than once.
+_read_already: dict[int, Secret] = {}
+
+
+def choose(
+    config: Config, vault: Path, ask: Ask | None = None, environ: Mapping[str, str] = os.environ
+) -> KeyStore:
     """The key store of a vault that is there, or of one that is to be made.
 
     Args:
         config: the settings, with the environment already applied.
         vault: where the vault is or will be.
         ask: asks a person for the passphrase; None if nobody can be asked.
+        environ: where ``POCKETPREF_PASSPHRASE_FD`` is looked up, which comes before a file and a
+            person, and has a new vault kept by a passphrase if nothing else was chosen.
 
     Raises:
+        ConfigError: the variable is no number of a descriptor.
         KeyMissingError: there is no way to a key.
         KeyringError: the keyring was chosen and cannot be used.
         VaultError: the vault's header cannot be read.
     """
-    exists = Vault.exists(vault)
+    exists, descriptor = Vault.exists(vault), _descriptor(environ)
     kind = config.key_custody or (Vault.custody(vault) if exists else None)
     if kind == "keyring":
         return SystemKeyring()
     if kind == "passphrase":
-        return Passphrase(_asker(config, ask))
+        return Passphrase(descriptor or _asker(config, ask))
     if kind == "key-file":
         return _key_file(config, make=not exists)
-    return _default(ask)
+    return Passphrase(descriptor) if descriptor else _default(ask)
 
 
 def _default(ask: Ask | None) -> KeyStore:
@@ -81,19 +100,61 @@ def _asker(config: Config, ask: Ask | None) -> Ask:
     if ask is None:
         raise KeyMissingError(
             "the vault's passphrase is needed, and there is no terminal to ask at",
-            hint="put it into a file that only you can read and set POCKETPREF_PASSPHRASE_FILE",
+            hint="put it into a file that only you can read and set POCKETPREF_PASSPHRASE_FILE, "
+            f"or hand in a descriptor: {_DESCRIPTOR}=3",
         )
     return ask
 
 
 def _from_file(path: Path) -> str:
-    lines = None
-    # Raised outside of the handler: the decoder's error holds the passphrase.
-    with suppress(OSError, UnicodeDecodeError):
-        lines = path.read_text("utf-8").splitlines()
-    if not lines or not lines[0]:
+    line = None
+    with suppress(OSError), path.open("rb") as file:
+        line = _first_line(file)
+    if not line:
         raise KeyMissingError(
-            f"the passphrase file {path.name} {'cannot be read' if lines is None else 'is empty'}",
+            f"the passphrase file {path.name} {'cannot be read' if line is None else 'is empty'}",
             hint="its first line is the passphrase, in UTF-8; POCKETPREF_PASSPHRASE_FILE names it",
         )
-    return lines[0]
+    return line
+
+
+def _first_line(file: BinaryIO) -> str | None:
+    """The first line without its end, or None if it is over-long or no UTF-8 text."""
+    line = file.readline(_LONGEST + 1)
+    # The caller raises, outside of the handler: the decoder's error holds the passphrase.
+    with suppress(UnicodeDecodeError):
+        if len(line) <= _LONGEST:
+            return "".join(line.decode("utf-8").splitlines()[:1])
+    return None
+
+
+def _descriptor(environ: Mapping[str, str]) -> Ask | None:
+    """Reads the passphrase from the descriptor that is named; None if none is."""
+    text = environ.get(_DESCRIPTOR)
+    if not text:
+        return None
+    # Closing one of the first three would let the next file that is opened take its number.
+    if not re.fullmatch("[0-9]{1,6}", text, re.ASCII) or int(text) < 3:
+        raise ConfigError(
+            f"{_DESCRIPTOR} must be the number of an open descriptor, 3 or above",
+            hint=f"for example: {_DESCRIPTOR}=3 pocketpref status 3< passphrase.txt",
+        )
+    return lambda: _from_descriptor(int(text))
+
+
+def _from_descriptor(number: int) -> str:
+    if number not in _read_already:
+        line = None
+        with suppress(OSError):
+            # What Python and SQLite open is not inheritable, what a shell hands in is: a number
+            # that was not handed in must not be read, nor closed, as if it were.
+            if os.get_inheritable(number):
+                with os.fdopen(number, "rb") as file:
+                    line = _first_line(file)
+        if not line:
+            raise KeyMissingError(
+                f"descriptor {number} {'cannot be read' if line is None else 'is empty'}",
+                hint=f"its first line is the passphrase, in UTF-8; {_DESCRIPTOR} names it",
+            )
+        _read_already[number] = Secret.taking(line.encode())
+    return bytes(_read_already[number]).decode()

@@ -1,18 +1,17 @@
 """The operating system's keyring as the keeper of a vault's key.
 
-The keyring holds one random 32-byte secret per vault, in the service "pocketpref" under the
-vault's id. The master key itself stays in the vault's header, sealed under that secret, so that
-the keyring alone opens nothing.
+The keyring holds one random 32-byte secret per vault, in the service "pocketpref" under the name
+"vault" and the vault's id in hexadecimal digits; its text is the base64 form of the vault's id and
+the secret, so that the entry of another vault is not taken for this one's. The master key itself
+stays in the vault's header, sealed under that secret, so that the keyring alone opens nothing.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,6 +20,8 @@ from pocketpref.errors import KeyMissingError, KeyringError, WrongKeyError
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
+
+T = TypeVar("T")
 
 SERVICE = "pocketpref"
 
@@ -62,8 +63,7 @@ class SystemKeyring:
         Raises:
             KeyringError: the keyring is locked, failing, or does not keep it.
         """
-        entry = _entry(vault_id)
-        secret = _secret(self._backend, entry) or _new_secret(self._backend, entry)
+        secret = _secret(self._backend, vault_id) or _new_secret(self._backend, vault_id)
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(secret).encrypt(nonce, master, self._binding(vault_id))
         return _WRAP_VERSION + nonce + sealed
@@ -76,7 +76,7 @@ class SystemKeyring:
             KeyMissingError: it has no secret for this vault.
             WrongKeyError: its secret does not open this vault.
         """
-        secret = _secret(self._backend, _entry(vault_id))
+        secret = _secret(self._backend, vault_id)
         if secret is None:
             raise KeyMissingError(
                 f"{self.backend_name} has no key for this vault",
@@ -102,17 +102,21 @@ def _trusted_backend() -> KeyringBackend:
     Raises:
         KeyringError: there is none, or it is one that protects nothing.
     """
-    import keyring
-    from keyring.backends.chainer import ChainerBackend
-
-    with _named_errors():
-        found = keyring.get_keyring()
-        if isinstance(found, ChainerBackend):
-            # The chain stands for its members, of which the first is the one that would keep it.
-            found = next(iter(found.backends), found)
+    found = _asked(_session_backend)
     reason = _refusal(found)
     if reason:
         raise KeyringError(f"the system's keyring {reason}", hint=_WAY_OUT)
+    return found
+
+
+def _session_backend() -> KeyringBackend:
+    import keyring
+    from keyring.backends.chainer import ChainerBackend
+
+    found = keyring.get_keyring()
+    if isinstance(found, ChainerBackend):
+        # The chain stands for its members, of which the first is the one that would keep it.
+        found = next(iter(found.backends), found)
     return found
 
 
@@ -141,41 +145,48 @@ def _entry(vault_id: bytes) -> str:
     return f"vault {vault_id.hex()}"
 
 
-def _secret(backend: KeyringBackend, entry: str) -> bytes | None:
-    with _named_errors():
-        text = backend.get_password(SERVICE, entry)
+def _secret(backend: KeyringBackend, vault_id: bytes) -> bytes | None:
+    text = _asked(lambda: backend.get_password(SERVICE, _entry(vault_id)))
     if text is None:
         return None
     try:
-        secret = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        secret = b""
-    if len(secret) != _SECRET_BYTES:
-        raise WrongKeyError(f"what {_name(backend)} has for this vault is no key of ours")
+        content = base64.b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        content = b""
+    secret = content.removeprefix(vault_id)
+    if len(content) - len(secret) != len(vault_id) or len(secret) != _SECRET_BYTES:
+        raise WrongKeyError(
+            f"what {_name(backend)} has for this vault is not this vault's key",
+            hint=f"restore its entry {_entry(vault_id)!r} of {SERVICE!r}; delete it only if no "
+            "vault needs it",
+        )
     return secret
 
 
-def _new_secret(backend: KeyringBackend, entry: str) -> bytes:
+def _new_secret(backend: KeyringBackend, vault_id: bytes) -> bytes:
     secret = os.urandom(_SECRET_BYTES)
-    with _named_errors():
-        backend.set_password(SERVICE, entry, base64.b64encode(secret).decode())
+    text = base64.b64encode(vault_id + secret).decode()
+    _asked(lambda: backend.set_password(SERVICE, _entry(vault_id), text))
     # Asked back at once: a keyring that loses what it is given must be noticed before the vault
     # depends on it.
-    if _secret(backend, entry) != secret:
+    if _secret(backend, vault_id) != secret:
         raise KeyringError(f"{_name(backend)} does not keep what it is given", hint=_WAY_OUT)
     return secret
 
 
-@contextlib.contextmanager
-def _named_errors() -> Iterator[None]:
+def _asked(question: Callable[[], T]) -> T:
+    """What the keyring answers.
+
+    Raises:
+        KeyringError: it is locked or failing.
+    """
     from keyring import errors
 
     try:
-        yield
+        return question()
     except errors.KeyringLocked:
-        raise KeyringError("the system's keyring is locked", hint=_WAY_OUT) from None
-    except (errors.KeyringError, RuntimeError, OSError) as error:
-        # Not chained: a back end may quote what it was given to keep.
-        raise KeyringError(
-            f"the system's keyring failed ({type(error).__name__})", hint=_WAY_OUT
-        ) from None
+        problem = "is locked"
+    except Exception as error:  # noqa: BLE001 - back ends are plug-ins, and raise what they like
+        problem = f"failed ({type(error).__name__})"
+    # Raised outside of the handlers: a back end may quote what it was given to keep.
+    raise KeyringError(f"the system's keyring {problem}", hint=_WAY_OUT)

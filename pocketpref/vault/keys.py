@@ -3,6 +3,9 @@
 Each key store has a 32-byte secret, and seals the master key under it with AES-256-GCM, bound to
 the vault's id and to the kind of custody, so that a wrapped key of one vault or kind is of no use
 in another. The operating system's keyring is in ``pocketpref.backends.keyring``.
+
+The secrets are held as `Secret`, for no longer than the call takes; ``secrets.py`` says what of
+them remains in memory all the same.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from pocketpref.errors import InputError, KeyMissingError, TamperedError, WrongKeyError
+from pocketpref.protocols import KeyStore
 from pocketpref.vault.files import building, private_folder, storage_errors
 from pocketpref.vault.sealing import KEY_BYTES, NONCE_BYTES, new_key
+from pocketpref.vault.secrets import Secret
 
 _WRAP_VERSION = b"\x01"
 _KEY_FILE_PREFIX = "pocketpref-key-1:"
@@ -30,18 +35,18 @@ _KEY_FILE_LIMIT = 1024  # bytes read at most; a real one has 62
 _SALT_BYTES = 16
 
 
-def _wrap(secret: bytes, master: bytes, vault_id: bytes, kind: str) -> bytes:
+def _wrap(secret: Secret, master: bytes, vault_id: bytes, kind: str) -> bytes:
     nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(secret).encrypt(nonce, master, _binding(vault_id, kind))
+    sealed = AESGCM(secret.view()).encrypt(nonce, master, _binding(vault_id, kind))
     return _WRAP_VERSION + nonce + sealed
 
 
-def _unwrap(secret: bytes, wrapped: bytes, vault_id: bytes, kind: str) -> bytes:
+def _unwrap(secret: Secret, wrapped: bytes, vault_id: bytes, kind: str) -> bytes:
     nonce, sealed = wrapped[1 : 1 + NONCE_BYTES], wrapped[1 + NONCE_BYTES :]
     if not wrapped.startswith(_WRAP_VERSION) or len(nonce) < NONCE_BYTES:
-        raise TamperedError("the wrapped master key is damaged", hint="restore it from a backup")
+        raise _damaged()
     try:
-        return AESGCM(secret).decrypt(nonce, sealed, _binding(vault_id, kind))
+        return AESGCM(secret.view()).decrypt(nonce, sealed, _binding(vault_id, kind))
     except InvalidTag:
         raise WrongKeyError(
             f"this {kind} does not open it", hint=f"use the {kind} it was made with"
@@ -50,6 +55,10 @@ def _unwrap(secret: bytes, wrapped: bytes, vault_id: bytes, kind: str) -> bytes:
 
 def _binding(vault_id: bytes, kind: str) -> bytes:
     return b"pocketpref master key\0" + kind.encode() + b"\0" + vault_id
+
+
+def _damaged() -> TamperedError:
+    return TamperedError("the wrapped master key is damaged", hint="restore it from a backup")
 
 
 class KeyFile:
@@ -95,7 +104,8 @@ class KeyFile:
             WrongKeyError: it is no key file.
             StorageError: it cannot be read.
         """
-        return _wrap(self._secret(), master, vault_id, self.kind)
+        with self._secret() as secret:
+            return _wrap(secret, master, vault_id, self.kind)
 
     def unwrap(self, wrapped: bytes, vault_id: bytes) -> bytes:
         """Open what ``wrap`` made.
@@ -105,9 +115,10 @@ class KeyFile:
             WrongKeyError: it is no key file, or that of another vault.
             StorageError: it cannot be read.
         """
-        return _unwrap(self._secret(), wrapped, vault_id, self.kind)
+        with self._secret() as secret:
+            return _unwrap(secret, wrapped, vault_id, self.kind)
 
-    def _secret(self) -> bytes:
+    def _secret(self) -> Secret:
         if not self.path.is_file():
             raise KeyMissingError(
                 f"there is no key file at {self.path}",
@@ -124,7 +135,7 @@ def _write_key_file(target: Path) -> None:
         file.write(text.encode())
 
 
-def _parse_key_file(content: bytes, path: Path) -> bytes:
+def _parse_key_file(content: bytes, path: Path) -> Secret:
     text = content.decode("ascii", "replace").strip()
     try:
         secret = base64.b64decode(text.removeprefix(_KEY_FILE_PREFIX), b"-_", validate=True)
@@ -134,7 +145,7 @@ def _parse_key_file(content: bytes, path: Path) -> bytes:
         raise WrongKeyError(
             f"{path} is no pocketpref key file", hint="its one line begins with pocketpref-key-1:"
         )
-    return secret
+    return Secret.taking(secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,29 @@ class Argon2Cost:
                 hint="restore the file from a backup; it was left as it is",
             )
 
+    def at_least(self, other: Argon2Cost) -> Argon2Cost:
+        """This cost, with the other's memory and passes where they are larger."""
+        memory = max(self.memory_kib, other.memory_kib)
+        return Argon2Cost(memory, max(self.passes, other.passes), self.lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretching:
+    """How a passphrase becomes a key: what stands before the sealed key."""
+
+    cost: Argon2Cost
+    salt: bytes
+
+    def stretch(self, typed: bytes) -> Secret:
+        derivation = Argon2id(
+            salt=self.salt,
+            length=KEY_BYTES,
+            iterations=self.cost.passes,
+            lanes=self.cost.lanes,
+            memory_cost=self.cost.memory_kib,
+        )
+        return Secret.taking(derivation.derive(typed))
+
 
 class Passphrase:
     """A passphrase, stretched by Argon2id. It is asked for when needed and never kept.
@@ -192,9 +226,7 @@ class Passphrase:
         Raises:
             KeyMissingError: the passphrase given is empty.
         """
-        cost, salt = self._cost, os.urandom(_SALT_BYTES)
-        head = self._head.pack(cost.memory_kib, cost.passes, cost.lanes, salt)
-        return head + _wrap(self._stretch(cost, salt), master, vault_id, self.kind)
+        return self._seal(self._asked(), self._cost, master, vault_id)
 
     def unwrap(self, wrapped: bytes, vault_id: bytes) -> bytes:
         """Ask, stretch with the stated cost, and open what ``wrap`` made.
@@ -204,29 +236,62 @@ class Passphrase:
             WrongKeyError: it is not the right one.
             TamperedError: the stated cost is out of all bounds.
         """
+        stated = self._stated(wrapped)  # before anybody is asked
+        return self._open(self._asked(), stated, wrapped, vault_id)
+
+    def unwrap_and_renew(self, wrapped: bytes, vault_id: bytes) -> tuple[bytes, bytes | None]:
+        """Open what ``wrap`` made and, if that is ``outdated``, seal it again; asks once.
+
+        Nothing gets cheaper: of memory and passes the new wrapping has the larger of the stated and
+        of this object's.
+
+        Returns:
+            The master key, and the better wrapping or None.
+
+        Raises:
+            KeyMissingError, WrongKeyError, TamperedError: as ``unwrap``.
+        """
+        stated = self._stated(wrapped)
+        typed = self._asked()
+        master = self._open(typed, stated, wrapped, vault_id)
+        if not self.outdated(wrapped):
+            return master, None
+        cost = self._cost.at_least(stated.cost)
+        return master, self._seal(typed, cost, master, vault_id)
+
+    def outdated(self, wrapped: bytes) -> bool:
+        """Whether its stated cost has less memory or fewer passes than this object's.
+
+        Raises:
+            TamperedError: the stated cost is out of all bounds, or cut off.
+        """
+        cost = self._stated(wrapped).cost
+        return cost.memory_kib < self._cost.memory_kib or cost.passes < self._cost.passes
+
+    def _stated(self, wrapped: bytes) -> _Stretching:
         if len(wrapped) < self._head.size:
-            raise TamperedError(
-                "the wrapped master key is damaged", hint="restore it from a backup"
-            )
+            raise _damaged()
         memory, passes, lanes, salt = self._head.unpack_from(wrapped)
         cost = Argon2Cost(memory, passes, lanes)
         cost.check()
-        secret = self._stretch(cost, salt)
-        return _unwrap(secret, wrapped[self._head.size :], vault_id, self.kind)
+        return _Stretching(cost, salt)
 
-    def _stretch(self, cost: Argon2Cost, salt: bytes) -> bytes:
+    def _seal(self, typed: bytes, cost: Argon2Cost, master: bytes, vault_id: bytes) -> bytes:
+        fresh = _Stretching(cost, os.urandom(_SALT_BYTES))
+        head = self._head.pack(cost.memory_kib, cost.passes, cost.lanes, fresh.salt)
+        with fresh.stretch(typed) as secret:
+            return head + _wrap(secret, master, vault_id, self.kind)
+
+    def _open(self, typed: bytes, stated: _Stretching, wrapped: bytes, vault_id: bytes) -> bytes:
+        with stated.stretch(typed) as secret:
+            return _unwrap(secret, wrapped[self._head.size :], vault_id, self.kind)
+
+    def _asked(self) -> bytes:
         # One normal form, for keyboards and systems spell the same accented letter differently.
         text = unicodedata.normalize("NFC", self._ask())
         if not text:
             raise KeyMissingError("the passphrase is empty", hint="type at least one character")
-        derivation = Argon2id(
-            salt=salt,
-            length=KEY_BYTES,
-            iterations=cost.passes,
-            lanes=cost.lanes,
-            memory_cost=cost.memory_kib,
-        )
-        return derivation.derive(text.encode("utf-8", "surrogatepass"))
+        return text.encode("utf-8", "surrogatepass")
 
 
 class EphemeralKey:
@@ -235,7 +300,7 @@ class EphemeralKey:
     kind = "ephemeral"
 
     def __init__(self) -> None:
-        self._secret = new_key()
+        self._secret = Secret.random()
 
     def describe(self) -> str:
         """Say that nothing keeps it."""
@@ -252,3 +317,24 @@ class EphemeralKey:
             WrongKeyError: another object made it.
         """
         return _unwrap(self._secret, wrapped, vault_id, self.kind)
+
+
+def unlock(key: KeyStore, wrapped: bytes, vault_id: bytes) -> tuple[Secret, bytes | None]:
+    """Open a wrapped master key, and wrap it anew where its wrapping has fallen behind the times.
+
+    Returns:
+        The master key; and what is to take the place of ``wrapped``, or None if that is as good as
+        a new one.
+
+    Raises:
+        KeyMissingError, KeyringError: the key store has no key.
+        WrongKeyError: its key does not open it.
+        TamperedError: it is damaged.
+    """
+    if isinstance(key, Passphrase):
+        master, better = key.unwrap_and_renew(wrapped, vault_id)
+    else:
+        master, better = key.unwrap(wrapped, vault_id), None
+    if len(master) != KEY_BYTES:
+        raise _damaged()
+    return Secret.taking(master), better

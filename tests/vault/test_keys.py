@@ -16,7 +16,7 @@ from pocketpref.errors import (
     WrongKeyError,
 )
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase, unlock
 from tests.vault.making import QUICK
 
 MASTER = bytes(range(32))
@@ -169,6 +169,93 @@ def test_a_cost_meant_to_exhaust_the_machine_is_refused_at_once(cost):
     wrapped = passphrase().wrap(MASTER, VAULT)
     with pytest.raises(TamperedError, match="bounds"):
         passphrase().unwrap(struct.pack("<III", *cost) + wrapped[12:], VAULT)
+
+
+def test_nobody_is_asked_for_a_passphrase_that_cannot_help():
+    asked = []
+    key = Passphrase(lambda: asked.append(1) or "correct horse", QUICK)
+    for damaged in (b"", b"\xff" * 12 + passphrase().wrap(MASTER, VAULT)[12:]):
+        for use in (key.unwrap, key.unwrap_and_renew):
+            with pytest.raises(TamperedError):
+                use(damaged, VAULT)
+    assert asked == []
+
+
+# ------------------------------------------------------------------------------ a cost that grows
+
+
+class Person:
+    """Types the same passphrase whenever asked, and counts how often."""
+
+    def __init__(self, text: str = "correct horse") -> None:
+        self.text, self.asked = text, 0
+
+    def __call__(self) -> str:
+        self.asked += 1
+        return self.text
+
+
+def stated_cost(wrapped: bytes) -> tuple[int, int, int]:
+    return struct.unpack_from("<III", wrapped)
+
+
+@pytest.mark.parametrize(
+    ("old", "own", "outdated", "new"),
+    [
+        ((64, 1, 1), (64, 1, 1), False, None),
+        ((64, 1, 1), (64, 1, 2), False, None),
+        ((128, 2, 1), (64, 1, 1), False, None),
+        ((64, 1, 1), (128, 1, 1), True, (128, 1, 1)),
+        ((64, 1, 1), (64, 2, 1), True, (64, 2, 1)),
+        ((128, 1, 1), (64, 2, 4), True, (128, 2, 4)),
+        ((64, 1, 1), (65536, 3, 4), True, (65536, 3, 4)),
+    ],
+)
+def test_a_wrapping_that_is_too_cheap_is_made_dearer_and_nothing_gets_cheaper(
+    old, own, outdated, new
+):
+    person = Person()
+    wrapped = passphrase(cost=Argon2Cost(*old)).wrap(MASTER, VAULT)
+    key = Passphrase(person, Argon2Cost(*own))
+    assert key.outdated(wrapped) == outdated
+    master, better = key.unwrap_and_renew(wrapped, VAULT)
+    assert (master, person.asked) == (MASTER, 1), "asked once for both"
+    assert (better and stated_cost(better)) == new
+    if better is not None:
+        assert better[12:28] != wrapped[12:28], "a fresh salt"
+        assert key.unwrap_and_renew(better, VAULT) == (MASTER, None)
+        assert passphrase(cost=QUICK).unwrap(better, VAULT) == MASTER
+
+
+def test_a_wrong_passphrase_renews_nothing():
+    wrapped = passphrase().wrap(MASTER, VAULT)
+    with pytest.raises(WrongKeyError):
+        passphrase("wrong horse", Argon2Cost(128, 1, 1)).unwrap_and_renew(wrapped, VAULT)
+
+
+def test_whatever_the_key_store_is_a_master_key_is_unlocked(keystore, stranger):
+    wrapped = keystore.wrap(MASTER, VAULT)
+    master, better = unlock(keystore, wrapped, VAULT)
+    assert (bytes(master), better) == (MASTER, None)
+    with pytest.raises((WrongKeyError, TamperedError)):
+        unlock(stranger, wrapped, VAULT)
+
+
+def test_unlocking_renews_a_passphrase_of_old_cost():
+    wrapped = passphrase(cost=QUICK).wrap(MASTER, VAULT)
+    master, better = unlock(passphrase(cost=Argon2Cost(128, 2, 1)), wrapped, VAULT)
+    assert bytes(master) == MASTER
+    assert better is not None
+    assert stated_cost(better) == (128, 2, 1)
+
+
+@pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(33)])
+def test_a_master_key_of_another_length_is_damaged(keystore, wrong):
+    with pytest.raises(TamperedError, match="damaged"):
+        unlock(keystore, keystore.wrap(wrong, VAULT), VAULT)
+
+
+# ---------------------------------------------------------------------------------- passphrases
 
 
 def test_one_passphrase_typed_in_two_normal_forms_is_the_same():
