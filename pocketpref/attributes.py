@@ -6,15 +6,15 @@ The bank is data (``attributes.toml``); people may add their own in the same for
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pocketpref.errors import ConfigError, NotFoundError
 from pocketpref.records import Attribute
+from pocketpref.tomlfile import TomlError, parse_toml, read_toml
 
 Wording = Literal["text", "names"]
 Category = Literal["style", "tone", "expertise", "values"]
@@ -24,6 +24,7 @@ _SUFFIX = ">"
 # Wordings contain commas themselves, so they are joined by semicolons; bare names are joined as in
 # the paper.
 _SEPARATOR: dict[Wording, str] = {"text": "; ", "names": ", "}
+_BREAKS = ("Cc", "Zl", "Zp")  # control characters, and Unicode's line and paragraph separators
 _MAX_LENGTH = 200  # characters of one wording: it is paid for in every evaluation
 
 
@@ -46,10 +47,10 @@ class AttributeBank:
         Raises:
             ConfigError: the own file is not in the bank's form.
         """
-        shipped = resources.files("pocketpref").joinpath("attributes.toml").read_text("utf-8")
-        attributes = _parse(shipped, "attributes.toml")
+        shipped = resources.files("pocketpref").joinpath("attributes.toml").read_bytes()
+        attributes = _attributes(parse_toml(shipped), "attributes.toml")
         if extra is not None and extra.is_file():
-            attributes += _parse(_read(extra), extra.name)
+            attributes += read_attributes(extra)
         return cls(attributes)
 
     def __iter__(self) -> Iterator[Attribute]:
@@ -114,24 +115,23 @@ class AttributeBank:
         )
 
 
-def _read(path: Path) -> str:
-    # Raised outside of the handlers: decoders' errors hold the file's text.
-    text = None
-    with suppress(OSError, UnicodeDecodeError):
-        text = path.read_text("utf-8")
-    if text is None:
-        raise _misformed(f"{path.name} cannot be read as UTF-8 text")
-    return text
+def read_attributes(path: Path) -> list[Attribute]:
+    """The attributes of an own file, in its order.
 
-
-def _parse(text: str, source: str) -> list[Attribute]:
-    problem, entries = "", None
+    Raises:
+        ConfigError: it is not in the bank's form.
+    """
     try:
-        entries = tomllib.loads(text).get("attribute", [])
-    except tomllib.TOMLDecodeError as error:
-        problem = f"{source} is no valid TOML: {error}"
-    if problem:
-        raise _misformed(problem)
+        tables = read_toml(path)
+    except OSError:
+        raise _misformed(f"{path.name} cannot be read") from None
+    except TomlError as error:
+        raise _misformed(f"{path.name} {error}") from None
+    return _attributes(tables, path.name)
+
+
+def _attributes(tables: dict[str, Any], source: str) -> list[Attribute]:
+    entries = tables.get("attribute", [])
     if not isinstance(entries, list):
         raise _misformed(f"{source}: `attribute` must be a list of tables, [[attribute]]")
     return [_attribute(entry, f"{source}, attribute {n}") for n, entry in enumerate(entries, 1)]
@@ -153,8 +153,8 @@ def _check_value(value: object, where: str) -> None:
         raise _misformed(f"{where} must be text and not empty")
     if len(value) > _MAX_LENGTH:
         raise _misformed(f"{where} is longer than {_MAX_LENGTH} characters")
-    if any(c in value for c in "<>\n\r"):
-        raise _misformed(f"{where} must be one line without < and >")
+    if any(c in "<>" or unicodedata.category(c) in _BREAKS for c in value):
+        raise _misformed(f"{where} must be one line without <, > and control characters")
 
 
 def _misformed(message: str) -> ConfigError:

@@ -7,12 +7,14 @@ the command that makes it again.
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pocketpref.errors import ModelDamagedError, ModelMissingError
+from pocketpref.tomlfile import TomlError, parse_toml
 
 MANIFEST = "MANIFEST.toml"
 _REINSTALL = "install pocketpref again: its own models come with it"
@@ -75,13 +77,14 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / MANIFEST
-        try:
-            self._data: dict[str, Any] = tomllib.loads(read_file(self.path).decode())
-            self.files = tuple(_bundled_file(folder, entry) for entry in self._data["file"])
-        except (ValueError, KeyError, TypeError):
-            raise ModelDamagedError(
-                f"{self.path} is no manifest of models", hint=_REINSTALL
-            ) from None
+        # Raised outside of the handler: these errors quote the file.
+        with suppress(TomlError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            tables = parse_toml(read_file(self.path))
+            self.files = tuple(_bundled_file(folder, entry) for entry in tables["file"])
+            measured = tables.get("relevance", {}).items()
+            self._thresholds = {model: _finite(facts["threshold"]) for model, facts in measured}
+            return
+        raise ModelDamagedError(f"{self.path} is no manifest of models", hint=_REINSTALL)
 
     def file(self, name: str) -> BundledFile:
         """The line of one file.
@@ -100,8 +103,7 @@ class Manifest:
 
     def relevance(self, model: str) -> float | None:
         """The measured relevance threshold of an embedder, or None if none was measured."""
-        measured = self._data.get("relevance", {}).get(model)
-        return float(measured["threshold"]) if measured else None
+        return self._thresholds.get(model)
 
 
 def read_file(path: Path) -> bytes:
@@ -118,6 +120,12 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ModelDamagedError(f"{path} cannot be read: {reason}", hint=_REINSTALL) from error
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError
+    return float(value)
 
 
 def _bundled_file(folder: Path, entry: dict[str, Any]) -> BundledFile:

@@ -24,7 +24,9 @@ DEFAULT_TAG = "Q4_K_M"
 """The quantization that is meant when none is named: the usual balance of size and quality."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_HUB = re.compile(rf"hf:(?P<repo>{_NAME}/{_NAME})(?:/(?P<file>[^:]+\.gguf)|:(?P<tag>[\w.-]+))?")
+_HUB = re.compile(
+    rf"hf:(?P<repo>{_NAME}/{_NAME})(?:/(?P<file>[^:\\\x00-\x1f\x7f]+\.gguf)|:(?P<tag>[\w.-]+))?"
+)
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 # Files beside a model that are no model of language.
 _ASIDE = ("mmproj", "imatrix")
@@ -83,7 +85,7 @@ def parse_handle(handle: str) -> HubHandle:
     match = _HUB.fullmatch(handle)
     if match is None or ".." in handle:
         raise InputError(
-            f"{handle!r} names no model that can be fetched",
+            "this names no model that can be fetched",
             hint="write hf:ORG/REPO:Q4_K_M or hf:ORG/REPO/FILE.gguf",
         )
     return HubHandle(match["repo"], match["file"], match["tag"] or DEFAULT_TAG)

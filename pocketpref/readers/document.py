@@ -10,11 +10,13 @@ import codecs
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, Final
+from functools import partial
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from pocketpref.errors import FileError
 
@@ -24,6 +26,7 @@ MAX_DOCUMENT_BYTES: Final = 1024**3
 MAX_RATIO: Final = 200
 """Strongest compression believed of a zip member: JSON text shrinks 5 to 20 times, bombs 1,000."""
 
+_T = TypeVar("_T")
 _PIECE_BYTES: Final = 1024 * 1024
 ZIP_MAGIC: Final = b"PK\x03\x04"
 _CONVERSATIONS: Final = re.compile(r"(?:.*/)?conversations(?:-\d{1,6})?\.json")
@@ -76,25 +79,47 @@ def unzip(file: BinaryIO) -> Iterator[bytes]:
     Raises:
         FileError: it is no sound zip file, holds no conversations, or is a zip bomb.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(read_bytes(file))) as archive:
-            members = sorted(
-                (m for m in archive.infolist() if _CONVERSATIONS.fullmatch(m.filename)),
-                key=lambda member: member.filename,
-            )
-            _check_members(members)
-            for member in members:
-                yield archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError):
-        raise FileError("the zip file is damaged", hint="download the export again") from None
+    content = read_bytes(file)
+    archive = _sound(lambda: zipfile.ZipFile(io.BytesIO(content)))
+    members = sorted(
+        (m for m in archive.infolist() if _CONVERSATIONS.fullmatch(m.filename)),
+        key=lambda member: member.filename,
+    )
+    _check_members(members, len(content))
+    for member in members:
+        yield _sound(partial(_unpacked, archive, member))
 
 
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    # In pieces: ``ZipFile.read`` unpacks everything before it compares with the declared size.
+    with archive.open(member) as source:
+        return read_bytes(cast("BinaryIO", source))
+
+
+def _sound(step: Callable[[], _T]) -> _T:
+    """One step of unpacking.
+
+    Raises:
+        FileError: the zip file does not allow it.
+    """
+    # Raised outside of the handler: these errors hold the names of members.
+    with suppress(
+        *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+        *(NotImplementedError, ValueError, OverflowError),
+    ):
+        return step()
+    raise FileError("the zip file is damaged", hint="download the export again")
+
+
+def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
     if not members:
         raise FileError(
             "the zip file holds no conversations.json",
             hint="give the zip file that ChatGPT's data export sends, or a file taken out of it",
         )
+    # Members that overlap, or claim to be larger than the file, would get around the ratio below.
+    if sum(member.compress_size for member in members) > size:
+        raise FileError("the zip file is damaged", hint="download the export again")
     for member in members:
         # A member is never read beyond the size it declares.
         if member.file_size > MAX_RATIO * max(member.compress_size, 1):

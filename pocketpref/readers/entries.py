@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,10 @@ from pocketpref.errors import PairError
 from pocketpref.records import Feedback, Pair
 
 MAX_NAME_CHARACTERS: Final = 256
-"""Longest user name or source id that is kept."""
+"""Longest source id that is kept."""
+
+MAX_USER_CHARACTERS: Final = 200
+"""Longest user name, as it is kept."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of ``datetime``
@@ -46,12 +50,21 @@ def feedback_from(
 
 
 def is_name(value: object) -> bool:
-    """Whether a value can stand as a user's name or a source's id: short, printable text."""
+    """Whether a value can stand as a source's id: short, printable text."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_NAME_CHARACTERS
         and bool(value.strip())
         and value.isprintable()  # also False for lone surrogates and control characters
+    )
+
+
+def is_user(value: object) -> bool:
+    """Whether a value can stand as a user's name, also in the form in which a vault keeps it."""
+    return (
+        isinstance(value, str)
+        and is_name(value)
+        and len(unicodedata.normalize("NFC", value.strip())) <= MAX_USER_CHARACTERS
     )
 
 

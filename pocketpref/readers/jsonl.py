@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 from pocketpref.errors import PairError
-from pocketpref.readers.entries import BadEntry, Entry, feedback_from, is_name, moment_from_iso
+from pocketpref.readers.entries import BadEntry, Entry, feedback_from, is_user, moment_from_iso
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Longest line that is parsed; three texts of the longest size kept fit well into it."""
@@ -74,7 +74,7 @@ def _feedback(record: dict[str, Any]) -> Entry:
         if key not in record:
             raise _LineError(f'the key "{key}" is missing')
     user, meta = record.get("user"), record.get("meta")
-    if user is not None and not is_name(user):
+    if user is not None and not is_user(user):
         raise _LineError('"user" must be a short, printable, non-empty text')
     meta = {} if meta is None else meta
     _check_meta(meta)

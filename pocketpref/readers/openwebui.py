@@ -36,7 +36,7 @@ from pocketpref.readers.entries import (
     BadEntry,
     Entry,
     feedback_from,
-    is_name,
+    is_user,
     moment_from_epoch,
     named,
 )
@@ -74,7 +74,7 @@ def read_exports(elements: Iterator[Any]) -> Iterator[Entry]:
     for number, element in enumerate(elements, start=1):
         known += is_export(element)
         owner = element.get("user_id") if isinstance(element, dict) else None
-        if isinstance(owner, str) and is_name(owner):
+        if isinstance(owner, str) and is_user(owner):
             owners.add(owner)
         found.extend((owner, entry) for entry in _read_element(number, element, seen))
     if number and not known:
@@ -96,7 +96,7 @@ def _is_rating(element: dict[str, Any]) -> bool:
 
 
 def _filed(entry: Entry, owner: object) -> Entry:
-    if not isinstance(entry, Feedback) or not isinstance(owner, str) or not is_name(owner):
+    if not isinstance(entry, Feedback) or not isinstance(owner, str) or not is_user(owner):
         return entry
     return replace(entry, user=owner)
 

@@ -24,15 +24,24 @@ from pocketpref.vault import stream
 from pocketpref.vault.files import building, storage_errors
 from pocketpref.vault.ids import LENGTH, is_id
 from pocketpref.vault.rows import Entry
-from pocketpref.vault.serial import MAX_PAYLOAD_BYTES, dump_memory, load_learned, load_memory
+from pocketpref.vault.serial import (
+    MAX_PAYLOAD_BYTES,
+    dump_learned,
+    dump_memory,
+    load_learned,
+    load_memory,
+)
 from pocketpref.vault.store import UserStore
-from pocketpref.vault.users import checked_name
+from pocketpref.vault.users import MAX_NAME_CHARACTERS, checked_name
 from pocketpref.vault.vault import Vault
 
 PLAINTEXT = "plaintext"
 
 _END, _USER, _MEMORY, _LEARNED = range(4)
 _FRAME = struct.Struct("<BI")
+
+# Checked before a name is brought into its normal form, which may take the square of its length.
+_MOST_NAME_BYTES = 4 * MAX_NAME_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +223,8 @@ class _SealedArchive:
             return content[:LENGTH].decode("ascii", "replace"), content[LENGTH:]
         if kind != _USER:
             raise _unsound("it holds something out of place")
+        if len(content) > _MOST_NAME_BYTES:
+            raise _unsound("a part of it claims an absurd size")
         self.user = content.decode("utf-8", "replace")
         return None
 
@@ -289,10 +300,12 @@ def _read_row(line: bytes) -> tuple[str, str, bytes] | None:
     """Id, user and memory of a line; None if it is no exported memory."""
     # The caller raises, so that the error has no context: the decoder's error holds the text.
     with contextlib.suppress(
-        InputError, AttributeError, KeyError, TypeError, ValueError, RecursionError
+        *(InputError, AttributeError, KeyError, TypeError, ValueError),
+        *(OverflowError, RecursionError),
     ):
         row = json.loads(line)
-        return row["id"], checked_name(row["user"]), _payload(row)
+        if len(row["user"]) <= _MOST_NAME_BYTES:
+            return row["id"], checked_name(row["user"]), _payload(row)
     return None
 
 
@@ -319,8 +332,10 @@ def _checked(entry: Entry) -> Entry:
     try:
         load_memory(entry.id, entry.memory)
         if entry.learned is not None:
-            load_learned(entry.id, entry.learned)
-    except TamperedError:
+            # What could not be written again: vectors with infinities, names with lone surrogates.
+            # Not looked for when a vault is opened, where the seal vouches for what is there.
+            dump_learned(load_learned(entry.id, entry.learned))
+    except (TamperedError, InputError):
         raise _unsound("a memory in it cannot be read") from None
     return entry
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -111,13 +112,13 @@ class Sealer:
         if not sealed.startswith(_PREFIX):
             raise _tampered(place)
         nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        try:
+        # All but the first: an id or number in the row that we would never have written. Raised
+        # outside of the handler: the encoder's error holds such an id.
+        with suppress(InvalidTag, AttributeError, ValueError, struct.error):
             padded = self._cipher.decrypt(nonce, body, place.to_bytes())
-        except (InvalidTag, AttributeError, ValueError, struct.error):
-            # All but the first: an id or number in the row that we would never have written.
-            raise _tampered(place) from None
-        (size,) = _LENGTH.unpack_from(padded)
-        return padded[_LENGTH.size : _LENGTH.size + size]
+            (size,) = _LENGTH.unpack_from(padded)
+            return padded[_LENGTH.size : _LENGTH.size + size]
+        raise _tampered(place)
 
 
 def _tampered(place: Place) -> TamperedError:

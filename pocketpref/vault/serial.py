@@ -8,16 +8,18 @@ memory's id: it is part of the place where the blob is sealed.
 from __future__ import annotations
 
 import json
+import math
+import operator
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 import numpy as np
 
-from pocketpref.errors import InputError, PairError, TamperedError
+from pocketpref.errors import InputError, TamperedError
 from pocketpref.records import Effort, Feedback, Learned, Memory, Origin, Pair, Selection, Vector
 
 MAX_META_CHARACTERS = 1_000_000
@@ -27,6 +29,11 @@ MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
 """More than any record that is accepted can take; what claims more is refused unread."""
 
 _LENGTH = struct.Struct("<I")
+# OverflowError: a whole number that is too large for a float.
+_MISFORMED = (
+    *(AttributeError, KeyError, TypeError, ValueError, OverflowError),
+    *(struct.error, RecursionError),
+)
 _ORIGINS = get_args(Origin)
 
 
@@ -90,13 +97,14 @@ def load_memory(memory_id: str, payload: bytes) -> Memory:
         TamperedError: it is not in that form.
     """
     # Raised outside of the handler: the decoder's error holds the person's text.
-    with suppress(KeyError, TypeError, ValueError, PairError, RecursionError):
-        content = json.loads(payload)
+    with suppress(KeyError, TypeError, ValueError, OverflowError, InputError, RecursionError):
+        content = json.loads(payload.decode())  # of bytes it would take UTF-16 and surrogates, too
         created = datetime.fromisoformat(content["created"])
         pair = Pair(content["prompt"], content["chosen"], content["rejected"])
         origin, meta = content["origin"], content["meta"]
         if created.tzinfo is not None and origin in _ORIGINS and isinstance(meta, dict):
-            return Memory(memory_id, pair, created, origin, meta)
+            _dump_meta(meta)  # what cannot be written again must not come in by an archive
+            return Memory(memory_id, pair, created.astimezone(UTC), origin, meta)
     raise _unreadable("memory", memory_id)
 
 
@@ -120,11 +128,11 @@ def dump_learned(learned: Learned) -> bytes:
         "evaluations": chosen.evaluations,
         "effort": int(chosen.effort),
     }
-    try:
+    # Raised outside of the handler: the encoder's error may hold what was learned.
+    with suppress(TypeError, ValueError):
         encoded = _json(content)
-    except (TypeError, ValueError):
-        raise InputError("a learned entry holds something that cannot be kept") from None
-    return _LENGTH.pack(len(encoded)) + encoded + vector.tobytes()
+        return _LENGTH.pack(len(encoded)) + encoded + vector.tobytes()
+    raise InputError("a learned entry holds something that cannot be kept")
 
 
 def load_learned(memory_id: str, payload: bytes) -> Learned:
@@ -134,10 +142,10 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
         TamperedError: it is not in that form.
     """
     # Raised outside of the handler: the decoder's error holds what was learned.
-    with suppress(KeyError, TypeError, ValueError, struct.error, RecursionError):
+    with suppress(*_MISFORMED):
         (length,) = _LENGTH.unpack_from(payload)
         end = _LENGTH.size + length
-        content = json.loads(payload[_LENGTH.size : end])
+        content = json.loads(payload[_LENGTH.size : end].decode())
         digest = bytes.fromhex(content["digest"])
         recipe = sys.intern(content["recipe"])
         return Learned(memory_id, _vector(payload[end:]), digest, _selection(content), recipe)
@@ -151,11 +159,11 @@ def _vector(raw: bytes) -> Vector:
 
 def _selection(content: Mapping[str, Any]) -> Selection:
     return Selection(
-        attributes=tuple(content["attributes"]),
-        gains=tuple(content["gains"]),
+        attributes=tuple(map(sys.intern, content["attributes"])),
+        gains=tuple(content["gains"]),  # checked there
         singles=_margins(content["singles"]),
         screened=_margins(content["screened"]),
-        evaluations=content["evaluations"],
+        evaluations=operator.index(content["evaluations"]),
         effort=_effort(content),
     )
 
@@ -168,8 +176,14 @@ def _effort(content: Mapping[str, Any]) -> Effort:
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:
+    _check_finite(values.values())
     # The same few dozen names stand in every entry: keep one copy of each.
     return {sys.intern(name): value for name, value in values.items()}
+
+
+def _check_finite(numbers: Iterable[float]) -> None:
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError
 
 
 def _unreadable(kind: str, memory_id: str) -> TamperedError:

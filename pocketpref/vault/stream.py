@@ -31,6 +31,8 @@ from pocketpref.vault.sealing import KEY_BYTES, TAG_BYTES, derive_key, new_key
 MAGIC = b"pocketpref archive 1\n"
 CHUNK_BYTES = 64 * 1024
 
+# Kinds of custody that errors may name: another one in a header could be any text.
+_KEEPERS = ("passphrase", "key-file", "keyring", "ephemeral")
 _ID_BYTES = 16
 _WRAPPED = struct.Struct("<H")
 _NONCE = struct.Struct(">3xQB")  # the chunk's number, 1 on the last chunk
@@ -81,12 +83,13 @@ class SealedReader:
         """
         kind, name, wrapped, header = _read_header(file)
         self.start = len(header)
+        keeper = kind if kind in _KEEPERS else "key of another kind"
         if key is None:
-            raise KeyMissingError(f"the archive is sealed by a {kind}", hint=f"give its {kind}")
+            raise KeyMissingError(f"the archive is sealed by a {keeper}", hint=f"give its {keeper}")
         if key.kind != kind:
             raise WrongKeyError(
-                f"the archive is opened by a {kind}, not by a {key.kind}",
-                hint=f"use the {kind} it was made with",
+                f"the archive is opened by a {keeper}, not by a {key.kind}",
+                hint=f"use the {keeper} it was made with",
             )
         try:
             file_key = key.unwrap(wrapped, name)
