@@ -1,0 +1,418 @@
+"""What somebody who can write the file, but has no key, can do with it: each must be refused.
+
+They may run any SQL on it, take rows from another user, from another vault or from yesterday's
+copy, put files of theirs beside it, and put yesterday's whole file back.
+"""
+
+# ruff: noqa: S608 - the statements are made of words of our own, and to do harm is their job
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from torture_report import Row
+from torture_scene import (
+    AS_STORED,
+    REFUSED,
+    Content,
+    Scene,
+    ending,
+    feedback,
+    fill,
+    learned,
+    read,
+)
+
+from pocketpref.vault import Vault
+
+Forgery = Callable[[Scene], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A vault, and what a forger has of it.
+
+    Attributes:
+        scene: the vault as it is: users ada and bob, five and three choices.
+        stored: what it serves.
+        yesterday: the same vault some changes ago.
+        other: another vault, opened by the same key file: the nearest to this one that there is.
+        stranger: a vault that is opened by another key.
+    """
+
+    scene: Scene
+    stored: Sequence[Content]
+    yesterday: Scene
+    other: Scene
+    stranger: Scene
+
+    @classmethod
+    def make(cls, folder: Path) -> Victim:
+        """Make all of them."""
+        scene = Scene.make(folder / "victim")
+        names = fill(scene, "ada", 4, known=3)
+        fill(scene, "bob", 3, known=1)
+        yesterday = scene.copy(folder / "yesterday")
+        with scene.open() as vault:
+            store = vault.store("ada")
+            store.put_learned(learned(names[0], "ada 0", "later"))
+            store.forget(names[1:2])
+            store.add_many(feedback(f"ada later {number}") for number in range(2))
+            stored = read(vault)
+        other = Scene(folder / "other")
+        other.folder.mkdir()
+        shutil.copy(scene.key.path, other.key.path)
+        Vault.create(other.path, other.key, anchor=other.state).close()
+        stranger = Scene.make(folder / "stranger")
+        for each in (other, stranger):
+            fill(each, "ada", 5, known=3)
+            fill(each, "bob", 3, known=1)
+        return cls(scene, stored, yesterday, other, stranger)
+
+
+def forge_all(folder: Path) -> Iterator[Row]:
+    """Every forgery there is, each on a fresh copy."""
+    victim = Victim.make(folder / "made")
+    copy = folder / "copy"
+    yield _try(victim, copy, "rows deleted, doubled or changed by SQL", _by_sql(victim))
+    yield _try(victim, copy, "rows put back from an older copy", _from_yesterday(victim))
+    yield _try(victim, copy, "rows of another user or vault pasted in", _from_elsewhere(victim))
+    yield _try(victim, copy, "tables, triggers and numbers of the file changed", _of_the_file())
+    yield _try(victim, copy, "foreign files put beside it", _beside(victim), may_be_ignored=True)
+    yield _try(victim, copy, "older whole file put back", _whole(victim))
+
+
+def _try(
+    victim: Victim,
+    folder: Path,
+    what: str,
+    forgeries: Iterator[tuple[str, Forgery]],
+    *,
+    may_be_ignored: bool = False,
+) -> Row:
+    row = Row("forgeries", "inputs", what)
+    for name, forge in forgeries:
+        scene = victim.scene.copy(folder)
+        forge(scene)
+        before = _files(scene)
+        end = ending(scene, victim.stored)
+        if end == REFUSED and before != _files(scene):
+            end = "REFUSED, but the file was changed"
+        if end == REFUSED or (may_be_ignored and end == AS_STORED):
+            row.well(end)
+        else:
+            row.badly(f"{name}: {end}", lost=int(end.startswith("WRONG") or end == AS_STORED))
+    return row
+
+
+def _files(scene: Scene) -> tuple[bytes, bytes]:
+    """The vault, and the log beside it as far as there is one."""
+    log = scene.path.with_name("vault.db-wal")
+    return scene.path.read_bytes(), log.read_bytes() if log.exists() else b""
+
+
+# ------------------------------------------------------------------------------- by SQL
+
+
+def _run(*statements: str) -> Forgery:
+    def forge(scene: Scene) -> None:
+        with closing(sqlite3.connect(scene.path)) as db:
+            for statement in statements:
+                db.executescript(statement)
+
+    return forge
+
+
+def _by_sql(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    numbers = [seq for (seq,) in victim.scene.sql("SELECT seq FROM records ORDER BY seq")]
+    for count in (1, 2):
+        for some in combinations(numbers, count):
+            where = f"seq IN ({', '.join(map(str, some))})"
+            yield f"deleted {some}", _run(f"DELETE FROM records WHERE {where}")
+    for seq in numbers:
+        yield from _of_one_row(seq)
+    yield from _exchanges(victim)
+    yield "all records deleted", _run("DELETE FROM records")
+    yield from _of_users()
+    for column in ("state", "master", "vault", "custody"):
+        for value in ("x'00'", "zeroblob(300)", "''", "5", "custody || char(0)"):
+            yield f"header.{column} = {value}", _run(f"UPDATE header SET {column} = {value}")
+    yield "no header", _run("DELETE FROM header")
+
+
+def _of_one_row(seq: int) -> Iterator[tuple[str, Forgery]]:
+    columns = "user, kind, id, sealed"
+    yield (
+        f"{seq} doubled",
+        _run(
+            f"INSERT INTO records ({columns}) SELECT user, kind, 'aaaaaaaaaaaa', sealed "
+            f"FROM records WHERE seq = {seq}"
+        ),
+    )
+    changes = {
+        "moved up": "seq = seq + 1000",
+        "another user's": "user = 3 - user",
+        "nobody's": "user = 99",
+        "of no kind": "kind = 'other'",
+        "of another kind": "kind = iif(kind = 'memory', 'learned', 'memory') || ''",
+        "without content": "sealed = x''",
+        "a text": "sealed = 'text'",
+        "a number": "sealed = 7",
+        "cut": "sealed = substr(sealed, 1, length(sealed) - 1)",
+        "longer": "sealed = CAST(sealed || x'00' AS BLOB)",
+        "oversized": "sealed = CAST(sealed || zeroblob(50000000) AS BLOB)",
+        "long id": "id = hex(zeroblob(100000))",
+        "id that is no text": "id = CAST(x'ff41' AS TEXT)",
+        "id that is bytes": "id = x'ff41'",
+        "id with a zero": "id = id || char(0)",
+    }
+    for name, change in changes.items():
+        statement = f"UPDATE OR REPLACE records SET {change} WHERE seq = {seq}"
+        yield f"{seq} {name}", _run(statement)
+
+
+def _exchanges(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    """Two rows exchange a column, or everything but their numbers."""
+    rows = victim.scene.sql("SELECT seq, user, kind, id, sealed FROM records ORDER BY seq")
+    for first, second in combinations(rows, 2):
+        one, other = first[0], second[0]
+        for names, start, end in (("sealed", 4, 5), ("id", 3, 4), ("user, kind, id, sealed", 1, 5)):
+            if first[start:end] != second[start:end]:
+                edits = {one: second[start:end], other: first[start:end]}
+                # Exchanging nothing but ids can make two rows of one id and kind.
+                if names == "id" and _clash(rows, first, second):
+                    continue
+                yield f"{names} of {one} and {other} exchanged", _assign(names.split(", "), edits)
+
+
+def _clash(rows: list[tuple[Any, ...]], first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
+    others = {(row[2], row[3]) for row in rows if row not in (first, second)}
+    return bool({(first[2], second[3]), (second[2], first[3])} & others)
+
+
+def _assign(names: list[str], edits: dict[int, tuple[object, ...]]) -> Forgery:
+    update = f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE seq = ?"
+
+    def forge(scene: Scene) -> None:
+        if "id" in names:  # two rows of one id and kind cannot be, not even in between
+            for seq in edits:
+                scene.sql("UPDATE records SET id = 'parked ' || seq WHERE seq = ?", seq)
+        for seq, values in edits.items():
+            scene.sql(update, *values, seq)
+
+    return forge
+
+
+_HUGE = "zeroblob(9000000)"
+
+
+def _of_users() -> Iterator[tuple[str, Forgery]]:
+    yield "user deleted", _run("DELETE FROM users WHERE id = 2")
+    yield (
+        "user and records deleted",
+        _run("DELETE FROM records WHERE user = 2", "DELETE FROM users WHERE id = 2"),
+    )
+    yield (
+        "user marked as wiped",
+        _run("UPDATE users SET lookup = NULL, name = NULL, key = NULL, state = NULL WHERE id = 2"),
+    )
+    yield (
+        "user doubled",
+        _run(
+            "INSERT INTO users (lookup, name, key, state) "
+            "SELECT x'00', name, key, state FROM users WHERE id = 1"
+        ),
+    )
+    yield (
+        "user moved",
+        _run("UPDATE users SET id = 7 WHERE id = 2", "UPDATE records SET user = 7 WHERE user = 2"),
+    )
+    for column in ("lookup", "name", "key", "next", "state"):
+        for value in (
+            "NULL",
+            "x''",
+            "x'0102'",
+            "zeroblob(300)",
+            "'text'",
+            "5",
+            "zeroblob(9000000)",
+        ):
+            if (column, value) != ("next", "NULL"):
+                yield (
+                    f"users.{column} = {value}",
+                    _run(f"UPDATE users SET {column} = {value} WHERE id = 1"),
+                )
+    for column in ("name", "key", "state"):
+        yield (
+            f"users.{column} exchanged",
+            _run(
+                f"CREATE TEMP TABLE t AS SELECT id, {column} AS v FROM users; "
+                f"UPDATE users SET {column} = (SELECT v FROM t WHERE t.id = 3 - users.id)"
+            ),
+        )
+    yield (
+        "key put where the next one belongs",
+        _run("UPDATE users SET next = key WHERE id = 1"),
+    )
+
+
+# ------------------------------------------------------------------------------- from elsewhere
+
+_TABLES = {
+    "records": ("seq", "user", "kind", "id", "sealed"),
+    "users": ("id", "lookup", "name", "key", "next", "state"),
+    "header": ("one", "vault", "custody", "master", "state"),
+}
+
+
+def _copy_rows(source: Scene, table: str, where: str = "1") -> Forgery:
+    """Put a table's rows over those of another file, by their number."""
+    names = ", ".join(_TABLES[table])
+    marks = ", ".join("?" * len(_TABLES[table]))
+    rows = source.sql(f"SELECT {names} FROM {table} WHERE {where}")
+
+    def forge(scene: Scene) -> None:
+        for row in rows:
+            scene.sql(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", *row)
+
+    return forge
+
+
+def _all_of(source: Scene, table: str, where: str = "1") -> Forgery:
+    copy = _copy_rows(source, table, where)
+
+    def forge(scene: Scene) -> None:
+        scene.sql(f"DELETE FROM {table} WHERE {where}")
+        copy(scene)
+
+    return forge
+
+
+def _both(*forgeries: Forgery) -> Forgery:
+    def forge(scene: Scene) -> None:
+        for each in forgeries:
+            each(scene)
+
+    return forge
+
+
+def _from_yesterday(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    old = victim.yesterday
+    kept = set(victim.scene.sql("SELECT seq, sealed FROM records"))
+    changed = [row[0] for row in old.sql("SELECT seq, sealed FROM records") if row not in kept]
+    for count in (1, 2):
+        for some in combinations(changed, min(count, len(changed))):
+            where = f"seq IN ({', '.join(map(str, some))})"
+            yield f"records {some}", _copy_rows(old, "records", where)
+    records = _all_of(old, "records", "user = 1")
+    users = _all_of(old, "users", "id = 1")
+    header = _all_of(old, "header")
+    yield "all records of a user", records
+    yield "a user's row", users
+    yield "a user's row and records", _both(users, records)
+    yield "the header", header
+    yield "the header and a user's row", _both(header, users)
+    yield "header and records", _both(header, records)
+    # All three together are yesterday's file by other means.
+    yield "header, user and records", _both(header, users, records)
+
+
+def _from_elsewhere(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    other = victim.other
+    for (seq,) in other.sql("SELECT seq FROM records"):
+        yield f"record {seq} of another vault", _copy_rows(other, "records", f"seq = {seq}")
+    for table in _TABLES:
+        yield f"{table} of another vault", _all_of(other, table)
+    for some in combinations(_TABLES, 2):
+        yield f"{some} of another vault", _both(*(_all_of(other, table) for table in some))
+    bobs = victim.scene.sql("SELECT seq, kind, id, sealed FROM records WHERE user = 2")
+    adas = victim.scene.sql("SELECT seq FROM records WHERE user = 1")
+    for (seq,) in adas:
+        for _, kind, name, sealed in bobs:
+            yield f"bob's {kind} {name} over {seq}", _assign(["sealed"], {seq: (sealed,)})
+    for seq, kind, name, _ in bobs:
+        yield f"bob's {kind} {name} made ada's", _assign(["user"], {seq: (1,)})
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def _of_the_file() -> Iterator[tuple[str, Forgery]]:
+    for statement in (
+        "CREATE TABLE more (one)",
+        "CREATE VIEW more AS SELECT * FROM records",
+        "CREATE TRIGGER more AFTER INSERT ON records BEGIN DELETE FROM records; END",
+        "CREATE INDEX more ON records (sealed)",
+        "CREATE VIRTUAL TABLE more USING fts5(one)",
+        "DROP INDEX records_by_user",
+        "DROP TABLE records",
+        "ALTER TABLE records ADD COLUMN more",
+        "ALTER TABLE users RENAME TO people",
+        "PRAGMA user_version = 0",
+        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 5",
+        "PRAGMA user_version = -1",
+        "PRAGMA application_id = 1",
+    ):
+        yield statement, _run(statement)
+
+
+def _beside(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    logs = {
+        "another vault's": _log_of(victim.stranger),
+        "yesterday's": _log_of(victim.yesterday),
+        "random": os.urandom(100_000),
+        "zeros": bytes(100_000),
+        "empty": b"",
+    }
+    own = _log_of(victim.yesterday)
+    logs |= {"yesterday's, cut": own[:-100], "yesterday's, one bit": _flipped(own)}
+    for name, log in logs.items():
+        yield f"{name} -wal", _plant({"vault.db-wal": log})
+        yield f"{name} -shm", _plant({"vault.db-shm": log[: 64 * 1024]})
+        yield f"{name} -wal and -shm", _plant({"vault.db-wal": log, "vault.db-shm": log[:32768]})
+        yield f"{name} -journal", _plant({"vault.db-journal": log})
+
+
+def _flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def _plant(files: dict[str, bytes]) -> Forgery:
+    def forge(scene: Scene) -> None:
+        for name, content in files.items():
+            scene.path.with_name(name).write_bytes(content)
+
+    return forge
+
+
+def _log_of(source: Scene) -> bytes:
+    """A log with whole, valid frames: what lies beside a copy of the vault while it is in use."""
+    copy = source.copy(source.folder.with_name("log"))
+    with copy.open() as vault:
+        vault.store("ada").add_many(feedback(f"in the log {number}") for number in range(3))
+        return copy.path.with_name("vault.db-wal").read_bytes()
+
+
+def _whole(victim: Victim) -> Iterator[tuple[str, Forgery]]:
+    old = victim.yesterday.path.read_bytes()
+    other = victim.stranger.path.read_bytes()
+    yield "yesterday's file", lambda scene: scene.path.write_bytes(old)
+    yield "another vault's file", lambda scene: scene.path.write_bytes(other)
+    yield "an empty file", lambda scene: scene.path.write_bytes(b"")
+    yield "a text", lambda scene: scene.path.write_text("this is no vault" * 1000)
+    yield "another database", _another_database
+
+
+def _another_database(scene: Scene) -> None:
+    scene.path.unlink()
+    with closing(sqlite3.connect(scene.path)) as db:
+        db.execute("CREATE TABLE t (a)")
