@@ -91,6 +91,26 @@ def check_vault(app: App, model: str | None) -> Finding:
     )
 
 
+def check_freshness(app: App, model: str | None) -> Finding:
+    """An older copy of the vault would be noticed, and none was put in its place."""
+    from pocketpref.vault import Vault
+
+    if not Vault.exists(app.places.vault):
+        return Finding("freshness", "ok", "no vault yet")
+    with app.vault() as vault:
+        info = vault.info()
+    words = plural(info.generation, "change")
+    if info.accepted:
+        last = info.accepted[-1]
+        words += f"; an older copy was accepted ({plural(len(info.accepted), 'time')}, last on "
+        words += f"{last.when:%Y-%m-%d}: {last.found:,} changes instead of {last.expected:,})"
+        return Finding("freshness", "note", words)
+    if not info.anchored:
+        words += f", but they cannot be noted in {app.places.state}"
+        return Finding("freshness", "wrong", words, "an older copy would not be noticed")
+    return Finding("freshness", "ok", f"{words}, noted in {app.places.state} too")
+
+
 def check_permissions(app: App, model: str | None) -> Finding:
     """Nobody else on this machine can read what is kept."""
     if os.name == "nt":
@@ -174,6 +194,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("attributes", check_attributes),
     ("key", check_key),
     ("vault", check_vault),
+    ("freshness", check_freshness),
     ("permissions", check_permissions),
     ("model", check_model),
     ("embedder", check_embedder),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -79,6 +81,17 @@ def print_table(listing: Table) -> None:
         screen.print(listing)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+
+
+@contextmanager
+def progress(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where that is a terminal; it is told how much is done, and of how much."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
+        task = bars.add_task(words, total=None)
+        yield lambda done, of: bars.update(task, completed=done, total=of)
 
 
 def bar(share: float, width: int, file: TextIO | None = None) -> str:

@@ -1,4 +1,7 @@
-"""doctor: is everything as it should be? Each check says what it looked at, in words."""
+"""doctor: is everything as it should be? Each check says what it looked at, in words.
+
+What it can do about a damaged vault is in `repair`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
 from pocketpref.cli.checks import CHECKS, Finding
 from pocketpref.cli.console import print_table, report_json, table
+from pocketpref.cli.repair import accept_older, repair
 from pocketpref.errors import PocketprefError
 
 if TYPE_CHECKING:
@@ -21,15 +25,51 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", 
 
 
 @click.command()
+@click.option(
+    "--repair",
+    "repaired",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Save what is intact in a damaged vault into a new one [default: beside the damaged "
+    "one, with .repaired added to its name]; the damaged one is only read.",
+)
+@click.option(
+    "--accept-older",
+    "older",
+    is_flag=True,
+    help="Go on with an older copy of the vault that you put back yourself; the vault logs it.",
+)
 @json_option
 @user_option
 @model_option
 @pass_app
-def doctor(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+def doctor(
+    app: App,
+    *,
+    repaired: str | None,
+    older: bool,
+    as_json: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
     """Check the vault, its key, the models and this machine; exit code 1 if something is wrong.
+
+    With --repair or --accept-older it does that instead.
 
     Example: pocketpref doctor
     """
+    if repaired is not None and older:
+        raise MisuseError("choose one of --repair and --accept-older")
+    if repaired is not None:
+        repair(app, repaired, as_json=as_json)
+    elif older:
+        accept_older(app, as_json=as_json)
+    else:
+        _check(app, model, as_json=as_json)
+
+
+def _check(app: App, model: str | None, *, as_json: bool) -> None:
     findings = [_carry_out(name, check, app, model) for name, check in CHECKS]
     if as_json:
         report_json(

@@ -1,0 +1,284 @@
+"""What is left in a damaged vault: its master key, its users, and every record that still opens.
+
+Only the places of records are kept, not their contents, so that a large vault takes little memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from sqlite_utils import Database
+
+from pocketpref.errors import KeyMissingError, TamperedError, VaultError, WrongKeyError
+from pocketpref.protocols import KeyStore
+from pocketpref.vault.carving import Column, Row, Table, row_at, rows
+from pocketpref.vault.freshness import UserState
+from pocketpref.vault.ids import is_id
+from pocketpref.vault.pages import Image, Pages, layouts
+from pocketpref.vault.rows import LEARNED, MEMORY, Entry
+from pocketpref.vault.schema import migrate
+from pocketpref.vault.sealing import KEY_BYTES, LEAST_PADDED, NONCE_BYTES, TAG_BYTES, Place
+from pocketpref.vault.users import KEY, NEXT, STATE, DataKey, MasterKey
+
+ProgressCallback = Callable[[int, int], None]
+"""Told how many pages were searched, and how many there are."""
+
+_VAULT_ID_BYTES = 16
+_LOOKUP_BYTES = 32
+_LEAST_SEALED = 1 + NONCE_BYTES + LEAST_PADDED + TAG_BYTES
+
+# A damaged vault has one header, or a few versions of it. Of more than that, which were forged,
+# each would have a passphrase stretched for it.
+_MOST_HEADERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Where a record lies that opens."""
+
+    seq: int
+    pages: Pages = field(repr=False)
+    image: Image
+    position: int
+
+    def is_newer(self, other: Find) -> bool:
+        """Whether it was written after another find of the same kind and id."""
+        return (self.seq, self.image.age) > (other.seq, other.image.age)
+
+
+@dataclass(slots=True)
+class Owner:
+    """A user whose key is intact.
+
+    Attributes:
+        number: of their row.
+        name: None if it is damaged.
+        expected: how many records they should have; None if the note of that is damaged.
+        found: their records that open, by kind and id.
+        damaged: kind and id of records that did not open somewhere.
+    """
+
+    number: int
+    name: str | None = field(default=None, repr=False)
+    expected: int | None = None
+    keys: list[DataKey] = field(default_factory=list, repr=False)
+    found: dict[tuple[str, str], Find] = field(default_factory=dict)
+    damaged: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def has_memories(self) -> bool:
+        """Whether any memory of theirs opens."""
+        return any(kind == MEMORY for kind, _ in self.found)
+
+    def lost_ids(self) -> tuple[str, ...]:
+        """Ids of records of which no version opens."""
+        return tuple(sorted({name for kind, name in self.damaged - self.found.keys()}))
+
+
+def stated_custody(database: BinaryIO, log: BinaryIO) -> str:
+    """Who keeps the master key, by the first header that is left.
+
+    Raises:
+        TamperedError: there is none.
+    """
+    for _, row in _rows(_sources(database, log), _tables()["header"]):
+        return str(row.values["custody"])
+    raise _no_header()
+
+
+class Remains:
+    """Everything of a damaged vault that its key still opens.
+
+    Attributes:
+        owners: the users, in the order of their rows.
+        ownerless: how many records there seem to be of users without a key.
+    """
+
+    def __init__(
+        self, database: BinaryIO, log: BinaryIO, key: KeyStore, on_progress: ProgressCallback
+    ) -> None:
+        """Search all pages.
+
+        Raises:
+            KeyMissingError, KeyringError: the key store has no key.
+            WrongKeyError: the key does not open it, or the header's row is damaged.
+            TamperedError: no header's row is left.
+            OSError: the files cannot be read.
+        """
+        self._sources = _sources(database, log)
+        self._tables = _tables()
+        self._masters = self._find_masters(key)
+        self.owners = self._find_owners()
+        self.ownerless = self._find_records(on_progress)
+        for pages in self._sources:
+            pages.renew_patience()
+
+    def entries(self, owner: Owner) -> Iterator[Entry]:
+        """A user's memories with what was learned from them, the oldest first."""
+        found = owner.found.items()
+        for _, name in sorted((find.seq, name) for (kind, name), find in found if kind == MEMORY):
+            memory = self._content(owner, MEMORY, name)
+            if memory is not None:
+                yield Entry(name, memory, self._content(owner, LEARNED, name))
+
+    def _content(self, owner: Owner, kind: str, name: str) -> bytes | None:
+        find = owner.found.get((kind, name))
+        if find is None:
+            return None
+        row = row_at(find.pages, find.image, find.position, self._tables["records"])
+        return None if row is None else self._opened(owner, row)
+
+    def _rows(self, table: str, on_progress: ProgressCallback | None = None) -> Iterator[_Found]:
+        return _rows(self._sources, self._tables[table], on_progress)
+
+    # ------------------------------------------------------------------------------ keys
+
+    def _find_masters(self, key: KeyStore) -> list[MasterKey]:
+        """The master key; from before it was exchanged too, if that is left."""
+        found: list[MasterKey] = []
+        refusal: VaultError = _no_header()
+        for vault_id, wrapped in self._headers():
+            # The header of another vault opens too, but none of its records is one of these.
+            if not found or vault_id == found[0].vault_id:
+                try:
+                    found.append(_master(key, wrapped, vault_id))
+                except (KeyMissingError, TamperedError, WrongKeyError) as error:
+                    refusal = error
+        if not found:
+            raise refusal
+        return found
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        """The vault's id and the wrapped master key of every header that is left."""
+        found: dict[tuple[bytes, bytes], None] = {}
+        for _, row in self._rows("header"):
+            vault_id, wrapped = row.values["vault"], row.values["master"]
+            if isinstance(vault_id, bytes) and isinstance(wrapped, bytes):
+                found[vault_id, wrapped] = None
+            if len(found) == _MOST_HEADERS:
+                break
+        return [header for header in found if len(header[0]) == _VAULT_ID_BYTES]
+
+    def _find_owners(self) -> list[Owner]:
+        owners: dict[int, Owner] = {}
+        for _, row in self._rows("users"):
+            lookup = row.values["lookup"]
+            if isinstance(lookup, bytes) and len(lookup) == _LOOKUP_BYTES:
+                for master in self._masters:
+                    _add_owner(owners, master, row, lookup)
+        return [owners[number] for number in sorted(owners)]
+
+    # ------------------------------------------------------------------------------ records
+
+    def _find_records(self, on_progress: ProgressCallback) -> int:
+        owners = {owner.number: owner for owner in self.owners}
+        ownerless: set[int] = set()
+        for pages, row in self._rows("records", on_progress):
+            user, kind, name = (row.values[column] for column in ("user", "kind", "id"))
+            sealed = row.values["sealed"]
+            if not isinstance(sealed, bytes) or len(sealed) < _LEAST_SEALED:
+                continue
+            if kind not in (MEMORY, LEARNED) or not isinstance(name, str) or not is_id(name):
+                continue
+            owner = owners.get(user) if isinstance(user, int) else None
+            if owner is None:
+                ownerless.add(row.number)
+            else:
+                self._take(owner, str(kind), name, pages, row)
+        return len(ownerless)
+
+    def _take(self, owner: Owner, kind: str, name: str, pages: Pages, row: Row) -> None:
+        if self._opened(owner, row) is None:
+            owner.damaged.add((kind, name))
+            return
+        find = Find(row.number, pages, row.image, row.position)
+        other = owner.found.get((kind, name))
+        if other is None or find.is_newer(other):
+            owner.found[kind, name] = find
+
+    def _opened(self, owner: Owner, row: Row) -> bytes | None:
+        kind, name = str(row.values["kind"]), str(row.values["id"])
+        place = Place(self._masters[0].vault_id, owner.number, kind, name, row.number)
+        for key in owner.keys:
+            with suppress(TamperedError):
+                return key.records.open(row.values["sealed"], place)
+        return None
+
+
+_Found = tuple[Pages, Row]
+
+
+def _sources(database: BinaryIO, log: BinaryIO) -> list[Pages]:
+    return [Pages(database, log, layout) for layout in layouts(database, log)]
+
+
+def _rows(
+    sources: list[Pages], table: Table, on_progress: ProgressCallback | None = None
+) -> Iterator[_Found]:
+    count, done = sum(pages.count for pages in sources), 0
+    for pages in sources:
+        pages.renew_patience()
+        for image in pages.images():
+            for row in rows(pages, image, table):
+                yield pages, row
+            done += 1
+            if on_progress is not None:
+                on_progress(done, count)
+
+
+def _master(key: KeyStore, wrapped: bytes, vault_id: bytes) -> MasterKey:
+    raw = key.unwrap(wrapped, vault_id)
+    if len(raw) != KEY_BYTES:
+        raise _no_header()
+    return MasterKey.of(vault_id, raw)
+
+
+def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: bytes) -> None:
+    """Add what one version of a user's row gives."""
+    number, keys = row.number, []
+    for column, kind in (("key", KEY), ("next", NEXT)):
+        with suppress(TamperedError):
+            keys.append(DataKey.of(master.unwrap(row.values[column], kind, number, lookup)))
+    if not keys:
+        return
+    owner = owners.setdefault(number, Owner(number))
+    known = {key.raw for key in owner.keys}
+    owner.keys.extend(key for key in keys if key.raw not in known)
+    with suppress(TamperedError):
+        owner.name = owner.name or master.open_name(number, lookup, row.values["name"])
+    place = master.place(STATE, number, lookup)
+    for key in keys:
+        with suppress(TamperedError):
+            state = UserState.load(key.states.open(row.values["state"], place))
+            owner.expected = max(owner.expected or 0, state.records.count)
+
+
+def _tables() -> dict[str, Table]:
+    """The tables as the newest format has them."""
+    db = Database(sqlite3.connect(":memory:"), execute_plugins=False)
+    try:
+        migrate(db)
+        return {name: _table(db, name) for name in ("header", "users", "records")}
+    finally:
+        db.close()
+
+
+def _table(db: Database, name: str) -> Table:
+    found = db.execute(f"PRAGMA table_info({name})").fetchall()
+    return Table.of(
+        [
+            Column(column, kind, is_number=bool(key), may_be_null=not required)
+            for _, column, kind, required, _, key in found
+        ]
+    )
+
+
+def _no_header() -> TamperedError:
+    return TamperedError(
+        "no header of a vault is left in it, and so no key for anything else",
+        hint="restore it from a backup or an archive; it was left as it is",
+    )
