@@ -46,6 +46,6 @@ class Measurements:
         try:
             values = json.loads(self._path.read_bytes())
             numbers = {str(name): float(value) for name, value in values.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             return {}
         return {name: value for name, value in numbers.items() if math.isfinite(value)}

@@ -51,7 +51,7 @@ class Parser:
         name: what it reads.
         form: how its inputs are best broken.
         parse: given the input and the file that holds it; gives the texts that people may see.
-        file: name of the file it reads, or "" if it is handed bytes.
+        file: name of the file it reads, with folders if need be; "" if it is handed bytes.
         prepare: makes the input out of a case, such as sealing it.
         may_name: what a message may repeat of the input, such as the name of a setting.
     """
@@ -95,11 +95,12 @@ def judge(parser: Parser, case: bytes, folder: Path) -> Outcome:
     content = parser.prepare(case)
     path = folder / parser.file
     if parser.file:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     outcome = _run(parser, content, path)
     if parser.file and path.read_bytes() != content:
         return Outcome(None, "changed the file it read", outcome.seconds, outcome.memory)
-    if parser.file and [entry.name for entry in folder.iterdir()] != [parser.file]:
+    if parser.file and [found for found in folder.rglob("*") if found.is_file()] != [path]:
         return Outcome(None, "left other files", outcome.seconds, outcome.memory)
     return outcome
 

@@ -25,9 +25,12 @@ from fuzz_checks import Parser, UnusableError
 
 from pocketpref.attributes import AttributeBank, read_attributes
 from pocketpref.backends.bundled import Manifest
+from pocketpref.catalogue.files import check_gguf, read_record
+from pocketpref.catalogue.foreign import foreign_models
 from pocketpref.catalogue.handles import parse_handle
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
+from pocketpref.measurements import Measurements
 from pocketpref.readers import BadEntry, Format, read
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
@@ -123,6 +126,32 @@ def _handle(content: bytes, _: Path) -> Iterable[str]:
         parse_handle(str(handle))
     with suppress(ModelError):  # names the model, which is what it is for
         handle.choose(_REPOSITORY)
+    return ()
+
+
+# ------------------------------------------------------------------------------ model files
+
+
+def _model(_: bytes, path: Path) -> Iterable[str]:
+    check_gguf(path)
+    return ()
+
+
+def _model_record(_: bytes, path: Path) -> Iterable[str]:
+    record = read_record(path.with_name("model.gguf"))
+    if record is not None:
+        f"{record.handle} {record.source.rpartition('@')[0]} {record.sha256.lower()}"
+    return ()
+
+
+def _ollama(_: bytes, path: Path) -> Iterable[str]:
+    store, nowhere = str(path.parents[4]), str(path.parent / "nowhere")
+    return (repr(foreign_models({"OLLAMA_MODELS": store, "HF_HUB_CACHE": nowhere})),)
+
+
+def _measurements(_: bytes, path: Path) -> Iterable[str]:
+    if not math.isfinite(Measurements(path).known("noise", 0.0)):
+        raise UnusableError("a measurement that is no number")
     return ()
 
 
@@ -296,6 +325,10 @@ PARSERS: Final = (
     ),
     Parser("manifest", "toml", _manifest, "MANIFEST.toml"),
     Parser("handle", "text", _handle),
+    Parser("model-file", "binary", _model, "model.gguf"),
+    Parser("model-record", "json", _model_record, "model.gguf.json"),
+    Parser("ollama", "json", _ollama, "manifests/registry.ollama.ai/library/smollm/latest"),
+    Parser("measurements", "json", _measurements, "measured.json"),
     Parser("key-file", "text", _key_file, "key"),
     Parser("wrapped-key", "binary", _wrapped, prepare=affordable),
     Parser("archive-stream", "binary", partial(_restore, _STREAM_KEY), "archive"),

@@ -114,9 +114,11 @@ def record_path(model: Path) -> Path:
 def read_record(model: Path) -> ModelRecord | None:
     """The record of a pulled file; None if it has none that can be read."""
     try:
-        return ModelRecord(**json.loads(record_path(model).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        record = ModelRecord(**json.loads(record_path(model).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    texts = (record.handle, record.source, record.sha256)
+    return record if all(isinstance(text, str) for text in texts) else None
 
 
 def write_record(model: Path, record: ModelRecord) -> None:

@@ -57,11 +57,11 @@ def _ollama_digest(manifest: Path) -> str | None:
     """The sha256 of the one layer of a manifest that holds the weights."""
     try:
         layers = json.loads(manifest.read_bytes())["layers"]
-        digests = [x["digest"] for x in layers if x["mediaType"] == _OLLAMA_LAYER]
-    except (OSError, ValueError, KeyError, TypeError):
+        digests = [_SHA256.search(x["digest"]) for x in layers if x["mediaType"] == _OLLAMA_LAYER]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A model of several layers is split; none is complete by itself.
-    match = _SHA256.search(digests[0]) if len(digests) == 1 else None
+    match = digests[0] if len(digests) == 1 else None
     return match.group() if match else None
 
 

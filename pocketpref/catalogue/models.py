@@ -98,7 +98,7 @@ class Catalogue:
         stamp = _stamp(entry.path)
         known = self._stamps().get(str(entry.path), {})
         if stamp["size"] > FULL_HASH_BYTES and all(known.get(k) == v for k, v in stamp.items()):
-            return _compare(entry, str(known["sha256"]))
+            return _compare(entry, str(known.get("sha256")))
         return self.verify(entry)
 
     def verify(self, entry: ModelEntry, on_progress: Callable[[int], None] = lambda _: None) -> str:
@@ -172,9 +172,9 @@ class Catalogue:
     def _stamps(self) -> dict[str, dict[str, int | str]]:
         try:
             stamps = json.loads((self.folder / _STAMPS).read_bytes())
-        except (OSError, ValueError):
+            return {path: {**stamp} for path, stamp in stamps.items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
-        return stamps if isinstance(stamps, dict) else {}
 
     def _keep_stamp(self, path: Path, stamp: dict[str, int | str]) -> None:
         # Where it cannot be kept the file is hashed again next time, and nothing else is lost.

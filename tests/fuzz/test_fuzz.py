@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FRESH = 300
+# A bad line is reported and others are read; what only saves time counts as not there.
+TOLERANT = ("pair-file", "model-record", "ollama", "measurements")
 parsers = pytest.mark.parametrize("parser", PARSERS, ids=[p.name for p in PARSERS])
 
 
@@ -43,7 +45,7 @@ def test_the_corpus_holds_what_is_parsed_and_what_is_refused(parser: Parser) -> 
     """Guards the tests above: made of what is refused at its first byte, cases show nothing."""
     report = fuzz_parsers.fuzz(parser, fuzz_parsers.kept_cases(parser))
     assert report.parsed
-    assert report.refused or parser.name == "pair-file"  # where a bad line is reported, not raised
+    assert report.refused or parser.name in TOLERANT
     assert any(MARKER[1:].encode() in case for case in fuzz_parsers.corpus(parser))
 
 
