@@ -7,74 +7,15 @@ copy, put files of theirs beside it, and put yesterday's whole file back.
 # ruff: noqa: S608 - the statements are made of words of our own, and to do harm is their job
 from __future__ import annotations
 
-import os
-import shutil
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from torture_planted import beside, of_the_file, whole
 from torture_report import Row
-from torture_scene import (
-    AS_STORED,
-    REFUSED,
-    Content,
-    Scene,
-    ending,
-    feedback,
-    fill,
-    learned,
-    read,
-)
-
-from pocketpref.vault import Vault
-
-Forgery = Callable[[Scene], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Victim:
-    """A vault, and what a forger has of it.
-
-    Attributes:
-        scene: the vault as it is: users ada and bob, five and three choices.
-        stored: what it serves.
-        yesterday: the same vault some changes ago.
-        other: another vault, opened by the same key file: the nearest to this one that there is.
-        stranger: a vault that is opened by another key.
-    """
-
-    scene: Scene
-    stored: Sequence[Content]
-    yesterday: Scene
-    other: Scene
-    stranger: Scene
-
-    @classmethod
-    def make(cls, folder: Path) -> Victim:
-        """Make all of them."""
-        scene = Scene.make(folder / "victim")
-        names = fill(scene, "ada", 4, known=3)
-        fill(scene, "bob", 3, known=1)
-        yesterday = scene.copy(folder / "yesterday")
-        with scene.open() as vault:
-            store = vault.store("ada")
-            store.put_learned(learned(names[0], "ada 0", "later"))
-            store.forget(names[1:2])
-            store.add_many(feedback(f"ada later {number}") for number in range(2))
-            stored = read(vault)
-        other = Scene(folder / "other")
-        other.folder.mkdir()
-        shutil.copy(scene.key.path, other.key.path)
-        Vault.create(other.path, other.key, anchor=other.state).close()
-        stranger = Scene.make(folder / "stranger")
-        for each in (other, stranger):
-            fill(each, "ada", 5, known=3)
-            fill(each, "bob", 3, known=1)
-        return cls(scene, stored, yesterday, other, stranger)
+from torture_scene import AS_STORED, REFUSED, Scene, ending
+from torture_target import Forgery, Victim, run_sql
 
 
 def forge_all(folder: Path) -> Iterator[Row]:
@@ -84,9 +25,9 @@ def forge_all(folder: Path) -> Iterator[Row]:
     yield _try(victim, copy, "rows deleted, doubled or changed by SQL", _by_sql(victim))
     yield _try(victim, copy, "rows put back from an older copy", _from_yesterday(victim))
     yield _try(victim, copy, "rows of another user or vault pasted in", _from_elsewhere(victim))
-    yield _try(victim, copy, "tables, triggers and numbers of the file changed", _of_the_file())
-    yield _try(victim, copy, "foreign files put beside it", _beside(victim), may_be_ignored=True)
-    yield _try(victim, copy, "older whole file put back", _whole(victim))
+    yield _try(victim, copy, "tables, triggers and numbers of the file changed", of_the_file())
+    yield _try(victim, copy, "foreign files put beside it", beside(victim), may_be_ignored=True)
+    yield _try(victim, copy, "older whole file put back", whole(victim))
 
 
 def _try(
@@ -121,37 +62,28 @@ def _files(scene: Scene) -> tuple[bytes, bytes]:
 # ------------------------------------------------------------------------------- by SQL
 
 
-def _run(*statements: str) -> Forgery:
-    def forge(scene: Scene) -> None:
-        with closing(sqlite3.connect(scene.path)) as db:
-            for statement in statements:
-                db.executescript(statement)
-
-    return forge
-
-
 def _by_sql(victim: Victim) -> Iterator[tuple[str, Forgery]]:
     numbers = [seq for (seq,) in victim.scene.sql("SELECT seq FROM records ORDER BY seq")]
     for count in (1, 2):
         for some in combinations(numbers, count):
             where = f"seq IN ({', '.join(map(str, some))})"
-            yield f"deleted {some}", _run(f"DELETE FROM records WHERE {where}")
+            yield f"deleted {some}", run_sql(f"DELETE FROM records WHERE {where}")
     for seq in numbers:
         yield from _of_one_row(seq)
     yield from _exchanges(victim)
-    yield "all records deleted", _run("DELETE FROM records")
+    yield "all records deleted", run_sql("DELETE FROM records")
     yield from _of_users()
     for column in ("state", "master", "vault", "custody"):
         for value in ("x'00'", "zeroblob(300)", "''", "5", "custody || char(0)"):
-            yield f"header.{column} = {value}", _run(f"UPDATE header SET {column} = {value}")
-    yield "no header", _run("DELETE FROM header")
+            yield f"header.{column} = {value}", run_sql(f"UPDATE header SET {column} = {value}")
+    yield "no header", run_sql("DELETE FROM header")
 
 
 def _of_one_row(seq: int) -> Iterator[tuple[str, Forgery]]:
     columns = "user, kind, id, sealed"
     yield (
         f"{seq} doubled",
-        _run(
+        run_sql(
             f"INSERT INTO records ({columns}) SELECT user, kind, 'aaaaaaaaaaaa', sealed "
             f"FROM records WHERE seq = {seq}"
         ),
@@ -175,7 +107,7 @@ def _of_one_row(seq: int) -> Iterator[tuple[str, Forgery]]:
     }
     for name, change in changes.items():
         statement = f"UPDATE OR REPLACE records SET {change} WHERE seq = {seq}"
-        yield f"{seq} {name}", _run(statement)
+        yield f"{seq} {name}", run_sql(statement)
 
 
 def _exchanges(victim: Victim) -> Iterator[tuple[str, Forgery]]:
@@ -214,25 +146,29 @@ _HUGE = "zeroblob(9000000)"
 
 
 def _of_users() -> Iterator[tuple[str, Forgery]]:
-    yield "user deleted", _run("DELETE FROM users WHERE id = 2")
+    yield "user deleted", run_sql("DELETE FROM users WHERE id = 2")
     yield (
         "user and records deleted",
-        _run("DELETE FROM records WHERE user = 2", "DELETE FROM users WHERE id = 2"),
+        run_sql("DELETE FROM records WHERE user = 2", "DELETE FROM users WHERE id = 2"),
     )
     yield (
         "user marked as wiped",
-        _run("UPDATE users SET lookup = NULL, name = NULL, key = NULL, state = NULL WHERE id = 2"),
+        run_sql(
+            "UPDATE users SET lookup = NULL, name = NULL, key = NULL, state = NULL WHERE id = 2"
+        ),
     )
     yield (
         "user doubled",
-        _run(
+        run_sql(
             "INSERT INTO users (lookup, name, key, state) "
             "SELECT x'00', name, key, state FROM users WHERE id = 1"
         ),
     )
     yield (
         "user moved",
-        _run("UPDATE users SET id = 7 WHERE id = 2", "UPDATE records SET user = 7 WHERE user = 2"),
+        run_sql(
+            "UPDATE users SET id = 7 WHERE id = 2", "UPDATE records SET user = 7 WHERE user = 2"
+        ),
     )
     for column in ("lookup", "name", "key", "next", "state"):
         for value in (
@@ -247,19 +183,19 @@ def _of_users() -> Iterator[tuple[str, Forgery]]:
             if (column, value) != ("next", "NULL"):
                 yield (
                     f"users.{column} = {value}",
-                    _run(f"UPDATE users SET {column} = {value} WHERE id = 1"),
+                    run_sql(f"UPDATE users SET {column} = {value} WHERE id = 1"),
                 )
     for column in ("name", "key", "state"):
         yield (
             f"users.{column} exchanged",
-            _run(
+            run_sql(
                 f"CREATE TEMP TABLE t AS SELECT id, {column} AS v FROM users; "
                 f"UPDATE users SET {column} = (SELECT v FROM t WHERE t.id = 3 - users.id)"
             ),
         )
     yield (
         "key put where the next one belongs",
-        _run("UPDATE users SET next = key WHERE id = 1"),
+        run_sql("UPDATE users SET next = key WHERE id = 1"),
     )
 
 
@@ -339,80 +275,3 @@ def _from_elsewhere(victim: Victim) -> Iterator[tuple[str, Forgery]]:
             yield f"bob's {kind} {name} over {seq}", _assign(["sealed"], {seq: (sealed,)})
     for seq, kind, name, _ in bobs:
         yield f"bob's {kind} {name} made ada's", _assign(["user"], {seq: (1,)})
-
-
-# ------------------------------------------------------------------------------- files
-
-
-def _of_the_file() -> Iterator[tuple[str, Forgery]]:
-    for statement in (
-        "CREATE TABLE more (one)",
-        "CREATE VIEW more AS SELECT * FROM records",
-        "CREATE TRIGGER more AFTER INSERT ON records BEGIN DELETE FROM records; END",
-        "CREATE INDEX more ON records (sealed)",
-        "CREATE VIRTUAL TABLE more USING fts5(one)",
-        "DROP INDEX records_by_user",
-        "DROP TABLE records",
-        "ALTER TABLE records ADD COLUMN more",
-        "ALTER TABLE users RENAME TO people",
-        "PRAGMA user_version = 0",
-        "PRAGMA user_version = 3",
-        "PRAGMA user_version = 5",
-        "PRAGMA user_version = -1",
-        "PRAGMA application_id = 1",
-    ):
-        yield statement, _run(statement)
-
-
-def _beside(victim: Victim) -> Iterator[tuple[str, Forgery]]:
-    logs = {
-        "another vault's": _log_of(victim.stranger),
-        "yesterday's": _log_of(victim.yesterday),
-        "random": os.urandom(100_000),
-        "zeros": bytes(100_000),
-        "empty": b"",
-    }
-    own = _log_of(victim.yesterday)
-    logs |= {"yesterday's, cut": own[:-100], "yesterday's, one bit": _flipped(own)}
-    for name, log in logs.items():
-        yield f"{name} -wal", _plant({"vault.db-wal": log})
-        yield f"{name} -shm", _plant({"vault.db-shm": log[: 64 * 1024]})
-        yield f"{name} -wal and -shm", _plant({"vault.db-wal": log, "vault.db-shm": log[:32768]})
-        yield f"{name} -journal", _plant({"vault.db-journal": log})
-
-
-def _flipped(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def _plant(files: dict[str, bytes]) -> Forgery:
-    def forge(scene: Scene) -> None:
-        for name, content in files.items():
-            scene.path.with_name(name).write_bytes(content)
-
-    return forge
-
-
-def _log_of(source: Scene) -> bytes:
-    """A log with whole, valid frames: what lies beside a copy of the vault while it is in use."""
-    copy = source.copy(source.folder.with_name("log"))
-    with copy.open() as vault:
-        vault.store("ada").add_many(feedback(f"in the log {number}") for number in range(3))
-        return copy.path.with_name("vault.db-wal").read_bytes()
-
-
-def _whole(victim: Victim) -> Iterator[tuple[str, Forgery]]:
-    old = victim.yesterday.path.read_bytes()
-    other = victim.stranger.path.read_bytes()
-    yield "yesterday's file", lambda scene: scene.path.write_bytes(old)
-    yield "another vault's file", lambda scene: scene.path.write_bytes(other)
-    yield "an empty file", lambda scene: scene.path.write_bytes(b"")
-    yield "a text", lambda scene: scene.path.write_text("this is no vault" * 1000)
-    yield "another database", _another_database
-
-
-def _another_database(scene: Scene) -> None:
-    scene.path.unlink()
-    with closing(sqlite3.connect(scene.path)) as db:
-        db.execute("CREATE TABLE t (a)")

@@ -74,7 +74,7 @@ def _kills(plan: Plan, folder: Path) -> Iterator[Row]:
 
 
 def _faults(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_faults.fail_all(folder, plan.times(40), _cores())
+    return torture_faults.fail_all(folder, plan.times(60), _cores())
 
 
 def _power(plan: Plan, folder: Path) -> Iterator[Row]:
