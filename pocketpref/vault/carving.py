@@ -126,7 +126,7 @@ def _row(pages: Pages, page: bytes, table: Table, image: Image, position: int) -
     head = match[1]
     types = _varints(head[1:])
     sizes = [_WIDTHS[kind] if kind < 12 else (kind - 12) // 2 for kind in types]
-    content = _content(pages, page, position, len(head) + sum(sizes))
+    content = _content(pages, page, image, position, len(head) + sum(sizes))
     if content is None:
         return None
     values, at = [], len(head)
@@ -136,7 +136,7 @@ def _row(pages: Pages, page: bytes, table: Table, image: Image, position: int) -
     return Row(number, dict(zip(table.columns, values, strict=True)), image, position)
 
 
-def _content(pages: Pages, page: bytes, position: int, size: int) -> bytes | None:
+def _content(pages: Pages, page: bytes, image: Image, position: int, size: int) -> bytes | None:
     """A row's bytes: those in its own page, then those in overflow pages."""
     local = _local_size(size, len(page))
     end = position + local
@@ -144,7 +144,7 @@ def _content(pages: Pages, page: bytes, position: int, size: int) -> bytes | Non
         return None
     if local == size:
         return page[position:end]
-    rest = pages.chain(int.from_bytes(page[end : end + 4], "big"), size - local)
+    rest = pages.chain(image, int.from_bytes(page[end : end + 4], "big"), size - local)
     return None if rest is None else page[position:end] + rest
 
 

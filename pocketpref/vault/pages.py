@@ -77,6 +77,7 @@ class Pages:
 
     Attributes:
         count: how many pages there are, versions in the log included.
+        log_is_newer: whether the log is known to continue the file. Until then both are searched.
     """
 
     def __init__(self, database: BinaryIO, log: BinaryIO, layout: Layout) -> None:
@@ -95,6 +96,7 @@ class Pages:
         self._own = -(-_length(database) // layout.size)
         log_head = _read(log, 0, _LOG_HEAD.size).ljust(_LOG_HEAD.size, b"\0")
         self._order = ">" if _LOG_HEAD.unpack(log_head)[0] == _BIG_ENDIAN else "<"
+        self.log_is_newer = False
         self._frames: dict[int, list[int]] = {}
         for number, age in self._committed(log_head):
             self._frames.setdefault(number, []).insert(0, age)
@@ -106,9 +108,10 @@ class Pages:
         self._steps = _STEPS_PER_PAGE * self.count
 
     def images(self) -> Iterator[Image]:
-        """Of every page the newest version, and older ones as long as a newer one is damaged.
+        """Of every page the newest version, then older ones as long as a newer one is damaged.
 
-        An older version may hold what was forgotten since, so it is not asked without need.
+        An older version may hold what was forgotten since, so it is not asked without need. While
+        it is not known that the log continues the file, the file's own version comes first.
         """
         for number in range(1, self._own + 1):
             yield from self._versions(number)
@@ -117,12 +120,15 @@ class Pages:
                 yield from self._versions(number)
 
     def _versions(self, number: int) -> Iterator[Image]:
+        own = [Image(number, 0)] if 1 <= number <= self._own else []
+        if not self.log_is_newer:
+            yield from own
         for age in self._frames.get(number, ()):
             yield Image(number, age)
             if self._is_sound(age):
                 return
-        if 1 <= number <= self._own:
-            yield Image(number, 0)
+        if self.log_is_newer:
+            yield from own
 
     def read(self, image: Image) -> bytes:
         """The content of a page; what is cut off at the end of a file is zeros."""
@@ -132,16 +138,17 @@ class Pages:
             content = _read(self._database, (image.number - 1) * self._size, self._size)
         return content.ljust(self._size, b"\0")[: self._usable]
 
-    def chain(self, number: int, size: int) -> bytes | None:
+    def chain(self, start: Image, number: int, size: int) -> bytes | None:
         """What lies in a chain of overflow pages; None if it breaks off, or goes on for too long.
 
         Args:
+            start: the page from which the chain goes on.
             number: of its first page.
             size: bytes to be read.
         """
         parts = []
         while size > 0:
-            image = self._newest(number)
+            image = self._beside(start, number)
             if image is None or self._steps <= 0:
                 return None
             self._steps -= 1
@@ -151,9 +158,10 @@ class Pages:
             number = int.from_bytes(page[:4], "big")
         return b"".join(parts)
 
-    def _newest(self, number: int) -> Image | None:
+    def _beside(self, other: Image, number: int) -> Image | None:
+        """The version of a page that belongs to another page's version."""
         ages = self._frames.get(number)
-        if ages:
+        if ages and (self.log_is_newer or other.age):
             return Image(number, ages[0])
         return Image(number, 0) if 1 <= number <= self._own else None
 

@@ -13,27 +13,23 @@ from typing import BinaryIO
 
 from sqlite_utils import Database
 
-from pocketpref.errors import KeyMissingError, TamperedError, VaultError, WrongKeyError
+from pocketpref.errors import TamperedError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault.carving import Column, Row, Table, row_at, rows
 from pocketpref.vault.freshness import UserState
+from pocketpref.vault.headers import no_header, read_headers
 from pocketpref.vault.ids import is_id
 from pocketpref.vault.pages import Image, Pages, layouts
 from pocketpref.vault.rows import LEARNED, MEMORY, Entry
 from pocketpref.vault.schema import migrate
-from pocketpref.vault.sealing import KEY_BYTES, LEAST_PADDED, NONCE_BYTES, TAG_BYTES, Place
+from pocketpref.vault.sealing import LEAST_PADDED, NONCE_BYTES, TAG_BYTES, Place
 from pocketpref.vault.users import KEY, NEXT, STATE, DataKey, MasterKey
 
 ProgressCallback = Callable[[int, int], None]
 """Told how many pages were searched, and how many there are."""
 
-_VAULT_ID_BYTES = 16
 _LOOKUP_BYTES = 32
 _LEAST_SEALED = 1 + NONCE_BYTES + LEAST_PADDED + TAG_BYTES
-
-# A damaged vault has one header, or a few versions of it. Of more than that, which were forged,
-# each would have a passphrase stretched for it.
-_MOST_HEADERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +40,6 @@ class Find:
     pages: Pages = field(repr=False)
     image: Image
     position: int
-
-    def is_newer(self, other: Find) -> bool:
-        """Whether it was written after another find of the same kind and id."""
-        return (self.seq, self.image.age) > (other.seq, other.image.age)
 
 
 @dataclass(slots=True)
@@ -87,7 +79,7 @@ def stated_custody(database: BinaryIO, log: BinaryIO) -> str:
     """
     for _, row in _rows(_sources(database, log), _tables()["header"]):
         return str(row.values["custody"])
-    raise _no_header()
+    raise no_header()
 
 
 class Remains:
@@ -111,7 +103,10 @@ class Remains:
         """
         self._sources = _sources(database, log)
         self._tables = _tables()
-        self._masters = self._find_masters(key)
+        headers = read_headers((row for _, row in self._rows("header")), key)
+        self._masters = headers.masters
+        for pages in self._sources:
+            pages.log_is_newer = headers.log_is_newer
         self.owners = self._find_owners()
         self.ownerless = self._find_records(on_progress)
         for pages in self._sources:
@@ -136,32 +131,6 @@ class Remains:
         return _rows(self._sources, self._tables[table], on_progress)
 
     # ------------------------------------------------------------------------------ keys
-
-    def _find_masters(self, key: KeyStore) -> list[MasterKey]:
-        """The master key; from before it was exchanged too, if that is left."""
-        found: list[MasterKey] = []
-        refusal: VaultError = _no_header()
-        for vault_id, wrapped in self._headers():
-            # The header of another vault opens too, but none of its records is one of these.
-            if not found or vault_id == found[0].vault_id:
-                try:
-                    found.append(_master(key, wrapped, vault_id))
-                except (KeyMissingError, TamperedError, WrongKeyError) as error:
-                    refusal = error
-        if not found:
-            raise refusal
-        return found
-
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        """The vault's id and the wrapped master key of every header that is left."""
-        found: dict[tuple[bytes, bytes], None] = {}
-        for _, row in self._rows("header"):
-            vault_id, wrapped = row.values["vault"], row.values["master"]
-            if isinstance(vault_id, bytes) and isinstance(wrapped, bytes):
-                found[vault_id, wrapped] = None
-            if len(found) == _MOST_HEADERS:
-                break
-        return [header for header in found if len(header[0]) == _VAULT_ID_BYTES]
 
     def _find_owners(self) -> list[Owner]:
         owners: dict[int, Owner] = {}
@@ -197,7 +166,7 @@ class Remains:
             return
         find = Find(row.number, pages, row.image, row.position)
         other = owner.found.get((kind, name))
-        if other is None or find.is_newer(other):
+        if other is None or find.seq > other.seq:  # of two versions, the first found is newer
             owner.found[kind, name] = find
 
     def _opened(self, owner: Owner, row: Row) -> bytes | None:
@@ -228,13 +197,6 @@ def _rows(
             done += 1
             if on_progress is not None:
                 on_progress(done, count)
-
-
-def _master(key: KeyStore, wrapped: bytes, vault_id: bytes) -> MasterKey:
-    raw = key.unwrap(wrapped, vault_id)
-    if len(raw) != KEY_BYTES:
-        raise _no_header()
-    return MasterKey.of(vault_id, raw)
 
 
 def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: bytes) -> None:
@@ -274,11 +236,4 @@ def _table(db: Database, name: str) -> Table:
             Column(column, kind, is_number=bool(key), may_be_null=not required)
             for _, column, kind, required, _, key in found
         ]
-    )
-
-
-def _no_header() -> TamperedError:
-    return TamperedError(
-        "no header of a vault is left in it, and so no key for anything else",
-        hint="restore it from a backup or an archive; it was left as it is",
     )

@@ -90,14 +90,21 @@ def test_repair_of_what_cannot_be_saved_says_so(desk, vault):
     assert files(desk).keys() == {"vault.db"}
 
 
-def test_repair_asks_the_damaged_header_who_keeps_the_key(desk, vault):
-    break_structure(vault)
-    before = files(desk)
+def test_repair_asks_the_damaged_header_who_keeps_the_key_and_leaves_the_log_alone(desk, vault):
+    with desk.open() as pocket:
+        pocket.add("Is cocoa better than milk?", "Yes.", "That depends.")
+        kept = files(desk)
+    for name, content in kept.items():
+        (desk.home / name).write_bytes(content)
     desk.environ_more = {"POCKETPREF_KEY_CUSTODY": "", "POCKETPREF_KEY_FILE": ""}
     result = desk.run("doctor", "--repair")
     assert result.code == 1
     assert "opened by a key file" in result.err
-    assert files(desk) == before
+    assert files(desk) == kept
+    desk.environ_more = {}
+    assert desk.run("doctor", "--repair").code == 0
+    assert kept.items() <= files(desk).items()
+    assert "vault.db-wal" in kept
 
 
 def test_repair_needs_a_vault(desk):

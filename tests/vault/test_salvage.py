@@ -13,7 +13,6 @@ import pytest
 from pocketpref.errors import (
     InputError,
     NotFoundError,
-    PocketprefError,
     TamperedError,
     VaultBusyError,
     WrongKeyError,
@@ -208,17 +207,6 @@ def test_another_vault_of_the_same_key_at_the_end_changes_nothing(closed, tmp_pa
     saved, found = closed.save(tmp_path / "there", closed.db + foreign, b"")
     assert found == closed.texts
     assert [user.missing for user in saved.users] == [0, 0, 0]
-
-
-def test_a_foreign_log_changes_nothing(closed, logged, tmp_path):
-    """The log of another vault hides pages, but the record's own version is kept."""
-    path = closed.write(tmp_path / "there", closed.db, logged.log)
-    try:
-        salvage(path, tmp_path / "new.db", closed.key)
-    except PocketprefError:
-        return
-    found = read(tmp_path / "new.db", closed.key)
-    assert found.items() <= closed.texts.items()
 
 
 @pytest.mark.parametrize("size", [512, 1024, 8192, 65536])

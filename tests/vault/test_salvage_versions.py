@@ -10,6 +10,7 @@ import pytest
 
 from pocketpref.errors import VaultBusyError
 from pocketpref.vault import Vault
+from pocketpref.vault.keys import KeyFile
 from pocketpref.vault.salvage import salvage
 from tests.vault.making import feedback, learned
 from tests.vault.wreck import FRAME, LOG_HEAD, PAGE, read
@@ -123,3 +124,39 @@ def test_what_was_forgotten_does_not_come_back(path, key, tmp_path):
     # The header's and users' pages are searched too, so that all lists are really ignored.
     salvage(wrecked, tmp_path / "new.db", key)
     assert read(tmp_path / "new.db", key).keys() == set(kept)
+
+
+# ------------------------------------------------------------------------------ planted logs
+
+
+def test_the_log_of_another_vault_hides_nothing(path, key, tmp_path):
+    """SQLite would overwrite the file with it."""
+    with Vault.create(path, key) as vault:
+        vault.store("ada").add_many(feedback(f"hers {n} " + "x" * 9_000) for n in range(20))
+        texts = {m.id: m.pair.prompt for m in vault.store("ada").memories()}
+    for other_key in (key, KeyFile.make(tmp_path / "other.key")):
+        other = tmp_path / "other.db"
+        with Vault.create(other, other_key) as vault:
+            for user in ("ada", "bob"):
+                vault.store(user).add_many(feedback(f"theirs {n}" * 900) for n in range(20))
+            _, log = state(other)
+        planted = put(tmp_path / f"planted-{other_key.path.name}", path.read_bytes(), log)
+        target = planted.with_name("new.db")
+        (user,) = salvage(planted, target, key).users
+        assert read(target, key) == texts
+        assert user.missing == 0
+        other.unlink()
+
+
+def test_a_log_that_was_put_back_does_not_hide_what_is_newer(path, key, tmp_path):
+    with Vault.create(path, key) as vault:
+        name = vault.store("ada").add(feedback("first"))
+        vault.store("ada").put_learned(learned(name, "old"))
+        _, log = state(path)
+        vault.store("ada").put_learned(learned(name, "new"))
+        vault.store("ada").add(feedback("second " + "x" * 9_000))
+    planted = put(tmp_path / "planted", path.read_bytes(), log)
+    (user,) = salvage(planted, tmp_path / "new.db", key).users
+    assert (user.memories, user.learned, user.missing) == (2, 1, 0)
+    with Vault.open(tmp_path / "new.db", key) as vault:
+        assert len(vault.store("ada").learned("new")) == 1
