@@ -98,7 +98,7 @@ class Plain(Contender):
         if self._index is None or self._index[0] != version:
             self._index = version, *self._load()
         _, entries, vectors = self._index
-        similarities = vectors @ query
+        similarities = np.vecdot(vectors, query)
         best = int(np.argmax(similarities))
         if similarities[best] < RELEVANCE:
             return None
