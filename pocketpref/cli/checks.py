@@ -14,8 +14,10 @@ from typing import Final, Literal
 import pocketpref
 from pocketpref.cli.app import App
 from pocketpref.cli.console import plural, size
+from pocketpref.errors import RolledBackError, TamperedError
 
 State = Literal["ok", "note", "wrong"]
+_REPAIR = "restore a backup, or save what is intact: pocketpref doctor --repair"
 _LEAST_FREE = 1_000_000_000  # bytes; the 16-bit copy of the starter model takes 270 MB
 
 
@@ -79,10 +81,15 @@ def check_vault(app: App, model: str | None) -> Finding:
 
     if not Vault.exists(app.places.vault):
         return Finding("vault", "ok", f"none yet; it will be {app.places.vault}")
-    with app.vault() as vault:
-        users = vault.users()
-        memories = sum(sum(1 for _ in vault.store(user).entries()) for user in users)
-        info = vault.info()
+    try:
+        with app.vault() as vault:
+            users = vault.users()
+            memories = sum(sum(1 for _ in vault.store(user).entries()) for user in users)
+            info = vault.info()
+    except RolledBackError:
+        raise
+    except TamperedError as error:
+        return Finding("vault", "wrong", error.message, _REPAIR)
     return Finding(
         "vault",
         "ok",

@@ -91,6 +91,8 @@ def _print(saved: Salvaged) -> None:
 
 
 def _lost(user: SavedUser) -> str:
+    if user.missing == 0 and not user.damaged:
+        return "nothing"
     parts = ["unknown" if user.missing is None else plural(user.missing, "record")]
     if user.damaged:
         shown = " ".join(user.damaged[:_IDS_SHOWN])

@@ -213,10 +213,11 @@ def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: by
     with suppress(TamperedError):
         owner.name = owner.name or master.open_name(number, lookup, row.values["name"])
     place = master.place(STATE, number, lookup)
-    for key in keys:
+    for key in keys if owner.expected is None else ():  # of several versions the first is newest
         with suppress(TamperedError):
-            state = UserState.load(key.states.open(row.values["state"], place))
-            owner.expected = max(owner.expected or 0, state.records.count)
+            owner.expected = UserState.load(
+                key.states.open(row.values["state"], place)
+            ).records.count
 
 
 def _tables() -> dict[str, Table]:

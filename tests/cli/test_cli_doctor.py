@@ -34,10 +34,18 @@ def test_repair_saves_what_is_intact_and_says_what_to_do_next(desk, vault):
     repaired = desk.home / "vault.db.repaired"
     assert result.code == 0, result.err
     assert f"saved to {repaired}" in result.out
+    assert "nothing" in result.out
     assert "default" in result.out
     assert f"move {repaired} to {vault}" in result.err
     assert {name: files(desk)[name] for name in before} == before
     assert files(desk).keys() - before.keys() == {"vault.db.repaired"}
+
+
+def test_doctor_says_how_to_save_a_damaged_vault(desk, vault):
+    break_structure(vault)
+    found = json.loads(desk.run("doctor", "--json").out)
+    hints = {f["check"]: f["hint"] for f in found if f["state"] == "wrong"}
+    assert "doctor --repair" in hints["vault"]
 
 
 def test_following_what_it_says_gives_a_working_vault(desk, vault):
