@@ -37,6 +37,7 @@ from pocketpref.vault import Vault, archive
 from pocketpref.vault.anchor import Anchor
 from pocketpref.vault.freshness import record_mark
 from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault.remains import Remains
 from pocketpref.vault.rows import Entry
 from pocketpref.vault.sealing import NONCE_BYTES, Place, Sealer
 from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
@@ -44,6 +45,9 @@ from pocketpref.vault.stream import SealedWriter
 from pocketpref.vault.users import checked_name
 
 CORPUS: Final = Path(__file__).resolve().parents[1] / "tests" / "fuzz" / "corpus"
+
+LOG_BEHIND: Final = b"\n-- write-ahead log --\n"
+"""Stands between a vault's file and its log in the corpus."""
 
 _NOW: Final = datetime(2026, 11, 21, tzinfo=UTC)
 _ID: Final = "abcdefghjkmn"
@@ -301,6 +305,15 @@ def _object(content: bytes) -> dict[str, Any]:
     return {}
 
 
+def _damaged_vault(content: bytes, _: Path) -> Iterable[str]:
+    """What `doctor --repair` does with a file and its log, up to writing the new vault."""
+    database, _, log = content.partition(LOG_BEHIND)
+    remains = Remains(BytesIO(database), BytesIO(log), _STREAM_KEY, lambda *_: None)
+    for owner in remains.owners:
+        _Receiver().restore(remains.entries(owner))
+    return ()
+
+
 def _note(_: bytes, path: Path) -> Iterable[str]:
     Anchor(path.parent, _VAULT, _KEY).highest()
     return ()
@@ -338,5 +351,6 @@ PARSERS: Final = (
     Parser("learned", "learned", _learned),
     Parser("blob", "json", _blob),
     Parser("mark", "json", _mark),
+    Parser("damaged-vault", "binary", _damaged_vault),
     Parser("note", "text", _note, f"{_VAULT.hex()}.generation"),
 )

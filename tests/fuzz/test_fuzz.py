@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from itertools import islice
@@ -13,6 +14,7 @@ import fuzz_parsers
 import pytest
 from fuzz_checks import Parser
 from fuzz_mutations import MARKER
+from fuzz_parsers import Report
 from fuzz_targets import CORPUS, PARSERS, affordable
 
 from pocketpref.errors import FileError
@@ -26,11 +28,15 @@ TOLERANT = ("pair-file", "model-record", "ollama", "measurements")
 parsers = pytest.mark.parametrize("parser", PARSERS, ids=[p.name for p in PARSERS])
 
 
+@functools.cache
+def kept(parser: Parser) -> Report:
+    return fuzz_parsers.fuzz(parser, fuzz_parsers.kept_cases(parser))
+
+
 @parsers
 def test_everything_that_is_kept_is_parsed_or_refused(parser: Parser) -> None:
     """The corpus, with each input that ever found a mistake and the inputs of other parsers."""
-    report = fuzz_parsers.fuzz(parser, fuzz_parsers.kept_cases(parser))
-    assert report.failures == {}
+    assert kept(parser).failures == {}
 
 
 @parsers
@@ -43,9 +49,8 @@ def test_fresh_cases_are_parsed_or_refused(parser: Parser) -> None:
 @parsers
 def test_the_corpus_holds_what_is_parsed_and_what_is_refused(parser: Parser) -> None:
     """Guards the tests above: made of what is refused at its first byte, cases show nothing."""
-    report = fuzz_parsers.fuzz(parser, fuzz_parsers.kept_cases(parser))
-    assert report.parsed
-    assert report.refused or parser.name in TOLERANT
+    assert kept(parser).parsed
+    assert kept(parser).refused or parser.name in TOLERANT
     assert any(MARKER[1:].encode() in case for case in fuzz_parsers.corpus(parser))
 
 
