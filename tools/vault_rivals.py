@@ -127,7 +127,9 @@ class Plain(Contender):
 
     def _forget(self, name: str) -> None:
         with self._writing():
-            self._db.execute("DELETE FROM records WHERE id = ? AND user = ?", (name, self._user()))
+            # The sign keeps SQLite from going through all of the user's rows.
+            query = "DELETE FROM records WHERE id = ? AND +user = ?"
+            self._db.execute(query, (name, self._user()))
 
     def rotate(self) -> float | None:
         """Without a key there is nothing to rotate."""
