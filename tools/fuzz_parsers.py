@@ -1,6 +1,6 @@
 """Tries every parser of what comes from outside with broken inputs.
 
-    python tools/fuzz_parsers.py [--cases 100000] [--only NAME] [--seed N] [--keep] [--json FILE]
+    python tools/fuzz_parsers.py [--cases 100000] [--only NAME ...] [--seed N] [--keep] [--json FILE]
 
 Each parser first reads the kept corpus (``tests/fuzz/corpus``: small real inputs, and each input
 that ever found a mistake), also that of all other parsers; then as many fresh cases as asked for,
@@ -197,7 +197,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cases", type=int, default=100_000, help="fresh cases for each parser")
     names = [p.name for p in PARSERS]
-    parser.add_argument("--only", choices=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument(
+        "--only",
+        choices=names,
+        metavar="NAME",
+        action="append",
+        help=f"may be repeated: {', '.join(names)}",
+    )
     parser.add_argument("--seed", type=int, default=1, help="another one gives other cases")
     parser.add_argument("--keep", action="store_true", help="put what fails into the corpus")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
@@ -208,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     """Try them, print the table, and write the numbers where asked."""
     given = _arguments(argv)
     reports = []
-    for parser in (p for p in PARSERS if given.only in (None, p.name)):
+    for parser in (p for p in PARSERS if given.only is None or p.name in given.only):
         reports.append(_try(parser, given.cases, given.seed))
         if given.keep:
             keep(parser, reports[-1])

@@ -351,6 +351,6 @@ PARSERS: Final = (
     Parser("learned", "learned", _learned),
     Parser("blob", "json", _blob),
     Parser("mark", "json", _mark),
-    Parser("damaged-vault", "binary", _damaged_vault),
     Parser("note", "text", _note, f"{_VAULT.hex()}.generation"),
+    Parser("damaged-vault", "binary", _damaged_vault),
 )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FRESH = 300
+FEWER = {"damaged-vault": 60}  # a case of it takes ten times as long
 # A bad line is reported and others are read; what only saves time counts as not there.
 TOLERANT = ("pair-file", "model-record", "ollama", "measurements")
 parsers = pytest.mark.parametrize("parser", PARSERS, ids=[p.name for p in PARSERS])
@@ -41,8 +42,9 @@ def test_everything_that_is_kept_is_parsed_or_refused(parser: Parser) -> None:
 
 @parsers
 def test_fresh_cases_are_parsed_or_refused(parser: Parser) -> None:
-    report = fuzz_parsers.fuzz(parser, islice(fuzz_parsers.fresh_cases(parser, 4), FRESH))
-    assert report.cases == FRESH
+    number = FEWER.get(parser.name, FRESH)
+    report = fuzz_parsers.fuzz(parser, islice(fuzz_parsers.fresh_cases(parser, 4), number))
+    assert report.cases == number
     assert report.failures == {}
 
 
