@@ -1,6 +1,6 @@
 """Tries every parser of what comes from outside with broken inputs.
 
-    python tools/fuzz_parsers.py [--cases 100000] [--only NAME ...] [--seed N] [--keep] [--json FILE]
+    python tools/fuzz_parsers.py [--cases 100000] [--only NAME ...] [--seed N] [--keep] [--json F]
 
 Each parser first reads the kept corpus (``tests/fuzz/corpus``: small real inputs, and each input
 that ever found a mistake), also that of all other parsers; then as many fresh cases as asked for,
