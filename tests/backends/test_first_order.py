@@ -82,7 +82,7 @@ def test_log_likelihoods_equal_those_of_llama_cpp(
 def test_the_gradient_is_the_slope_of_the_log_likelihood(
     model: LlamaModel, first_order: FirstOrder, bank: AttributeBank
 ) -> None:
-    fan = first_order._lay(contexts_of(model, bank, 5))
+    fan = first_order._lay(contexts_of(model, bank, 5), map)
     answers = model._answers([PAIR.chosen, PAIR.rejected])
     scales = np.full(len(fan.owner), np.log(0.2))
     bias = np.concatenate([np.zeros(fan.begin), scales]).astype(np.float32)
@@ -95,7 +95,8 @@ def test_the_gradient_is_the_slope_of_the_log_likelihood(
             for answer, sign in zip(answers, (1.0, -1.0), strict=True)
         )
 
-    gradient = first_order._gradient(fan, answers, (1.0, -1.0), bias)[fan.begin :]
+    each = zip(answers, (1.0, -1.0), strict=True)
+    gradient = sum(first_order._gradient(fan, *one, bias) for one in each)[fan.begin :]
     for context in range(5):
         slope = (value(context, 0.1) - value(context, -0.1)) / 0.2
         assert gradient[fan.owner == context].sum() == pytest.approx(slope, rel=0.02, abs=5e-3)

@@ -15,16 +15,21 @@ The estimate is linear, and good for ranking only: the few best contexts are the
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
+from pocketpref.backends.llama.native import threads
 from pocketpref.backends.llama.tensors import Matrix, Tensors
 from pocketpref.backends.llama.transformer import (
     Block,
@@ -38,6 +43,12 @@ from pocketpref.backends.llama.transformer import (
 
 _READ = 96
 """Tokens of each answer that are looked at. More rank little better and cost in proportion."""
+
+_LANES = 2
+"""Threads that estimate: one for each answer."""
+
+Run = Callable[..., Iterator[Any]]
+"""Calls a function on each of some arguments, as ``map`` does, several at a time."""
 
 _CHUNK = 512
 """Tokens of a long beginning that are computed at a time."""
@@ -105,13 +116,17 @@ class FirstOrder:
         The scale is that of the weight of a context, 1 being its full presence; it is not to be
         compared with margins.
         """
-        with self._lock:
+        with self._lock, lanes() as run:
             if answers != self._answers:  # numbers of a pair never depend on the pair before
                 self._tokens, self._states, self._answers = [], self._nothing(), answers
-            fan = self._lay(contexts)
+            fan = self._lay(contexts, run)
             scales = np.full(len(fan.owner), -np.log(len(contexts)))
             bias = np.concatenate([np.zeros(fan.begin), scales]).astype(np.float32)
-            gradient = self._gradient(fan, [a[:_READ] for a in answers], signs, bias)
+
+            def change(answer: list[int], sign: float) -> NDArray[np.float64]:
+                return self._gradient(fan, answer[:_READ], sign, bias)
+
+            gradient = sum(run(change, answers, signs), np.zeros(len(bias)))
         changes = np.bincount(fan.owner, gradient[fan.begin :], len(contexts))
         return np.asarray(changes * len(contexts), dtype=np.float64)
 
@@ -130,82 +145,82 @@ class FirstOrder:
 
     # ---------------------------------------------------------------------- constant part
 
-    def _lay(self, contexts: Sequence[list[int]]) -> _Fan:
+    def _lay(self, contexts: Sequence[list[int]], run: Run) -> _Fan:
         """Run the common beginning, as far as it is new, and all middles after it."""
         before, middles, after = split(contexts)
         before = shorten(before, self._window)
-        known = self._begin(before)
-        old = self._states
+        self._begin(before)
         lengths = [len(middle) for middle in middles]
-        begins = len(before) + np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
-        fresh, own = np.arange(known, len(before)), len(before) + np.arange(sum(lengths))
-        positions = np.concatenate([fresh, len(before) + own - begins])
-        shared = np.concatenate([np.zeros_like(fresh), np.full_like(own, len(before))])
-        first = np.concatenate([np.zeros_like(fresh), begins])
-        sight = Sight(shared, first, np.concatenate([fresh, own]))
-        tokens = [*before[known:], *(token for middle in middles for token in middle)]
-        states = self._extend(tokens, positions, old, sight)
-        self._tokens, self._states = before, [s.part(0, len(before)) for s in states]
+
+        def lay(part: Sequence[list[int]]) -> list[KeysValues]:
+            return self._beside(part, before)
+
+        parts = list(run(lay, halves(middles)))
+        states = [
+            layer.followed_by(*(own[number] for own in parts))
+            for number, layer in enumerate(self._states)
+        ]
         owner = np.repeat(np.arange(len(middles)), lengths)
         position = len(before) + round(float(np.mean(lengths)))
         return _Fan(states, owner, len(before), after, position)
 
-    def _begin(self, before: list[int]) -> int:
-        """Bring the states of a beginning up to date, all but its end; how much of it they hold.
+    def _beside(self, middles: Sequence[list[int]], before: list[int]) -> list[KeysValues]:
+        """Middles that follow the beginning and do not see one another: what they add to it."""
+        lengths = [len(middle) for middle in middles]
+        begins = len(before) + np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+        own = len(before) + np.arange(sum(lengths))
+        sight = Sight(np.full_like(own, len(before)), begins, own)
+        tokens = [token for middle in middles for token in middle]
+        return self._added(tokens, len(before) + own - begins, self._states, sight)
+
+    def _begin(self, before: list[int]) -> None:
+        """Bring the states of a beginning up to date.
 
         A long one goes chunk by chunk, so that memory does not grow with it.
         """
         known = common_length(before, self._tokens)
         self._tokens, self._states = before[:known], [s.part(0, known) for s in self._states]
-        while len(before) - known > _CHUNK:
-            here = np.arange(known, known + _CHUNK)
+        for start in range(known, len(before), _CHUNK):
+            tokens = before[start : start + _CHUNK]
+            here = np.arange(start, start + len(tokens))
             sight = Sight(np.zeros_like(here), np.zeros_like(here), here)
-            states = self._extend(before[known : known + _CHUNK], here, self._states, sight)
-            known += _CHUNK
-            self._tokens, self._states = before[:known], states
-        return known
+            added = self._added(tokens, here, self._states, sight)
+            pairs = zip(self._states, added, strict=True)
+            self._states = [seen.followed_by(own) for seen, own in pairs]
+            self._tokens = before[: start + len(tokens)]
 
-    def _extend(
+    def _added(
         self,
         tokens: list[int],
         positions: NDArray[np.int64],
         earlier: list[KeysValues],
         sight: Sight,
     ) -> list[KeysValues]:
-        """Keys and values of earlier tokens and of these, for each layer."""
+        """Keys and values of these tokens, for each layer."""
         rope = Rope(self._shape, positions, self._factors)
         hidden = self._tensors.rows("token_embd.weight", tokens)
         found = []
         for block, seen in zip(self._blocks, earlier, strict=True):
             courtesy.step_aside()
             hidden, trace = block.forward(hidden, rope, seen, sight)
-            found.append(seen.followed_by(trace.own))
+            found.append(trace.own)
         return found
 
     # ---------------------------------------------------------------- part with a gradient
 
     def _gradient(
-        self,
-        fan: _Fan,
-        answers: Sequence[list[int]],
-        signs: Sequence[float],
-        bias: Matrix,
+        self, fan: _Fan, answer: list[int], sign: float, bias: Matrix
     ) -> NDArray[np.float64]:
         """Gradient with regard to the bias of every earlier token, shape (len(bias),)."""
-        rows = [[*fan.after, *answer[:-1]] for answer in answers]
-        lengths = [len(row) for row in rows]
-        begins = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
-        here = np.arange(sum(lengths))
-        earlier = len(bias)
-        sight = Sight(np.full_like(here, earlier), earlier + begins, earlier + here, bias)
-        tokens = [token for row in rows for token in row]
-        positions = fan.position + here - begins
-        hidden, traces = self._forward(tokens, positions, fan.earlier, sight)
+        tokens = [*fan.after, *answer[:-1]]
+        here, earlier = np.arange(len(tokens)), len(bias)
+        everything = np.full_like(here, earlier)
+        sight = Sight(everything, everything, earlier + here, bias)
+        hidden, traces = self._forward(tokens, fan.position + here, fan.earlier, sight)
         gradient = np.zeros_like(hidden)
-        for answer, sign, start in zip(answers, signs, np.unique(begins), strict=True):
-            part = slice(start + len(fan.after) - 1, start + len(fan.after) + len(answer) - 1)
-            gradient[part] = sign * self._head.log_likelihood(hidden[part], answer)[1]
-        rope = Rope(self._shape, positions, self._factors)
+        start = len(fan.after) - 1
+        gradient[start:] = sign * self._head.log_likelihood(hidden[start:], answer)[1]
+        rope = Rope(self._shape, fan.position + here, self._factors)
         total = np.zeros(earlier)
         layers = list(zip(self._blocks, fan.earlier, traces, strict=True))
         for block, seen, trace in reversed(layers):
@@ -229,6 +244,26 @@ class FirstOrder:
             hidden, trace = block.forward(hidden, rope, seen, sight)
             traces.append(trace)
         return hidden, traces
+
+
+@contextmanager
+def lanes() -> Iterator[Run]:
+    """Two lanes that do not wait for one another at every product of matrices.
+
+    NumPy's BLAS shares each product out among threads that spin until the last has finished. Where
+    other programs want the cores they spin most of the time: what took two seconds alone took up to
+    forty, and three in this way. Meanwhile other threads of this process get fewer for their own products, too.
+    """
+    each = max(1, threads() // _LANES)
+    with threadpool_limits(each, user_api="blas"), ThreadPoolExecutor(_LANES) as pool:
+        yield pool.map
+
+
+def halves(middles: Sequence[list[int]]) -> list[Sequence[list[int]]]:
+    """Middles in two parts of about as many tokens, in order; none is empty."""
+    ends = np.cumsum([len(middle) for middle in middles])
+    half = int(np.searchsorted(ends, ends[-1] / 2)) + 1
+    return [part for part in (middles[:half], middles[half:]) if part]
 
 
 def split(

@@ -108,10 +108,12 @@ class KeysValues:
         """Those of some of the tokens."""
         return KeysValues(self.keys[start:stop], self.values[start:stop])
 
-    def followed_by(self, other: KeysValues) -> KeysValues:
-        """Those of both, in this order."""
+    def followed_by(self, *others: KeysValues) -> KeysValues:
+        """Those of all, in this order."""
+        every = (self, *others)
         return KeysValues(
-            np.concatenate([self.keys, other.keys]), np.concatenate([self.values, other.values])
+            np.concatenate([one.keys for one in every]),
+            np.concatenate([one.values for one in every]),
         )
 
 
