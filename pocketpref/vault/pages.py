@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -78,6 +79,8 @@ class Pages:
     Attributes:
         count: how many pages there are, versions in the log included.
         log_is_newer: whether the log is known to continue the file. Until then both are searched.
+        chains_are_sound: whether chains lead through undamaged frames only. One whose number is
+            damaged stands for another page; but of most that are damaged the number is right.
     """
 
     def __init__(self, database: BinaryIO, log: BinaryIO, layout: Layout) -> None:
@@ -97,11 +100,18 @@ class Pages:
         log_head = _read(log, 0, _LOG_HEAD.size).ljust(_LOG_HEAD.size, b"\0")
         self._order = ">" if _LOG_HEAD.unpack(log_head)[0] == _BIG_ENDIAN else "<"
         self.log_is_newer = False
+        self.chains_are_sound = False
         self._frames: dict[int, list[int]] = {}
         for number, age in self._committed(log_head):
             self._frames.setdefault(number, []).insert(0, age)
         self.count = self._own + sum(map(len, self._frames.values()))
         self.renew_patience()
+
+    def with_sound_chains(self) -> Pages:
+        """The same pages, whose chains lead through undamaged frames only."""
+        other = copy(self)
+        other.chains_are_sound = True
+        return other
 
     def renew_patience(self) -> None:
         """Allow for one more walk through the whole file."""
@@ -160,7 +170,9 @@ class Pages:
 
     def _beside(self, other: Image, number: int) -> Image | None:
         """The version of a page that belongs to another page's version."""
-        ages = self._frames.get(number)
+        ages = self._frames.get(number, [])
+        if self.chains_are_sound:
+            ages = [age for age in ages if self._is_sound(age)]
         if ages and (self.log_is_newer or other.age):
             return Image(number, ages[0])
         return Image(number, 0) if 1 <= number <= self._own else None

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from sqlite_utils import Database
 
@@ -144,23 +144,28 @@ class Remains:
     # ------------------------------------------------------------------------------ records
 
     def _find_records(self, on_progress: ProgressCallback) -> int:
+        ownerless = self._search(self._sources, on_progress)
+        if any(owner.damaged for owner in self.owners):
+            # Once more, for the damage may be to the number of a frame rather than to a record.
+            self._search([pages.with_sound_chains() for pages in self._sources])
+        return ownerless
+
+    def _search(self, sources: list[Pages], on_progress: ProgressCallback | None = None) -> int:
+        """Find all records; returns how many there seem to be of users without a key."""
         owners = {owner.number: owner for owner in self.owners}
         ownerless: set[int] = set()
-        for pages, row in self._rows("records", on_progress):
-            user, kind, name = (row.values[column] for column in ("user", "kind", "id"))
-            sealed = row.values["sealed"]
-            if not isinstance(sealed, bytes) or len(sealed) < _LEAST_SEALED:
+        for pages, row in _rows(sources, self._tables["records"], on_progress):
+            if not _is_record(row):
                 continue
-            if kind not in (MEMORY, LEARNED) or not isinstance(name, str) or not is_id(name):
-                continue
-            owner = owners.get(user) if isinstance(user, int) else None
+            owner = owners.get(cast(int, row.values["user"]))
             if owner is None:
                 ownerless.add(row.number)
             else:
-                self._take(owner, str(kind), name, pages, row)
+                self._take(owner, pages, row)
         return len(ownerless)
 
-    def _take(self, owner: Owner, kind: str, name: str, pages: Pages, row: Row) -> None:
+    def _take(self, owner: Owner, pages: Pages, row: Row) -> None:
+        kind, name = str(row.values["kind"]), str(row.values["id"])
         if self._opened(owner, row) is None:
             owner.damaged.add((kind, name))
             return
@@ -197,6 +202,13 @@ def _rows(
             done += 1
             if on_progress is not None:
                 on_progress(done, count)
+
+
+def _is_record(row: Row) -> bool:
+    kind, name, sealed = (row.values[column] for column in ("kind", "id", "sealed"))
+    if not isinstance(sealed, bytes) or len(sealed) < _LEAST_SEALED:
+        return False
+    return kind in (MEMORY, LEARNED) and isinstance(name, str) and is_id(name)
 
 
 def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: bytes) -> None:

@@ -132,7 +132,7 @@ class FirstOrder:
 
     def log_likelihood(self, context: list[int], answer: list[int]) -> float:
         """Log p(answer | context), nats: to see that this and llama.cpp compute the same."""
-        with self._lock:
+        with self._lock, lanes():
             tokens = [*context, *answer[:-1]]
             here = np.arange(len(tokens))
             sight = Sight(np.zeros_like(here), np.zeros_like(here), here)
@@ -252,7 +252,8 @@ def lanes() -> Iterator[Run]:
 
     NumPy's BLAS shares each product out among threads that spin until the last has finished. Where
     other programs want the cores they spin most of the time: what took two seconds alone took up to
-    forty, and three in this way. Meanwhile other threads of this process get fewer for their own products, too.
+    forty, and three in this way. Meanwhile other threads of this process get fewer for their own
+    products, too.
     """
     each = max(1, threads() // _LANES)
     with threadpool_limits(each, user_api="blas"), ThreadPoolExecutor(_LANES) as pool:
