@@ -11,8 +11,8 @@ process of its own; tools/vault_rivals.py says what the others promise. At every
                          read what was learned, answer one query. The file is in the system's cache.
                          Memory is the most that this process has held
     recall, warm         one more query
-    recall after an add  one more query, when the vault has changed meanwhile (the others, which keep
-                         no account of what changed, read everything again)
+    recall after an add  one more query, when the vault has changed meanwhile (the others keep no
+                         account of what changed and read everything again)
     forget               one memory with what it taught; the vault clears file and log of it too
     rotate               everything sealed under a new key, once
 
