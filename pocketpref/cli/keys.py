@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
     from pocketpref.vault import Vault
 
-_VARIABLES = ("POCKETPREF_KEY_CUSTODY", "POCKETPREF_KEY_FILE", "POCKETPREF_PASSPHRASE_FILE")
+_VARIABLES = (
+    "POCKETPREF_KEY_CUSTODY",
+    "POCKETPREF_KEY_FILE",
+    "POCKETPREF_PASSPHRASE_FILE",
+    "POCKETPREF_PASSPHRASE_FD",
+)
 
 
 @click.group()

@@ -34,7 +34,7 @@ class Seal:
     _sealer: Sealer = field(repr=False)
 
     @classmethod
-    def of(cls, vault_id: bytes, wrapped: bytes, master: bytes) -> Seal:
+    def of(cls, vault_id: bytes, wrapped: bytes, master: bytes | memoryview) -> Seal:
         """The seal of a master key."""
         return cls(vault_id, wrapped, Sealer(derive_key(master, "vault state", vault_id)))
 

@@ -73,7 +73,7 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-def derive_key(key: bytes, purpose: str, context: bytes = b"") -> bytes:
+def derive_key(key: bytes | memoryview, purpose: str, context: bytes = b"") -> bytes:
     """A key for one purpose out of a uniformly random one (HKDF-Expand with SHA-256)."""
     info = b"pocketpref/1 " + purpose.encode() + b"\0" + context
     return HKDFExpand(hashes.SHA256(), KEY_BYTES, info).derive(key)

@@ -108,7 +108,7 @@ class MasterKey:
     _keys: Sealer = field(repr=False)
 
     @classmethod
-    def of(cls, vault_id: bytes, raw: bytes) -> Self:
+    def of(cls, vault_id: bytes, raw: bytes | memoryview) -> Self:
         """Everything that is derived from a key."""
         names, keys = (derive_key(raw, f"user {use}", vault_id) for use in ("names", "keys"))
         look_up = derive_key(raw, "user look-up", vault_id)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pocketpref.errors import InputError, NotFoundError, TamperedError, WrongKeyError
+from pocketpref.errors import (
+    InputError,
+    KeyChangedError,
+    NotFoundError,
+    StorageError,
+    TamperedError,
+    VaultBusyError,
+    WrongKeyError,
+)
 from pocketpref.protocols import KeyStore
 from pocketpref.vault.anchor import Anchor
 from pocketpref.vault.database import BUSY_SECONDS, VaultFile
@@ -20,6 +29,7 @@ from pocketpref.vault.files import (
     storage_errors,
 )
 from pocketpref.vault.freshness import Accepted, Multiset, VaultState
+from pocketpref.vault.keys import unlock
 from pocketpref.vault.ledger import Ledger, Seal
 from pocketpref.vault.rotation import Rotation, RotationCallback, rewrap
 from pocketpref.vault.schema import (
@@ -30,7 +40,8 @@ from pocketpref.vault.schema import (
     migrate,
     pragma,
 )
-from pocketpref.vault.sealing import ENCRYPTION, KEY_BYTES, new_key
+from pocketpref.vault.sealing import ENCRYPTION
+from pocketpref.vault.secrets import Secret
 from pocketpref.vault.store import UserStore
 from pocketpref.vault.users import Directory, MasterKey, checked_name
 
@@ -66,12 +77,12 @@ class Vault:
     Make one with `Vault.create` or `Vault.open`; it is a context manager.
     """
 
-    def __init__(self, file: VaultFile, vault_id: bytes, wrapped: bytes, master: bytes) -> None:
+    def __init__(self, file: VaultFile, vault_id: bytes, wrapped: bytes, master: Secret) -> None:
         self._file = file
         self._vault_id = vault_id
         self._master = master
-        self._ledger = Ledger(file, Seal.of(vault_id, wrapped, master))
-        self._directory = Directory(MasterKey.of(vault_id, master))
+        self._ledger = Ledger(file, Seal.of(vault_id, wrapped, master.view()))
+        self._directory = Directory(MasterKey.of(vault_id, master.view()))
 
     def __repr__(self) -> str:
         return f"Vault({self._file.path})"
@@ -115,9 +126,9 @@ class Vault:
         path = Path(path)
         if path.exists():
             raise _exists(path)
-        vault_id, master = os.urandom(_VAULT_ID_BYTES), new_key()
-        wrapped = key.wrap(master, vault_id)
-        state = Seal.of(vault_id, wrapped, master).close(VaultState(Multiset.empty()))
+        vault_id, master = os.urandom(_VAULT_ID_BYTES), Secret.random()
+        wrapped = key.wrap(bytes(master), vault_id)
+        state = Seal.of(vault_id, wrapped, master.view()).close(VaultState(Multiset.empty()))
         try:
             with storage_errors(path):
                 _build(path, (1, vault_id, key.kind, wrapped, state))
@@ -163,13 +174,18 @@ class Vault:
                     f"this vault is opened by a {custody}, not by a {key.kind}",
                     hint="see: pocketpref keys status",
                 )
-            master = _master(key, wrapped, vault_id)
+            master, better = unlock(key, wrapped, vault_id)
         except BaseException:
             file.close()
             raise
-        return cls._opened(
+        vault = cls._opened(
             file, vault_id, wrapped, master, anchor=anchor, accept_older=accept_older
         )
+        if better is not None:
+            # It can wait: a disk that cannot be written now may still be read.
+            with suppress(StorageError, VaultBusyError, KeyChangedError):
+                vault._put_wrapped(custody, better)
+        return vault
 
     @classmethod
     def _opened(
@@ -177,7 +193,7 @@ class Vault:
         file: VaultFile,
         vault_id: bytes,
         wrapped: bytes,
-        master: bytes,
+        master: Secret,
         *,
         anchor: Path | None,
         accept_older: bool = False,
@@ -234,8 +250,9 @@ class Vault:
             file.close()
 
     def close(self) -> None:
-        """Close the file. May be called again; anything else then raises ``VaultError``."""
+        """Close the file and wipe the key. May be called again; all else then raises an error."""
         self._file.close()
+        self._master.wipe()
 
     # ------------------------------------------------------------------------------ using
 
@@ -276,8 +293,22 @@ class Vault:
         Raises:
             KeyMissingError, KeyringError: the new store has no key; nothing was changed.
         """
-        wrapped = new_key.wrap(self._master, self._vault_id)
-        self._exchange(new_key.kind, wrapped, self._master)
+        self._put_wrapped(new_key.kind, new_key.wrap(bytes(self._master), self._vault_id))
+
+    def _put_wrapped(self, custody: str, wrapped: bytes) -> None:
+        """Replace the wrapped master key, unless another program did so meanwhile."""
+        seal = Seal.of(self._vault_id, wrapped, self._master.view())
+        known = self._ledger.seal.wrapped
+        with self._ledger.writing(seal) as db:
+            found = db.execute(
+                "UPDATE header SET custody = ?, master = ? WHERE master = ?",
+                (custody, wrapped, known),
+            )
+            if not found.rowcount:
+                raise KeyChangedError(
+                    "another program changed who keeps the vault's key", hint="open the vault again"
+                )
+        self._file.scrub()
 
     def rotate_master(self, key: KeyStore) -> None:
         """Exchange the master key: every name and data key is sealed anew, in one change.
@@ -290,15 +321,13 @@ class Vault:
         Raises:
             KeyMissingError, KeyringError: the store has no key; nothing was changed.
         """
-        master = new_key()
-        self._exchange(key.kind, key.wrap(master, self._vault_id), master)
-
-    def _exchange(self, custody: str, wrapped: bytes, master: bytes) -> None:
-        fresh = MasterKey.of(self._vault_id, master)
-        with self._ledger.writing(Seal.of(self._vault_id, wrapped, master)) as db:
-            if master != self._master:
-                rewrap(db, self._directory.master, fresh)
-            db.execute("UPDATE header SET custody = ?, master = ?", (custody, wrapped))
+        master = Secret.random()
+        wrapped = key.wrap(bytes(master), self._vault_id)
+        fresh = MasterKey.of(self._vault_id, master.view())
+        with self._ledger.writing(Seal.of(self._vault_id, wrapped, master.view())) as db:
+            rewrap(db, self._directory.master, fresh)
+            db.execute("UPDATE header SET custody = ?, master = ?", (key.kind, wrapped))
+        self._master.wipe()
         self._master, self._directory.master = master, fresh
         self._file.scrub()
 
@@ -372,13 +401,6 @@ def _header(file: VaultFile) -> tuple[bytes, str, bytes]:
             hint="restore it from a backup; it was left as it is",
         )
     return row[0], row[1], row[2]
-
-
-def _master(key: KeyStore, wrapped: bytes, vault_id: bytes) -> bytes:
-    master = key.unwrap(wrapped, vault_id)
-    if len(master) != KEY_BYTES:
-        raise TamperedError("the wrapped master key is damaged", hint="restore it from a backup")
-    return master
 
 
 def _exists(path: Path) -> InputError:

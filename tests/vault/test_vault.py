@@ -21,7 +21,7 @@ from pocketpref.errors import (
 )
 from pocketpref.records import Counts
 from pocketpref.vault import Vault, schema
-from pocketpref.vault.keys import EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
 from tests.vault.making import QUICK, feedback, raw
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes mean nothing on Windows")
@@ -358,3 +358,32 @@ def test_plug_ins_of_sqlite_utils_never_see_the_connection(path, key):
     finally:
         pm.unregister(name="spy")
     assert Spy.seen == 0
+
+
+def test_a_passphrase_of_an_older_cost_is_wrapped_anew_when_the_vault_is_opened(tmp_path):
+    path, asked = tmp_path / "vault.db", []
+
+    def words() -> str:
+        asked.append(1)
+        return "correct horse"
+
+    Vault.create(path, Passphrase(words, Argon2Cost(memory_kib=64, passes=1, lanes=1))).close()
+    (before,) = raw(path, "SELECT master FROM header")[0]
+    better = Passphrase(words, Argon2Cost(memory_kib=128, passes=1, lanes=1))
+    with Vault.open(path, better) as vault:
+        vault.store("ada").add(feedback())
+    assert len(asked) == 2, "asked once for each opening"
+    (after,) = raw(path, "SELECT master FROM header")[0]
+    assert before != after
+    with Vault.open(path, better) as vault:
+        assert vault.users() == ["ada"]
+    assert raw(path, "SELECT master FROM header") == [(after,)]
+
+
+def test_a_closed_vault_has_no_key_in_memory(path, key):
+    vault = Vault.create(path, key)
+    master = vault._master
+    vault.close()
+    with pytest.raises(VaultError, match="wiped"):
+        master.view()
+    vault.close()
