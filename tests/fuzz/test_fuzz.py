@@ -119,6 +119,17 @@ def test_time_and_memory_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "memory" in fails(lambda *_: [str(len(bytearray(80 * 2**20)))])
 
 
+def test_memory_is_noticed_where_not_every_case_is_traced() -> None:
+    """The first case is traced and the second is not."""
+
+    def swell(content: bytes, _: Path) -> Iterable[str]:
+        return [str(len(content * 400 * 2**20))]
+
+    cases = [b"", b"x"]
+    report = fuzz_parsers.fuzz(Parser("under test", "text", swell), cases, traced=100)
+    assert list(report.failures.values()) == [b"x"]
+
+
 def test_a_file_that_is_changed_or_left_behind_is_noticed() -> None:
     def change(_: bytes, path: Path) -> Iterable[str]:
         path.write_bytes(b"")
