@@ -35,9 +35,16 @@ _NEW = "new"
 _BIG = tuple(f"{number} " + "b" * 20_000 for number in range(5))
 
 
-def fail_all(folder: Path, most: int, processes: int) -> Iterator[Row]:
-    """Every fault at up to ``most`` steps of each operation, spread evenly over all of them."""
-    base = _base(folder / "base")
+def fail_all(folder: Path, most: int, processes: int, records: int = 300) -> Iterator[Row]:
+    """Every fault at up to ``most`` steps of each operation, spread evenly over all of them.
+
+    Args:
+        folder: where to work.
+        most: how many steps of one operation.
+        processes: how many operations at a time.
+        records: how many one person has in the vault; more than 256 are rotated in two parts.
+    """
+    base = _base(folder / "base", records)
     # What lies under SQLite lies under all of a process's connections, so each has its own.
     jobs = [
         *((_each_step, base, folder / f"copy for {name}", name, most) for name in _ORDERS),
@@ -58,9 +65,9 @@ def _call(work: Callable[..., Row], *arguments: object) -> Row:
     return work(*arguments)
 
 
-def _base(folder: Path) -> Scene:
+def _base(folder: Path, records: int) -> Scene:
     scene = Scene.make(folder)
-    fill(scene, "ada", 300, known=20)
+    fill(scene, "ada", records, known=records // 15)
     fill(scene, "bob", 5, known=3)
     fill(scene, "eve", 30, known=15)
     with scene.open() as vault:
@@ -73,7 +80,7 @@ def _order(scene: Scene, name: str) -> Order:
     """An operation on a copy of the base, with the ids that are there."""
     with scene.open() as vault:
         _, ids = serve(vault)
-    texts = tuple(f"ada {number}" for number in (3, 100, 250))
+    texts = tuple(f"ada {number}" for number in (1, 10, 25))
     known = tuple(ids["ada"][text] for text in texts)
     order = _ORDERS[name]
     if order.what == "learn":  # each entry is a change of its own

@@ -27,7 +27,9 @@ from pocketpref.vault import UserStore, Vault, archive
 LIFE = 10
 """Kills that one vault goes through before it is replaced by a fresh one."""
 
-_MANY = 600  # records: rotating a key re-seals 256 at a time, so this takes three transactions
+RECORDS = 600
+"""Of one person: rotating a key seals 256 at a time anew, so these take three transactions."""
+
 _PATIENCE = 60.0  # seconds for a child to get ready or to end
 
 Served = dict[str, dict[str, str]]
@@ -45,18 +47,25 @@ def parts() -> tuple[str, ...]:
     return tuple(_PLANS)
 
 
-def kill_all(folder: Path, count: int, seed: int) -> Iterator[Row]:
-    """Kill ``count`` children in all, the same number at each kind of work."""
-    base = _base(folder / "base")
+def kill_all(folder: Path, count: int, seed: int, records: int = RECORDS) -> Iterator[Row]:
+    """Kill ``count`` children in all, the same number at each kind of work.
+
+    Args:
+        folder: where to work.
+        count: how many.
+        seed: of what is chosen at random.
+        records: how many one person has in the vault.
+    """
+    base = _base(folder / "base", records)
     for number, name in enumerate(_PLANS):
         share = count // len(_PLANS) + (number < count % len(_PLANS))
         lives = Lives(context(), base, folder / name, np.random.default_rng([seed, number]))
         yield _kill(lives, name, share)
 
 
-def _base(folder: Path) -> Scene:
+def _base(folder: Path, records: int) -> Scene:
     scene = Scene.make(folder)
-    fill(scene, "ada", _MANY, known=40)
+    fill(scene, "ada", records, known=40)
     fill(scene, "bob", 12, known=6)
     fill(scene, "eve", 30, known=15)
     with scene.open() as vault:

@@ -43,6 +43,7 @@ def beside(victim: Victim) -> Iterator[tuple[str, Forgery]]:
     }
     own = _log_of(victim.yesterday)
     logs |= {"yesterday's, cut": own[:-100], "yesterday's, one bit": _flipped(own)}
+    yield "yesterday's true -journal", _plant({"vault.db-journal": _journal_of(victim.yesterday)})
     for name, log in logs.items():
         yield f"{name} -wal", _plant({"vault.db-wal": log})
         yield f"{name} -shm", _plant({"vault.db-shm": log[: 64 * 1024]})
@@ -69,6 +70,18 @@ def _log_of(source: Scene) -> bytes:
     with copy.open() as vault:
         vault.store("ada").add_many(feedback(f"in the log {number}") for number in range(3))
         return copy.path.with_name("vault.db-wal").read_bytes()
+
+
+def _journal_of(source: Scene) -> bytes:
+    """What SQLite's other way of writing would leave beside a vault: the pages to go back to."""
+    copy = source.copy(source.folder.with_name("journal"))
+    with closing(sqlite3.connect(copy.path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA synchronous = OFF")  # the journal's head is then whole from the start
+        db.execute("BEGIN")
+        for table in ("header", "users", "records"):
+            db.execute(f"UPDATE {table} SET rowid = rowid")  # noqa: S608 - our own names
+        return copy.path.with_name("vault.db-journal").read_bytes()
 
 
 def whole(victim: Victim) -> Iterator[tuple[str, Forgery]]:

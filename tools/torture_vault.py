@@ -90,7 +90,7 @@ def _cores() -> int:
 
 
 def _forgeries(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_forgeries.forge_all(folder)
+    return torture_forgeries.forge_all(folder, plan.every)
 
 
 def _leaks(plan: Plan, folder: Path) -> Iterator[Row]:

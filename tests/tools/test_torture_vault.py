@@ -42,13 +42,15 @@ def stored(scene: Scene) -> tuple[Content, ...]:
 
 
 def test_kills_lose_nothing(tmp_path):
-    rows = list(torture_kills.kill_all(tmp_path, 2 * len(torture_kills.parts()), seed=1))
+    rows = list(
+        torture_kills.kill_all(tmp_path, 2 * len(torture_kills.parts()), seed=1, records=60)
+    )
     assert_well(rows, 10)
     assert {way for row in rows for way in row.ended} >= {"at a random moment"}
 
 
 def test_failing_writes_lose_nothing(tmp_path):
-    assert_well(list(torture_faults.fail_all(tmp_path, 1, processes=1)), 9)
+    assert_well(list(torture_faults.fail_all(tmp_path, 1, processes=2, records=30)), 9)
 
 
 def test_a_loss_of_power_loses_nothing(tmp_path):
@@ -62,7 +64,7 @@ def test_flipped_bytes_are_refused_or_mean_nothing(tmp_path):
 
 
 def test_forgeries_are_refused(tmp_path):
-    assert_well(list(torture_forgeries.forge_all(tmp_path)), 400)
+    assert_well(list(torture_forgeries.forge_all(tmp_path, every=9)), 60)
 
 
 def test_nothing_leaks(tmp_path):
