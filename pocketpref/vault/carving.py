@@ -84,7 +84,7 @@ def _one_of(numbers: range) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What looks like a row.
+    """What looks like a row; where overflow pages are lost, its last values are cut short.
 
     Attributes:
         number: the row's number.
@@ -137,15 +137,15 @@ def _row(pages: Pages, page: bytes, table: Table, image: Image, position: int) -
 
 
 def _content(pages: Pages, page: bytes, image: Image, position: int, size: int) -> bytes | None:
-    """A row's bytes: those in its own page, then those in overflow pages."""
+    """A row's bytes: in its own page, then in overflow pages if these are all there."""
     local = _local_size(size, len(page))
     end = position + local
     if size > _MOST_BYTES or end > len(page):
         return None
     if local == size:
         return page[position:end]
-    rest = pages.chain(image, int.from_bytes(page[end : end + 4], "big"), size - local)
-    return None if rest is None else page[position:end] + rest
+    overflow = int.from_bytes(page[end : end + 4], "big")
+    return page[position:end] + pages.chain(image, overflow, size - local)
 
 
 def _local_size(size: int, usable: int) -> int:

@@ -148,8 +148,8 @@ class Pages:
             content = _read(self._database, (image.number - 1) * self._size, self._size)
         return content.ljust(self._size, b"\0")[: self._usable]
 
-    def chain(self, start: Image, number: int, size: int) -> bytes | None:
-        """What lies in a chain of overflow pages; None if it breaks off, or goes on for too long.
+    def chain(self, start: Image, number: int, size: int) -> bytes:
+        """What lies in a chain of overflow pages; nothing if it breaks off or goes on for too long.
 
         Args:
             start: the page from which the chain goes on.
@@ -160,7 +160,7 @@ class Pages:
         while size > 0:
             image = self._beside(start, number)
             if image is None or self._steps <= 0:
-                return None
+                return b""
             self._steps -= 1
             page = self.read(image)
             parts.append(page[4 : 4 + size])

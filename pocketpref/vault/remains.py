@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from sqlite_utils import Database
 
@@ -157,7 +157,8 @@ class Remains:
         for pages, row in _rows(sources, self._tables["records"], on_progress):
             if not _is_record(row):
                 continue
-            owner = owners.get(cast(int, row.values["user"]))
+            user = row.values["user"]
+            owner = owners.get(user) if isinstance(user, int) else None
             if owner is None:
                 ownerless.add(row.number)
             else:

@@ -87,6 +87,21 @@ def test_of_two_versions_of_a_record_the_newer_is_saved(path, key, tmp_path):
         assert len(vault.store("ada").learned("new")) == 1
 
 
+def test_a_frame_that_claims_to_be_another_page_hides_nothing(path, key, tmp_path):
+    """Neither a page of cells nor one in which a long record goes on."""
+    with Vault.create(path, key) as vault:
+        vault.store("ada").add(feedback("x" * 30_000))
+        vault.store("ada").add_many(feedback(f"first {n}") for n in range(30))
+    with Vault.open(path, key) as vault:
+        vault.store("ada").add(feedback("last"))
+        db, log = state(path)
+        texts = {m.id: m.pair.prompt for m in vault.store("ada").memories()}
+    for number in range(2, len(db) // PAGE + 1):
+        lying = log[:LOG_HEAD] + number.to_bytes(4, "big") + log[LOG_HEAD + 4 :]
+        salvage(put(tmp_path / str(number), db, lying), tmp_path / f"{number}.db", key)
+        assert read(tmp_path / f"{number}.db", key) == texts
+
+
 def test_what_was_forgotten_does_not_come_back_out_of_older_pages(path, key, tmp_path):
     """A reader of another program kept the log from being cleared."""
     with Vault.create(path, key, busy_seconds=0.1) as vault:
