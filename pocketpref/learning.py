@@ -68,7 +68,7 @@ class LearnRun:
         return whole
 
     def _indexed(self) -> set[str]:
-        return {entry.memory_id for entry in self._parts.store.learned(self._parts.recipe())}
+        return {entry.memory_id for entry in self._parts.store.lessons(self._parts.recipe())}
 
     def _learned(self, memory: Memory, selection: Selection) -> Learned:
         prompt = memory.pair.prompt

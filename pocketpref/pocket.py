@@ -201,7 +201,11 @@ class Pocket:
         with self._lock:
             version = store.version()
             if self._index is None or self._index[0] != version:
-                self._index = (version, PromptIndex(store.learned(self._parts.recipe())))
+                lessons = store.lessons(self._parts.recipe())
+                # A change that taught nothing, such as a new pair, leaves the index as it was.
+                known = self._index[1] if self._index else None
+                same = known is not None and known.lessons is lessons
+                self._index = (version, known if known and same else PromptIndex(lessons))
             return self._index[1]
 
     @overload
@@ -263,12 +267,11 @@ class Pocket:
 
     def status(self) -> dict[str, Any]:
         """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
-        learned = self._parts.store.learned(self._parts.recipe())
-        efforts = [entry.selection.effort for entry in learned]
+        efforts = [entry.effort for entry in self._parts.store.lessons(self._parts.recipe())]
         return {
             "user": self.user,
             "pairs": self.counts().memories,
-            "indexed": len(learned),
+            "indexed": len(efforts),
             "in_part": efforts.count(Effort.PARTIAL),
             **self._parts.about(),
         }

@@ -152,6 +152,38 @@ class KeyStore(Protocol):
         """
 
 
+class Lesson(Protocol):
+    """What recall needs of a `Learned`, which is one."""
+
+    @property
+    def memory_id(self) -> str:
+        """The memory it was derived from."""
+
+    @property
+    def vector(self) -> Vector:
+        """The prompt's embedding, unit length, shape (dimensions,)."""
+
+    @property
+    def prompt_digest(self) -> bytes:
+        """SHA-256 of the prompt."""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that explain the choice."""
+
+    @property
+    def objective(self) -> float:
+        """Anchored margin of all of them together, nats."""
+
+    @property
+    def effort(self) -> Effort:
+        """How thorough the search was."""
+
+    @property
+    def recipe(self) -> str:
+        """Fingerprint of what it was learned with."""
+
+
 @runtime_checkable
 class MemoryStore(Protocol):
     """One user's part of a vault. Safe to use from several threads and processes."""
@@ -196,6 +228,9 @@ class MemoryStore(Protocol):
 
     def learned(self, recipe: str) -> list[Learned]:
         """Everything indexed under this recipe, newest memory first."""
+
+    def lessons(self, recipe: str) -> Sequence[Lesson]:
+        """The same, as far as recall needs it: the same object until one of them changes."""
 
     def forget(self, ids: Sequence[str], *, dry_run: bool = False) -> Forgotten:
         """Remove memories and everything derived from them, from free pages and WAL too.

@@ -238,6 +238,21 @@ class Learned(Discreet):
     recipe: str
     _open = ("memory_id", "recipe")
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that explain the choice."""
+        return self.selection.attributes
+
+    @property
+    def objective(self) -> float:
+        """Anchored margin of all of them together, nats."""
+        return self.selection.objective
+
+    @property
+    def effort(self) -> Effort:
+        """How thorough the search was."""
+        return self.selection.effort
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

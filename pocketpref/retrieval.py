@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.records import Learned, Source, Vector
+from pocketpref.protocols import Lesson
+from pocketpref.records import Source, Vector
 
 
 class PromptIndex:
@@ -16,20 +17,21 @@ class PromptIndex:
     section 4.1); on a tie the newest.
     """
 
-    def __init__(self, learned: Sequence[Learned]) -> None:
+    def __init__(self, lessons: Sequence[Lesson]) -> None:
         """Build the index.
 
         Args:
-            learned: newest first, all embedded by one embedder.
+            lessons: newest first, all embedded by one embedder.
         """
-        best: dict[bytes, Learned] = {}
-        for entry in learned:
+        self.lessons = lessons
+        best: dict[bytes, Lesson] = {}
+        for entry in lessons:
             held = best.get(entry.prompt_digest)
-            if held is None or entry.selection.objective > held.selection.objective:
+            if held is None or entry.objective > held.objective:
                 best[entry.prompt_digest] = entry
         self.entries = tuple(best.values())
         self._vectors: Vector = (
-            np.stack([e.vector for e in self.entries])
+            np.concatenate([e.vector for e in self.entries]).reshape(len(self.entries), -1)
             if self.entries
             else np.empty((0, 0), dtype=np.float32)
         )
@@ -37,7 +39,7 @@ class PromptIndex:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def nearest(self, query: Vector, threshold: float) -> tuple[Learned, Source] | None:
+    def nearest(self, query: Vector, threshold: float) -> tuple[Lesson, Source] | None:
         """The entry whose prompt has the largest cosine to the query (EXACT, Algorithm 2).
 
         Args:
@@ -49,7 +51,9 @@ class PromptIndex:
         """
         if not self.entries:
             return None
-        similarities = self._vectors @ query
+        # Not @: its threads cost more than they gain on one row after the other, and wait for one
+        # another wherever the processor has other work, such as a model that replies.
+        similarities = np.vecdot(self._vectors, query)
         best = int(np.argmax(similarities))
         similarity = float(similarities[best])
         if similarity < threshold:

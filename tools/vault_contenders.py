@@ -144,7 +144,10 @@ class Sealed(Contender):
     def _recall(self, query: Vector) -> Answer:
         version = self._store.version()
         if self._index is None or self._index[0] != version:
-            self._index = version, PromptIndex(self._store.learned(RECIPE))
+            lessons = self._store.lessons(RECIPE)
+            known = self._index[1] if self._index else None
+            same = known is not None and known.lessons is lessons
+            self._index = version, known if known and same else PromptIndex(lessons)
         found = self._index[1].nearest(query, RELEVANCE)
         return None if found is None else (found[1].id, found[1].similarity)
 

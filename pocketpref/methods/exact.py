@@ -99,7 +99,7 @@ class Exact:
             return Condition()
         entry, source = found
         # An attribute that has left the bank since is left out rather than guessed.
-        names = tuple(n for n in entry.selection.attributes if n in self.bank)
+        names = tuple(n for n in entry.attributes if n in self.bank)
         if not names:
             return Condition()
         block = self.bank.block(names, self.settings.wording)

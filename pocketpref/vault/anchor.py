@@ -3,7 +3,7 @@
 A whole file that is put back is sound in itself. But each change raises the generation inside, and
 the highest one seen is noted here, in a folder of its own:
 
-    <vault id, hex>.generation    "<generation> <HMAC-SHA256, hex>", newline
+    <vault id, hex>.generation    "<generation, 20 digits> <HMAC-SHA256, hex>", newline
 
 The note is written after the change is on the disk, and is not synced itself: after a power failure
 it may lag behind the vault by the last changes, but never be ahead of it. Whoever can put back
@@ -18,10 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from pocketpref.errors import RolledBackError
-from pocketpref.vault.files import new_private_file, part_path, private_folder
+from pocketpref.vault.files import building, private_folder
 from pocketpref.vault.sealing import derive_key
 
 _LIMIT = 1024  # bytes read at most; a real note has under 100
+_TRIES = 3  # another process may be just writing
 
 ACCEPT = "if you put it there yourself: pocketpref doctor --accept-older"
 
@@ -51,33 +52,38 @@ class Anchor:
         Raises:
             RolledBackError: the note was changed.
         """
-        note = self._read()
-        if note is None:
-            return 0
-        number, _, mac = note.partition(b" ")
-        if not number.isdigit() or not hmac.compare_digest(mac.strip(), self._mac(number)):
-            raise RolledBackError(f"the note in {self._path} was changed", hint=ACCEPT)
-        return int(number)
+        for _ in range(_TRIES):
+            note = self._read()
+            if note is None:
+                return 0
+            number, _, mac = note.partition(b" ")
+            if number.isdigit() and hmac.compare_digest(mac.strip(), self._mac(number)):
+                return int(number)
+        raise RolledBackError(f"the note in {self._path} was changed", hint=ACCEPT)
 
     def advance(self, generation: int) -> None:
         """Note a generation, unless another process has noted a higher one.
 
         A note that cannot be written does not undo the change in the vault; ``kept`` tells.
         """
-        number = b"%d" % generation
-        part = part_path(self._path)
+        number = b"%020d" % generation
         try:
-            if self.highest() >= generation:
-                return
-            private_folder(self._path.parent)
-            with new_private_file(part) as file:
-                file.write(number + b" " + self._mac(number) + b"\n")
-            part.replace(self._path)
-            self.kept = True
+            if self.highest() < generation:
+                self._write(number + b" " + self._mac(number) + b"\n")
+                self.kept = True
         except (OSError, RolledBackError):
             self.kept = False
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+
+    def _write(self, line: bytes) -> None:
+        # In place once it is there: replacing a file makes ext4 and others write it to the disk at
+        # once, which takes as long as the change itself. All lines are of one length.
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                file.write(line)
+        except FileNotFoundError:
+            private_folder(self._path.parent)
+            with building(self._path, replace=True) as file:
+                file.write(line)
 
     def replace(self, generation: int) -> None:
         """Note a generation whatever stood there."""

@@ -7,7 +7,7 @@ change itself. So there is no moment at which a crash leaves one without the oth
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlite_utils import Database
@@ -52,6 +52,9 @@ class Seal:
 
     def _place(self) -> Place:
         return Place(self.vault_id, 0, "vault-state", "", 1)
+
+
+Marks = Callable[[], Iterable[bytes]]
 
 
 class Ledger:
@@ -144,7 +147,9 @@ class Ledger:
 
     # ---------------------------------------------------------------------------- records
 
-    def check_records(self, db: Database, user: int, state: bytes, records: Multiset) -> None:
+    def check_records(
+        self, db: Database, user: int, state: bytes, records: Multiset, marks: Marks | None = None
+    ) -> None:
         """See that a user has all of their records, and no others.
 
         Args:
@@ -152,6 +157,8 @@ class Ledger:
             user: the number of the user's row.
             state: the sealed state of the user; changes whenever a record does.
             records: what it says.
+            marks: gives the marks of the records, if there is a reason to read them otherwise; not
+                called where they were checked before.
 
         Raises:
             TamperedError: records are missing, were added or put back.
@@ -161,7 +168,7 @@ class Ledger:
         view = (state, pragma(db, "data_version"))
         if self._checked.get(user) == view:
             return
-        found = records.of(record_marks(db, user))
+        found = records.of(marks() if marks else record_marks(db, user))
         if found != records:
             raise TamperedError(
                 f"records are missing from the vault, or were added or put back: {found.count:,} "

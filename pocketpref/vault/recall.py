@@ -1,37 +1,85 @@
-"""What was learned, kept opened in memory between calls."""
+"""What recall needs of a user's learned entries, kept opened in memory between calls."""
 
 from __future__ import annotations
 
-from pocketpref.records import Learned
-from pocketpref.vault.rows import LEARNED, UserRows
-from pocketpref.vault.serial import load_learned
+from collections.abc import Iterator
+
+from pocketpref.protocols import Lesson
+from pocketpref.vault.rows import LEARNED, MEMORY, UserRows
+from pocketpref.vault.serial import load_lesson
+
+_Head = tuple[int, str, bytes]
 
 
-class LearnedCache:
-    """One user's learned entries. Only what changed since the last call is opened again.
+class LessonCache:
+    """One user's lessons. Only what changed since the last call is opened again.
 
     Not safe from threads by itself: it is used inside the vault's transactions, one at a time.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[int, str, bytes], Learned] = {}
+        self._state: bytes | None = None
+        self._entries: dict[_Head, Lesson] = {}
+        self._lists: dict[str, list[Lesson]] = {}
 
-    def refresh(self, rows: UserRows) -> list[Learned]:
+    def load(self, rows: UserRows) -> Iterator[bytes]:
+        """Open all entries; gives the marks of all the user's records, which lie on the way.
+
+        Raises:
+            TamperedError: an entry was changed, moved or truncated.
+        """
+        opened: dict[str, tuple[_Head, Lesson]] = {}
+        memories: list[str] = []
+        for seq, kind, name, head, content in rows.everything():
+            yield rows.mark(kind, name, seq, head)
+            if kind == MEMORY:
+                memories.append(name)
+            elif content is not None:
+                opened[name] = (seq, name, head), load_lesson(name, content)
+        entries = dict(opened[name] for name in reversed(memories) if name in opened)
+        self._keep(entries, rows.sealed_state)
+
+    def refresh(self, rows: UserRows) -> list[Lesson]:
         """All entries as they now are in the file, newest memory first.
 
         Raises:
             TamperedError: an entry was changed, moved or truncated.
         """
-        entries: dict[tuple[int, str, bytes], Learned] = {}
-        for head in rows.learned_heads():
-            entries[head] = self._entries.get(head) or _read(rows, head[1], head[0])
-        self._entries = entries
-        return list(entries.values())
+        if self._state != rows.sealed_state:
+            self._keep(self._changed(rows), rows.sealed_state)
+        return list(self._entries.values())
+
+    def of(self, recipe: str, rows: UserRows) -> list[Lesson]:
+        """Those of one recipe: the same list as before, if nothing in it changed."""
+        entries = self.refresh(rows)
+        if recipe not in self._lists:
+            self._lists[recipe] = [entry for entry in entries if entry.recipe == recipe]
+        return self._lists[recipe]
+
+    def took(self, before: bytes, after: bytes) -> None:
+        """Go on from one state of the user to another in which nothing learned is different."""
+        if self._state == before:
+            self._state = after
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is kept."""
+        return self._state is None
 
     def clear(self) -> None:
         """Keep nothing."""
-        self._entries = {}
+        self._state, self._entries, self._lists = None, {}, {}
+
+    def _changed(self, rows: UserRows) -> dict[_Head, Lesson]:
+        known = self._entries
+        if not known:
+            return {head: load_lesson(head[1], content) for head, content in rows.learned()}
+        return {head: known.get(head) or _read(rows, head) for head in rows.learned_heads()}
+
+    def _keep(self, entries: dict[_Head, Lesson], state: bytes) -> None:
+        self._state, self._entries, self._lists = state, entries, {}
 
 
-def _read(rows: UserRows, name: str, seq: int) -> Learned:
-    return load_learned(name, rows.read_row(LEARNED, name, seq))
+def _read(rows: UserRows, head: _Head) -> Lesson:
+    seq, name, _ = head
+    return load_lesson(name, rows.read_row(LEARNED, name, seq))

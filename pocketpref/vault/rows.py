@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,10 +22,14 @@ PAST_ALL = 2**63 - 1
 """Greater than or equal to every row number SQLite has."""
 
 # What is derived from a memory shares its id.
-_LEARNED_HEADS = """
-    SELECT d.seq, d.id, substr(d.sealed, 1, ?) FROM records m
-    JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
-    WHERE m.user = ? AND m.kind = ? ORDER BY m.seq DESC"""
+_LEARNED = """
+    SELECT d.seq, d.id, d.sealed FROM records m
+    JOIN records d ON d.id = m.id AND d.kind = :learned AND d.user = m.user
+    WHERE m.user = :user AND m.kind = :memory ORDER BY m.seq DESC"""
+_LEARNED_HEADS = _LEARNED.replace("d.sealed", "substr(d.sealed, 1, :head)")
+_EVERYTHING = """
+    SELECT seq, kind, id, CASE kind WHEN :learned THEN sealed ELSE substr(sealed, 1, :head) END
+    FROM records WHERE user = :user ORDER BY kind, seq"""
 _WITH_DERIVED = """
     SELECT m.seq, m.id, m.sealed, d.seq, d.sealed FROM records m
     LEFT JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
@@ -54,6 +58,11 @@ class UserRows:
         self._vault_id = vault_id
         self._key = key
         self._records = key.state.records
+
+    @property
+    def sealed_state(self) -> bytes:
+        """The user's state as it stood in the file: another one after every change."""
+        return self._key.sealed_state
 
     @property
     def records(self) -> Multiset:
@@ -140,8 +149,33 @@ class UserRows:
 
     def learned_heads(self) -> list[tuple[int, str, bytes]]:
         """Row number, id and what changes with the content, of learned entries, newest first."""
-        values = (HEAD_BYTES, LEARNED, self._key.number, MEMORY)
-        return self._db.execute(_LEARNED_HEADS, values).fetchall()
+        return self._db.execute(_LEARNED_HEADS, self._of_learned()).fetchall()
+
+    def learned(self) -> Iterator[tuple[tuple[int, str, bytes], bytes]]:
+        """The same with the content of each, one at a time: sealed they are never all in memory."""
+        for seq, name, sealed in self._db.execute(_LEARNED, self._of_learned()):
+            yield (seq, name, sealed[:HEAD_BYTES]), self._open(LEARNED, name, seq, sealed)
+
+    def everything(self) -> Iterator[tuple[int, str, str, bytes, bytes | None]]:
+        """Row number, kind, id, head and, if it was learned, content of all records.
+
+        Those of one kind come together, the oldest first.
+        """
+        for seq, kind, name, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
+            content = self._open(kind, name, seq, sealed) if kind == LEARNED else None
+            yield seq, kind, name, sealed[:HEAD_BYTES], content
+
+    def mark(self, kind: str, name: str, seq: int, head: bytes) -> bytes:
+        """A record's mark in the set of the user's records."""
+        return record_mark(seq, self._key.number, kind, name, head)
+
+    def _of_learned(self) -> dict[str, object]:
+        return {
+            "learned": LEARNED,
+            "memory": MEMORY,
+            "user": self._key.number,
+            "head": HEAD_BYTES,
+        }
 
     def newest(self, before: int, limit: int) -> list[tuple[int, Entry]]:
         """Memories before a row number, the newest first, each with its own row number."""
@@ -167,15 +201,17 @@ class UserRows:
 
     def with_derived(self, name: str) -> list[int]:
         """Row numbers of a memory and of everything derived from it."""
+        # +user: without the sign SQLite goes through all of the user's rows by their index, where
+        # the id (or below, the row number) leads straight to those that are wanted.
         rows = self._db.execute(
-            "SELECT seq FROM records WHERE id = ? AND user = ?", (name, self._key.number)
+            "SELECT seq FROM records WHERE id = ? AND +user = ?", (name, self._key.number)
         )
         return [seq for (seq,) in rows.fetchall()]
 
     def blobs(self, name: str) -> list[bytes]:
         """The sealed forms of a memory and of everything derived from it."""
         rows = self._db.execute(
-            "SELECT sealed FROM records WHERE id = ? AND user = ?", (name, self._key.number)
+            "SELECT sealed FROM records WHERE id = ? AND +user = ?", (name, self._key.number)
         )
         return [sealed for (sealed,) in rows.fetchall()]
 
@@ -188,7 +224,7 @@ class UserRows:
     def reseal(self, after: int, limit: int, sealer: Sealer) -> tuple[int, int]:
         """Seal the first records after a row under another key; the last row, and how many."""
         rows = self._db.execute(
-            "SELECT seq, kind, id, sealed FROM records WHERE user = ? AND seq > ? "
+            "SELECT seq, kind, id, sealed FROM records WHERE +user = ? AND seq > ? "
             "ORDER BY seq LIMIT ?",
             (self._key.number, after, limit),
         ).fetchall()

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -43,8 +43,7 @@ _PREFIX = bytes([SEALING_VERSION])
 _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a blob belongs; it opens nowhere else.
 
     Attributes:

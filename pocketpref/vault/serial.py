@@ -1,8 +1,9 @@
 """Records as bytes, in one canonical form: equal records give equal bytes.
 
-A memory is JSON (sorted keys, no spaces, UTF-8, floats by ``repr``). A learned entry is 4 bytes
-length (little-endian), such JSON, then the vector as raw little-endian float32. Neither holds the
-memory's id: it is part of the place where the blob is sealed.
+A memory is JSON (sorted keys, no spaces, UTF-8, floats by ``repr``). A learned entry is two such
+parts, each behind 4 bytes of length (little-endian): what recall needs, then how it was found; and
+the vector as raw little-endian float32. Neither holds the memory's id: it is part of the place
+where the blob is sealed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import math
 import operator
 import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -118,21 +120,40 @@ def dump_learned(learned: Learned) -> bytes:
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise InputError("the vector of a learned entry must be one row of finite numbers")
     chosen = learned.selection
-    content = {
-        "digest": learned.prompt_digest.hex(),
-        "recipe": learned.recipe,
+    head = {
         "attributes": list(chosen.attributes),
-        "gains": list(chosen.gains),
-        "singles": dict(chosen.singles),
-        "screened": dict(chosen.screened),
-        "evaluations": chosen.evaluations,
+        "digest": learned.prompt_digest.hex(),
         "effort": int(chosen.effort),
+        "gains": list(chosen.gains),
+        "recipe": learned.recipe,
+    }
+    rest = {
+        "evaluations": chosen.evaluations,
+        "screened": dict(chosen.screened),
+        "singles": dict(chosen.singles),
     }
     # Raised outside of the handler: the encoder's error may hold what was learned.
     with suppress(TypeError, ValueError):
-        encoded = _json(content)
-        return _LENGTH.pack(len(encoded)) + encoded + vector.tobytes()
+        return _part(head) + _part(rest) + vector.tobytes()
     raise InputError("a learned entry holds something that cannot be kept")
+
+
+def _part(content: object) -> bytes:
+    encoded = _json(content)
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def _parts(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Head, rest and vector of a learned entry."""
+    parts, start = [], 0
+    for _ in range(2):
+        (length,) = _LENGTH.unpack_from(payload, start)
+        start += _LENGTH.size
+        parts.append(payload[start : start + length])
+        start += length
+    if start > len(payload):
+        raise ValueError
+    return parts[0], parts[1], payload[start:]
 
 
 def load_learned(memory_id: str, payload: bytes) -> Learned:
@@ -143,12 +164,45 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
     """
     # Raised outside of the handler: the decoder's error holds what was learned.
     with suppress(*_MISFORMED):
-        (length,) = _LENGTH.unpack_from(payload)
-        end = _LENGTH.size + length
-        content = json.loads(payload[_LENGTH.size : end].decode())
+        head, rest, vector = _parts(payload)
+        content = json.loads(head.decode()) | json.loads(rest.decode())
         digest = bytes.fromhex(content["digest"])
         recipe = sys.intern(content["recipe"])
-        return Learned(memory_id, _vector(payload[end:]), digest, _selection(content), recipe)
+        return Learned(memory_id, _vector(vector), digest, _selection(content), recipe)
+    raise _unreadable("learned entry", memory_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLesson:
+    """What recall needs of a learned entry: a `Lesson`."""
+
+    memory_id: str
+    vector: Vector = field(repr=False)
+    prompt_digest: bytes = field(repr=False)
+    attributes: tuple[str, ...] = field(repr=False)
+    objective: float = field(repr=False)
+    effort: Effort = field(repr=False)
+    recipe: str
+
+
+def load_lesson(memory_id: str, payload: bytes) -> StoredLesson:
+    """What recall needs of what ``dump_learned`` made; the many margins are not looked at.
+
+    Raises:
+        TamperedError: it is not in that form.
+    """
+    with suppress(*_MISFORMED):
+        head, _, vector = _parts(payload)
+        content = json.loads(head.decode())
+        return StoredLesson(
+            memory_id,
+            _vector(vector),
+            bytes.fromhex(content["digest"]),
+            tuple(map(sys.intern, content["attributes"])),
+            _finite(sum(content["gains"])),
+            Effort(content["effort"]),
+            sys.intern(content["recipe"]),
+        )
     raise _unreadable("learned entry", memory_id)
 
 
@@ -164,26 +218,19 @@ def _selection(content: Mapping[str, Any]) -> Selection:
         singles=_margins(content["singles"]),
         screened=_margins(content["screened"]),
         evaluations=operator.index(content["evaluations"]),
-        effort=_effort(content),
+        effort=Effort(content["effort"]),
     )
 
 
-def _effort(content: Mapping[str, Any]) -> Effort:
-    """How thorough the search was; entries of the first version do not say it in words."""
-    if "effort" in content:
-        return Effort(content["effort"])
-    return Effort.DEFAULT if content["screened"] else Effort.EXHAUSTIVE
-
-
 def _margins(values: Mapping[str, float]) -> dict[str, float]:
-    _check_finite(values.values())
     # The same few dozen names stand in every entry: keep one copy of each.
-    return {sys.intern(name): value for name, value in values.items()}
+    return {sys.intern(name): _finite(value) for name, value in values.items()}
 
 
-def _check_finite(numbers: Iterable[float]) -> None:
-    if not all(map(math.isfinite, numbers)):
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
         raise ValueError
+    return number
 
 
 def _unreadable(kind: str, memory_id: str) -> TamperedError:

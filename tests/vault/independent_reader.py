@@ -207,7 +207,10 @@ def _records(
 
 def parse_learned(content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     (length,) = struct.unpack_from("<I", content)
-    return json.loads(content[4 : 4 + length]), np.frombuffer(content[4 + length :], "<f4")
+    head, content = json.loads(content[4 : 4 + length]), content[4 + length :]
+    (length,) = struct.unpack_from("<I", content)
+    rest, content = json.loads(content[4 : 4 + length]), content[4 + length :]
+    return head | rest, np.frombuffer(content, "<f4")
 
 
 def read_note(folder: Path, vault: ReadVault) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,13 +42,13 @@ def test_keys_are_derived_as_in_the_first_version():
 @pytest.mark.parametrize(
     "other",
     [
-        replace(PLACE, vault=b"another vault id"),
-        replace(PLACE, user=2),
-        replace(PLACE, kind="learned"),
-        replace(PLACE, id="abcdefghjkmp"),
-        replace(PLACE, seq=8),
+        PLACE._replace(vault=b"another vault id"),
+        PLACE._replace(user=2),
+        PLACE._replace(kind="learned"),
+        PLACE._replace(id="abcdefghjkmp"),
+        PLACE._replace(seq=8),
         # The same letters, divided otherwise between kind and id.
-        replace(PLACE, kind="memoryabc", id="defghjkmn"),
+        PLACE._replace(kind="memoryabc", id="defghjkmn"),
     ],
 )
 def test_a_blob_opens_in_no_other_place(other):
@@ -87,7 +85,7 @@ def test_what_is_no_blob_at_all_is_refused(foreign):
 
 @pytest.mark.parametrize(
     "place",
-    [replace(PLACE, seq=-1), replace(PLACE, id=b"bytes"), replace(PLACE, id="x" * 300)],
+    [PLACE._replace(seq=-1), PLACE._replace(id=b"bytes"), PLACE._replace(id="x" * 300)],
 )
 def test_a_row_that_was_never_ours_is_refused_by_name(place):
     with pytest.raises(TamperedError):
@@ -124,5 +122,5 @@ def test_an_error_names_an_id_but_no_foreign_text():
     with pytest.raises(TamperedError, match="abcdefghjkmn"):
         Sealer(new_key()).open(FROZEN, PLACE)
     with pytest.raises(TamperedError) as caught:
-        Sealer(new_key()).open(FROZEN, replace(PLACE, id="planted text"))
+        Sealer(new_key()).open(FROZEN, PLACE._replace(id="planted text"))
     assert "planted" not in str(caught.value)

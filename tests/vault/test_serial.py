@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -169,18 +168,3 @@ def test_a_loaded_vector_cannot_be_changed():
     vector = load_learned(ID, dump_learned(learned(ID))).vector
     with pytest.raises(ValueError, match="read-only"):
         vector[0] = 5
-
-
-@pytest.mark.parametrize(
-    ("screened", "effort"), [({}, Effort.EXHAUSTIVE), ({"Easy": 1.0}, Effort.DEFAULT)]
-)
-def test_an_entry_of_the_first_version_tells_its_effort_by_what_it_holds(screened, effort):
-    entry = learned(ID)
-    entry = replace(entry, selection=replace(entry.selection, screened=screened))
-    whole = dump_learned(entry)
-    (length,) = struct.unpack_from("<I", whole)
-    content = json.loads(whole[4 : 4 + length])
-    del content["effort"]
-    old = json.dumps(content).encode()
-    payload = struct.pack("<I", len(old)) + old + whole[4 + length :]
-    assert load_learned(ID, payload).selection.effort is effort
