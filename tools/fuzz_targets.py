@@ -307,7 +307,7 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _damaged_vault(content: bytes, _: Path) -> Iterable[str]:
     """What `doctor --repair` does with a file and its log, up to writing the new vault."""
-    database, _, log = content.partition(LOG_BEHIND)
+    database, _between, log = content.partition(LOG_BEHIND)
     remains = Remains(BytesIO(database), BytesIO(log), _STREAM_KEY, lambda *_: None)
     for owner in remains.owners:
         _Receiver().restore(remains.entries(owner))

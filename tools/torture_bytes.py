@@ -191,7 +191,7 @@ def _try(attempts: Attempts, chunk: tuple[Change, ...], folder: Path, what: str)
             continue
         try:
             with _limited():
-                end = _end(scene, content, attempts.stored)
+                end = _end(scene, content, attempts.stored, recall_first=number % 2 == 0)
                 if end == AS_STORED and number % _GOES_ON == 0:
                     end = _write_on(scene, content)
         except _HungError:
@@ -229,9 +229,11 @@ def _limited() -> Iterator[None]:
 _WROTE = "read as it was stored, and written on"
 
 
-def _end(scene: Scene, content: bytes, stored: Sequence[Content]) -> str:
+def _end(
+    scene: Scene, content: bytes, stored: Sequence[Content], *, recall_first: bool = False
+) -> str:
     _put(scene, content)
-    end = ending(scene, stored)
+    end = ending(scene, stored, recall_first=recall_first)
     if end == REFUSED and scene.path.read_bytes() != content:
         return "REFUSED, but the file was changed"
     return end

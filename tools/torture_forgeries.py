@@ -47,14 +47,17 @@ def _try(
         scene = victim.scene.copy(folder)
         forge(scene)
         before = _files(scene)
-        end = ending(scene, victim.stored)
-        if end == REFUSED and before != _files(scene):
-            end = "REFUSED, but the file was changed"
+        ends = [ending(scene, victim.stored, recall_first=first) for first in (False, True)]
+        if ends[0] == REFUSED and before != _files(scene):
+            ends.append("REFUSED, but the file was changed")
         # A log that is none of this vault's, SQLite rightly does not read.
-        if end == REFUSED or (what == _BESIDE and end == AS_STORED):
-            row.well(end)
+        well = {REFUSED, AS_STORED} if what == _BESIDE else {REFUSED}
+        wrong = [end for end in ends if end not in well]
+        if wrong:
+            unnoticed = any(end.startswith("WRONG") or end == AS_STORED for end in wrong)
+            row.badly(f"{name}: {wrong[0]}", lost=int(unnoticed))
         else:
-            row.badly(f"{name}: {end}", lost=int(end.startswith("WRONG") or end == AS_STORED))
+            row.well(ends[0])
     return row
 
 

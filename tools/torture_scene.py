@@ -153,24 +153,27 @@ class Content:
     user: str
     memories: tuple[tuple[object, ...], ...]
     learned: tuple[tuple[str, bytes], ...]
+    lessons: tuple[tuple[object, ...], ...]
     pending: tuple[str, ...]
     counts: tuple[int, int]
 
 
-def read(vault: Vault, *, one_by_one: bool = True) -> tuple[Content, ...]:
+def read(vault: Vault, *, recall_first: bool = False) -> tuple[Content, ...]:
     """Everything that a vault serves.
 
     Args:
         vault: an open one.
-        one_by_one: also ask for every memory by its id.
+        recall_first: ask for what recall needs before all else: what is asked for first is checked
+            while it is read.
 
     Raises:
         WrongAnswerError: two ways of asking gave different answers.
     """
-    return tuple(_content(vault.store(name), one_by_one) for name in vault.users())
+    return tuple(_content(vault.store(name), recall_first) for name in vault.users())
 
 
-def _content(store: UserStore, one_by_one: bool) -> Content:
+def _content(store: UserStore, recall_first: bool) -> Content:
+    first = _lessons(store) if recall_first else None
     memories = tuple(_facts(memory) for memory in store.memories())
     entries = [(entry.id, entry.learned) for entry in store.entries()][::-1]
     known = tuple((entry.memory_id, dump_learned(entry)) for entry in store.learned(RECIPE))
@@ -178,15 +181,33 @@ def _content(store: UserStore, one_by_one: bool) -> Content:
         raise WrongAnswerError("the memories in an archive are not those that are listed")
     if tuple(entry for entry in entries if entry[1] is not None) != known:
         raise WrongAnswerError("what was learned is not the same for an archive")
-    if one_by_one and memories != tuple(_by_id(store, str(facts[0])) for facts in memories):
+    lessons = _lessons(store)
+    if first not in (None, lessons) or [lesson[0] for lesson in lessons] != [k for k, _ in known]:
+        raise WrongAnswerError("what recall uses is not what was learned")
+    if memories != tuple(_by_id(store, str(facts[0])) for facts in memories):
         raise WrongAnswerError("a memory is another when asked for by its id")
     counts = store.counts()
     return Content(
         store.user,
         memories,
         known,
+        lessons,
         tuple(store.pending(RECIPE)),
         (counts.memories, counts.learned),
+    )
+
+
+def _lessons(store: UserStore) -> tuple[tuple[object, ...], ...]:
+    return tuple(
+        (
+            lesson.memory_id,
+            lesson.vector.tobytes(),
+            lesson.prompt_digest,
+            lesson.attributes,
+            lesson.objective,
+            lesson.effort,
+        )
+        for lesson in store.lessons(RECIPE)
     )
 
 
@@ -219,15 +240,20 @@ REFUSED = "refused by name"
 AS_STORED = "read as it was stored"
 
 
-def ending(scene: Scene, stored: Sequence[Content], *, anchored: bool = True) -> str:
+def ending(scene: Scene, stored: Sequence[Content], *, recall_first: bool = False) -> str:
     """Open a vault that was tampered with and read everything; how that ended.
+
+    Args:
+        scene: the vault.
+        stored: what was stored in it.
+        recall_first: see `read`.
 
     Returns:
         ``REFUSED`` or ``AS_STORED``; or, if something went wrong, what.
     """
     try:
-        with scene.open(anchored=anchored) as vault:
-            found = read(vault)
+        with scene.open() as vault:
+            found = read(vault, recall_first=recall_first)
     except REFUSALS as error:
         return REFUSED if error.hint and error.message else f"{type(error).__name__} without words"
     except WrongAnswerError as error:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +10,7 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option
-from pocketpref.cli.console import console, note, plural, report, report_json
+from pocketpref.cli.console import note, plural, progress, report, report_json
 from pocketpref.config import Config
 from pocketpref.errors import NotFoundError
 
@@ -140,16 +137,6 @@ def rotate(app: App, *, master_only: bool) -> None:
 def _rotate_all(vault: Vault) -> int:
     done = 0
     for number, user in enumerate(users := vault.users(), start=1):
-        with _progress(f"user {number} of {len(users)}") as advance:
+        with progress(f"user {number} of {len(users)}") as advance:
             done += vault.rotate_data_key(user, advance)
     return done
-
-
-@contextmanager
-def _progress(words: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
-        task = bars.add_task(words, total=None)
-        yield lambda done, of: bars.update(task, completed=done, total=of)

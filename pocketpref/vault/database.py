@@ -23,6 +23,7 @@ from pocketpref.errors import (
     VaultError,
 )
 from pocketpref.vault.schema import pragma
+from pocketpref.vault.sealing import SALVAGE
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""
@@ -171,9 +172,7 @@ def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
             f"another process is using {path}", hint="try again when it has finished"
         )
     if code in _DAMAGED:
-        return TamperedError(
-            f"{path} is damaged or no vault", hint="restore it from a backup; it was left as it is"
-        )
+        return TamperedError(f"{path} is damaged or no vault", hint=SALVAGE)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StorageError(
             f"no room left on the disk for {path}", hint="free some space; nothing was changed"

@@ -31,7 +31,7 @@ import numpy as np
 from sqlite_utils import Database
 
 from pocketpref.errors import TamperedError
-from pocketpref.vault.sealing import KEY_BYTES, NONCE_BYTES
+from pocketpref.vault.sealing import KEY_BYTES, NONCE_BYTES, SALVAGE
 
 HEAD_BYTES = 1 + NONCE_BYTES
 """A blob's version and nonce: enough to tell whether it was sealed anew."""
@@ -226,6 +226,3 @@ def _user_mark(number: int, *parts: bytes | None) -> bytes:
     with suppress(TypeError, struct.error):
         return _USER.pack(number, *map(len, present)) + b"".join(present)
     raise TamperedError("a user's row in the vault is none", hint=SALVAGE)
-
-
-SALVAGE = "restore the vault from a backup, or save what is intact: pocketpref doctor --repair"

@@ -15,9 +15,9 @@ from sqlite_utils import Database
 from pocketpref.errors import KeyChangedError, RolledBackError, TamperedError
 from pocketpref.vault.anchor import ACCEPT, Anchor
 from pocketpref.vault.database import VaultFile
-from pocketpref.vault.freshness import SALVAGE, Multiset, VaultState, record_marks, user_marks
+from pocketpref.vault.freshness import Multiset, VaultState, record_marks, user_marks
 from pocketpref.vault.schema import pragma
-from pocketpref.vault.sealing import Place, Sealer, derive_key
+from pocketpref.vault.sealing import SALVAGE, Place, Sealer, derive_key
 
 
 @dataclass(frozen=True, slots=True)

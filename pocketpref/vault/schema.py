@@ -24,6 +24,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from pocketpref.errors import NewerFormatError, TamperedError
+from pocketpref.vault.sealing import SALVAGE
 
 APPLICATION_ID = 0x706B7066  # "pkpf" in SQLite's application_id marks the file as a vault
 
@@ -109,7 +110,7 @@ def check_tables(db: Database, path: Path) -> None:
     if _objects(db) != expected:
         raise TamperedError(
             f"the tables in {path} are not those of a vault",
-            hint="restore it from a backup; the file was left as it is",
+            hint=SALVAGE,
         )
 
 
@@ -142,7 +143,7 @@ def check_file(path: Path) -> None:
     if (size % page or size < page * pages) and not _has_log(path):
         raise TamperedError(
             f"{path} was truncated",
-            hint="restore it from a backup; the file was left as it is",
+            hint=SALVAGE,
         )
 
 
@@ -158,7 +159,7 @@ def _check_format(number: int, application: int, path: Path) -> None:
 
 def _no_vault(path: Path) -> TamperedError:
     return TamperedError(
-        f"{path} is no pocketpref vault", hint="the file was left as it is; choose another place"
+        f"{path} is no pocketpref vault", hint=f"choose another place; or if it was one: {SALVAGE}"
     )
 
 

@@ -38,6 +38,9 @@ TAG_BYTES = 16
 SEALING_VERSION = 1
 LEAST_PADDED = 256
 
+SALVAGE = "restore it from a backup, or save what is intact: pocketpref doctor --repair"
+"""What to do about a damaged vault; the file itself is always left as it is."""
+
 _LENGTH = struct.Struct("<I")
 _PREFIX = bytes([SEALING_VERSION])
 _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
@@ -126,5 +129,5 @@ def _tampered(place: Place) -> TamperedError:
     name = f" {place.id}" if isinstance(place.id, str) and is_id(place.id) else ""
     return TamperedError(
         f"the vault's {place.kind}{name} was changed, moved or truncated",
-        hint="restore the vault from a backup",
+        hint=SALVAGE,
     )

@@ -40,7 +40,7 @@ from pocketpref.vault.schema import (
     migrate,
     pragma,
 )
-from pocketpref.vault.sealing import ENCRYPTION
+from pocketpref.vault.sealing import ENCRYPTION, SALVAGE
 from pocketpref.vault.secrets import Secret
 from pocketpref.vault.store import UserStore
 from pocketpref.vault.users import Directory, MasterKey, checked_name
@@ -398,7 +398,7 @@ def _header(file: VaultFile) -> tuple[bytes, str, bytes]:
     if not sound or len(row[0]) != _VAULT_ID_BYTES:
         raise TamperedError(
             f"the header of {file.path} was changed",
-            hint="restore it from a backup; it was left as it is",
+            hint=SALVAGE,
         )
     return row[0], row[1], row[2]
 

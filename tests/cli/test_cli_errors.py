@@ -155,7 +155,7 @@ def test_the_commands_are_those_that_are_promised():
         *("demo", "chat", "personalize", "add", "import", "learn", "profile", "forget", "score"),
         *("memory", "memory ls", "memory show", "memory history"),
         *("models", "models ls", "models show", "models default", "models pull", "models rm"),
-        *("models prepare", "keys", "keys status", "keys set"),
+        *("models prepare", "keys", "keys status", "keys set", "keys rotate"),
         *("export", "restore", "status", "doctor"),
     }
 

@@ -24,11 +24,12 @@ def few(*names: str) -> AttributeBank:
 
 
 def vault_in(folder: Path) -> Vault:
-    """The vault of a folder with its key beside it, both made if they are not there."""
-    path, key = folder / "vault.db", folder / "key"
+    """The vault of a folder with its key and its note, all made if they are not there."""
+    path, key, state = folder / "vault.db", folder / "key", folder / "state"
     if Vault.exists(path):
-        return Vault.open(path, KeyFile(key))
-    return Vault.create(path, KeyFile(key) if key.exists() else KeyFile.make(key))
+        return Vault.open(path, KeyFile(key), anchor=state)
+    found = KeyFile(key) if key.exists() else KeyFile.make(key)
+    return Vault.create(path, found, anchor=state)
 
 
 def real_pocket(

@@ -44,6 +44,7 @@ def stage(first: Stage, tmp_path: Path) -> Stage:
     """The same for one test."""
     stage = Stage.build(tmp_path)
     shutil.copy(first.vault, stage.vault)
+    shutil.copytree(first.pocket / "state", stage.pocket / "state")
     shutil.copy(first.props / "key", stage.props / "key")
     return stage
 

@@ -112,7 +112,7 @@ def test_an_error_without_a_name_is_noticed(scene, monkeypatch):
 def test_a_refusal_that_changes_the_file_is_noticed(scene, monkeypatch):
     content = scene.path.read_bytes()
 
-    def refuses_and_writes(scene: Scene, *_: object) -> str:
+    def refuses_and_writes(scene: Scene, *_: object, **_options: object) -> str:
         scene.path.write_bytes(b"")
         return REFUSED
 
