@@ -22,7 +22,7 @@ from pocketpref.errors import (
     VaultBusyError,
     VaultError,
 )
-from pocketpref.vault.schema import pragma
+from pocketpref.vault.schema import has_log, pragma
 from pocketpref.vault.sealing import SALVAGE
 
 BUSY_SECONDS = 10.0
@@ -57,6 +57,7 @@ class VaultFile:
         self._process = os.getpid()
         self._commits = 0
         self._closed = False
+        self._suspect = False
         with sqlite_errors(path):
             self._db = _connect(path, busy_seconds)
 
@@ -80,15 +81,19 @@ class VaultFile:
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[Database]:
-        with self._lock, sqlite_errors(self.path):
-            self._check_usable()
-            try:
-                self._db.execute(begin)
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                # After an error, of the commit too; nothing is open after success.
-                self._db.rollback()
+        try:
+            with self._lock, sqlite_errors(self.path):
+                self._check_usable()
+                try:
+                    self._db.execute(begin)
+                    yield self._db
+                    self._db.execute("COMMIT")
+                finally:
+                    # After an error, of the commit too; nothing is open after success.
+                    self._db.rollback()
+        except TamperedError:
+            self._suspect = True
+            raise
 
     def use_log(self) -> None:
         """Switch to write-ahead logging; a file that does so already is left as it is."""
@@ -116,11 +121,17 @@ class VaultFile:
             # SQLite counts only the commits of others.
             return (pragma(self._db, "data_version") << 32) + self._commits
 
-    def close(self) -> None:
-        """Close the file; the last to close it also clears the log. May be called again."""
+    def close(self, *, untouched: bool = False) -> None:
+        """Close the file; the last to close it also clears the log. May be called again.
+
+        Args:
+            untouched: leave the file and its log as they are, as is always done with a file in
+                which something was wrong: a log that somebody put there must not be copied in.
+        """
         with self._lock, sqlite_errors(self.path):
+            untouched = (untouched or self._suspect) and not self._closed
             self._closed = True
-            self._db.close()
+            _close(self._db.conn, self.path, untouched=untouched)
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -145,10 +156,26 @@ def _connect(path: Path, busy_seconds: float) -> Database:
         db = Database(connection, execute_plugins=False)
         for setting in _PRAGMAS:
             db.execute(f"PRAGMA {setting}")
-    except sqlite3.Error:
-        connection.close()
+    except BaseException:
+        _close(connection, path, untouched=True)
         raise
     return db
+
+
+def _close(connection: sqlite3.Connection, path: Path, *, untouched: bool) -> None:
+    # The last to close a file copies the log into it, if it may write. So it is not the last.
+    reader = _reader(path) if untouched and has_log(path) else None
+    connection.close()
+    if reader is not None:
+        reader.close()
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads: it copies no log when it is closed, nor does any before it."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    return connection
 
 
 @contextlib.contextmanager
@@ -158,10 +185,19 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     Raises:
         VaultBusyError, TamperedError, StorageError: whichever it was.
     """
+    garbled = False
     try:
         yield
     except sqlite3.Error as error:
         raise _named(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite's own message quotes a damaged schema, and Python cannot read that. Raised outside
+        # of the handler: the error holds what stood in the file.
+        garbled = error.encoding == "utf-8"
+        if not garbled:
+            raise
+    if garbled:
+        raise _damaged(path)
 
 
 def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
@@ -172,7 +208,7 @@ def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
             f"another process is using {path}", hint="try again when it has finished"
         )
     if code in _DAMAGED:
-        return TamperedError(f"{path} is damaged or no vault", hint=SALVAGE)
+        return _damaged(path)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StorageError(
             f"no room left on the disk for {path}", hint="free some space; nothing was changed"
@@ -184,6 +220,10 @@ def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
         )
     reason = getattr(error, "sqlite_errorname", type(error).__name__)
     return StorageError(f"{path} cannot be read or written ({reason})", hint="check the disk")
+
+
+def _damaged(path: Path) -> TamperedError:
+    return TamperedError(f"{path} is damaged or no vault", hint=SALVAGE)
 
 
 def _is_full(path: Path) -> bool:

@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -41,8 +41,13 @@ _RECORD = struct.Struct("<QQBB")
 _USER = struct.Struct("<QBBBBB")
 _STATE = struct.Struct("<32s32sQQ")
 
+# By one index, with what the other says of each: records that an index does not lead to are missing
+# for whoever looks for them through it.
 _RECORDS = """
-    SELECT seq, user, kind, id, substr(sealed, 1, ?) FROM records WHERE user = ?"""
+    SELECT one.seq, one.user, one.kind, one.id, substr(one.sealed, 1, ?), other.seq
+    FROM records one INDEXED BY records_by_user
+    LEFT JOIN records other ON other.id = one.id AND other.kind = one.kind
+    WHERE one.user = ? ORDER BY one.kind, one.seq"""
 _USERS = """
     SELECT id, lookup, substr(name, 1, :n), substr(key, 1, :n), substr(next, 1, :n),
     substr(state, 1, :n) FROM users"""
@@ -206,9 +211,34 @@ def record_mark(seq: int, user: int, kind: str, name: str, head: bytes) -> bytes
     raise TamperedError("a record in the vault is none", hint=SALVAGE)
 
 
-def record_marks(db: Database, user: int) -> Iterable[bytes]:
-    """Marks of all records of one user."""
-    return [record_mark(*row) for row in db.execute(_RECORDS, (HEAD_BYTES, user)).fetchall()]
+def record_marks(db: Database, user: int) -> Iterator[bytes]:
+    """Marks of all records of one user.
+
+    Raises:
+        TamperedError: a row is not of a form that we write, or an index does not lead to it.
+    """
+    last = ("", 0)
+    for *row, other in db.execute(_RECORDS, (HEAD_BYTES, user)).fetchall():
+        mark = record_mark(*row)
+        last = in_order(last, (row[2], row[0]), other)
+        yield mark
+
+
+def in_order(last: tuple[str, int], here: tuple[str, int], other: int | None) -> tuple[str, int]:
+    """See that the indexes lead to a record; returns where it stands.
+
+    Args:
+        last: kind and row number of the record before it, by the index that lists.
+        here: its own.
+        other: its row number by the index that finds.
+
+    Raises:
+        TamperedError: the records are out of order, or this one would not be found.
+    """
+    with suppress(TypeError):  # a kind that is no text
+        if last < here and other == here[1]:
+            return here
+    raise TamperedError("an index of the vault was changed", hint=SALVAGE)
 
 
 def user_marks(db: Database) -> Iterable[bytes]:

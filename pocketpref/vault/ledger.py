@@ -111,7 +111,10 @@ class Ledger:
                 not to be accepted.
         """
         try:
-            self._compare(anchor.highest())
+            # In this order: others may be writing, and the note never leads.
+            expected = anchor.highest()
+            with self.reading():
+                self._compare(expected)
         except RolledBackError:
             if not accept_older:
                 raise

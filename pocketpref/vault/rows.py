@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from pocketpref.errors import TamperedError
 from pocketpref.vault.database import next_number
-from pocketpref.vault.freshness import HEAD_BYTES, Multiset, record_mark
+from pocketpref.vault.freshness import HEAD_BYTES, Multiset, in_order, record_mark
 from pocketpref.vault.ids import derived_id, new_id
 from pocketpref.vault.sealing import Place, Sealer
 from pocketpref.vault.users import UserKey
@@ -27,9 +27,13 @@ _LEARNED = """
     JOIN records d ON d.id = m.id AND d.kind = :learned AND d.user = m.user
     WHERE m.user = :user AND m.kind = :memory ORDER BY m.seq DESC"""
 _LEARNED_HEADS = _LEARNED.replace("d.sealed", "substr(d.sealed, 1, :head)")
+# By one index, with what the other says of each: see freshness.record_marks.
 _EVERYTHING = """
-    SELECT seq, kind, id, CASE kind WHEN :learned THEN sealed ELSE substr(sealed, 1, :head) END
-    FROM records WHERE user = :user ORDER BY kind, seq"""
+    SELECT one.seq, one.kind, one.id, other.seq,
+    CASE one.kind WHEN :learned THEN one.sealed ELSE substr(one.sealed, 1, :head) END
+    FROM records one INDEXED BY records_by_user
+    LEFT JOIN records other ON other.id = one.id AND other.kind = one.kind
+    WHERE one.user = :user ORDER BY one.kind, one.seq"""
 _WITH_DERIVED = """
     SELECT m.seq, m.id, m.sealed, d.seq, d.sealed FROM records m
     LEFT JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
@@ -160,10 +164,17 @@ class UserRows:
         """Row number, kind, id, head and, if it was learned, content of all records.
 
         Those of one kind come together, the oldest first.
+
+        Raises:
+            TamperedError: an index is out of order, or does not lead to one.
         """
-        for seq, kind, name, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
+        last = ("", 0)
+        for seq, kind, name, other, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
+            last = in_order(last, (kind, seq), other)
             content = self._open(kind, name, seq, sealed) if kind == LEARNED else None
-            yield seq, kind, name, sealed[:HEAD_BYTES], content
+            # What is no blob, or an empty one (of which SQLite makes NULL), is no mark either.
+            head = sealed[:HEAD_BYTES] if isinstance(sealed, bytes) else b""
+            yield seq, kind, name, head, content
 
     def mark(self, kind: str, name: str, seq: int, head: bytes) -> bytes:
         """A record's mark in the set of the user's records."""

@@ -128,6 +128,12 @@ def check_file(path: Path) -> None:
         TamperedError: it is no vault, or it was truncated.
         OSError: it cannot be read.
     """
+    if _beside(path, "-journal"):
+        # SQLite would take the pages in it for those to go back to, and write them into the vault.
+        raise TamperedError(
+            f"beside {path} lies a journal that is not the vault's",
+            hint=f"move {path.name}-journal away; the vault was left as it is",
+        )
     with path.open("rb") as file:
         head = file.read(100)
         size = os.fstat(file.fileno()).st_size
@@ -140,7 +146,7 @@ def check_file(path: Path) -> None:
     page = 65536 if page == 1 else page
     # While a write-ahead log is there, the file may rightly be shorter than it says: a copying
     # back of the log that was cut off writes the first page first and is done again on opening.
-    if (size % page or size < page * pages) and not _has_log(path):
+    if (size % page or size < page * pages) and not has_log(path):
         raise TamperedError(
             f"{path} was truncated",
             hint=SALVAGE,
@@ -163,6 +169,11 @@ def _no_vault(path: Path) -> TamperedError:
     )
 
 
-def _has_log(path: Path) -> bool:
-    log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
+def has_log(path: Path) -> bool:
+    """Whether there is anything in the log beside a vault."""
+    return _beside(path, "-wal")
+
+
+def _beside(path: Path, ending: str) -> bool:
+    other = path.with_name(path.name + ending)
+    return other.exists() and other.stat().st_size > 0

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from pocketpref.errors import FileError, NotFoundError
+from pocketpref.errors import FileError, NotFoundError, TamperedError
 from pocketpref.protocols import Lesson
 from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
 from pocketpref.vault.ids import is_id
 from pocketpref.vault.ledger import Ledger
 from pocketpref.vault.recall import LessonCache
 from pocketpref.vault.rows import LEARNED, MEMORY, PAST_ALL, Entry, UserRows
+from pocketpref.vault.sealing import SALVAGE
 from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
 from pocketpref.vault.traces import Traces
 from pocketpref.vault.users import NOBODY, Directory
@@ -179,10 +180,15 @@ class UserStore:
     def _pages(
         self, read: Callable[[UserRows, int], list[tuple[int, Entry]]], last: int
     ) -> Iterator[Entry]:
-        page: list[tuple[int, Entry]] = [(last, Entry("", b""))]
+        seen, page = -1, [(last, Entry("", b""))]
         while page:
             with self._reading() as rows:
-                page = read(rows, page[-1][0])
+                following = read(rows, page[-1][0])
+            # A damaged index may lead back, and would do so for ever.
+            distance = abs(following[-1][0] - last) if following else seen + 1
+            if distance <= seen:
+                raise TamperedError("an index of the vault was changed", hint=SALVAGE)
+            seen, page = distance, following
             for _, entry in page:
                 yield entry
 

@@ -166,7 +166,7 @@ class Directory:
         """
         lookup = self.master.lookup(name)
         row = db.execute(
-            "SELECT id, key, next, state FROM users WHERE lookup = ?", (lookup,)
+            "SELECT id, key, next, state FROM users NOT INDEXED WHERE lookup = ?", (lookup,)
         ).fetchone()
         if row is None:
             nobody = self.master.place(STATE, NOBODY, lookup)
@@ -230,7 +230,7 @@ class Directory:
         """Make one user's records unreadable for ever; the row stays to mark them for removal."""
         db.execute(
             "UPDATE users SET lookup = NULL, name = NULL, key = NULL, next = NULL, state = NULL "
-            "WHERE lookup = ?",
+            "WHERE id = (SELECT id FROM users NOT INDEXED WHERE lookup = ?)",
             (self.master.lookup(name),),
         )
 

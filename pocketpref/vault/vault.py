@@ -10,42 +10,31 @@ from types import TracebackType
 from typing import Self
 
 from pocketpref.errors import (
-    InputError,
     KeyChangedError,
-    NotFoundError,
     StorageError,
-    TamperedError,
     VaultBusyError,
     WrongKeyError,
 )
 from pocketpref.protocols import KeyStore
 from pocketpref.vault.anchor import Anchor
-from pocketpref.vault.database import BUSY_SECONDS, VaultFile
-from pocketpref.vault.files import (
-    new_private_file,
-    part_path,
-    private_folder,
-    publish,
-    storage_errors,
+from pocketpref.vault.container import (
+    VAULT_ID_BYTES,
+    Header,
+    already_there,
+    build,
+    checked_file,
+    read_header,
 )
+from pocketpref.vault.database import BUSY_SECONDS, VaultFile
 from pocketpref.vault.freshness import Accepted, Multiset, VaultState
 from pocketpref.vault.keys import unlock
 from pocketpref.vault.ledger import Ledger, Seal
 from pocketpref.vault.rotation import Rotation, RotationCallback, rewrap
-from pocketpref.vault.schema import (
-    APPLICATION_ID,
-    FORMAT,
-    check_file,
-    check_tables,
-    migrate,
-    pragma,
-)
-from pocketpref.vault.sealing import ENCRYPTION, SALVAGE
+from pocketpref.vault.schema import FORMAT, migrate, pragma
+from pocketpref.vault.sealing import ENCRYPTION
 from pocketpref.vault.secrets import Secret
 from pocketpref.vault.store import UserStore
 from pocketpref.vault.users import Directory, MasterKey, checked_name
-
-_VAULT_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +114,11 @@ class Vault:
         """
         path = Path(path)
         if path.exists():
-            raise _exists(path)
-        vault_id, master = os.urandom(_VAULT_ID_BYTES), Secret.random()
+            raise already_there(path)
+        vault_id, master = os.urandom(VAULT_ID_BYTES), Secret.random()
         wrapped = key.wrap(bytes(master), vault_id)
         state = Seal.of(vault_id, wrapped, master.view()).close(VaultState(Multiset.empty()))
-        try:
-            with storage_errors(path):
-                _build(path, (1, vault_id, key.kind, wrapped, state))
-        except FileExistsError:
-            raise _exists(path) from None
+        build(path, Header(vault_id, key.kind, wrapped), state)
         return cls._opened(VaultFile(path, busy_seconds), vault_id, wrapped, master, anchor=anchor)
 
     @classmethod
@@ -166,9 +151,9 @@ class Vault:
             VaultBusyError: another process held it for too long.
             StorageError: it cannot be read or written.
         """
-        file = _checked_file(Path(path), busy_seconds)
+        file = checked_file(Path(path), busy_seconds)
         try:
-            vault_id, custody, wrapped = _header(file)
+            vault_id, custody, wrapped = read_header(file)
             if custody != key.kind:
                 raise WrongKeyError(
                     f"this vault is opened by a {custody}, not by a {key.kind}",
@@ -176,7 +161,7 @@ class Vault:
                 )
             master, better = unlock(key, wrapped, vault_id)
         except BaseException:
-            file.close()
+            file.close(untouched=True)
             raise
         vault = cls._opened(
             file, vault_id, wrapped, master, anchor=anchor, accept_older=accept_older
@@ -203,7 +188,7 @@ class Vault:
             vault._compare(anchor, accept_older=accept_older)
             vault._prepare()
         except BaseException:
-            file.close()
+            file.close(untouched=True)
             raise
         return vault
 
@@ -243,9 +228,9 @@ class Vault:
             NotFoundError: there is no file.
             NewerFormatError, TamperedError, StorageError: it cannot be read.
         """
-        file = _checked_file(Path(path), BUSY_SECONDS)
+        file = checked_file(Path(path), BUSY_SECONDS)
         try:
-            return _header(file)[1]
+            return read_header(file).custody
         finally:
             file.close()
 
@@ -276,7 +261,7 @@ class Vault:
         return VaultInfo(
             self._file.path,
             ENCRYPTION,
-            _header(self._file)[1],
+            read_header(self._file).custody,
             number,
             state.generation,
             self._ledger.anchored,
@@ -352,56 +337,3 @@ class Vault:
         done = rotation.run(on_progress or (lambda done, of: None))
         self._file.scrub()
         return done
-
-
-def _build(path: Path, header: tuple[int, bytes, str, bytes, bytes]) -> None:
-    """Make the file under another name, so that it appears whole or not at all."""
-    private_folder(path.parent)
-    part = part_path(path)
-    try:
-        new_private_file(part).close()
-        file = VaultFile(part)
-        try:
-            file.use_log()
-            with file.writing() as db:
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                migrate(db)
-                db.execute("INSERT INTO header VALUES (?, ?, ?, ?, ?)", header)
-            file.scrub()
-        finally:
-            file.close()
-        publish(part, path, replace=False)
-    finally:
-        for left in (part, *part.parent.glob(part.name + "-*")):
-            left.unlink(missing_ok=True)
-
-
-def _checked_file(path: Path, busy_seconds: float) -> VaultFile:
-    if not path.is_file():
-        raise NotFoundError(f"there is no vault at {path}", hint="check the path")
-    with storage_errors(path):
-        check_file(path)
-    file = VaultFile(path, busy_seconds)
-    try:
-        with file.reading() as db:
-            check_tables(db, path)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _header(file: VaultFile) -> tuple[bytes, str, bytes]:
-    with file.reading() as db:
-        row = db.execute("SELECT vault, custody, master FROM header").fetchone()
-    sound = row is not None and [type(part) for part in row] == [bytes, str, bytes]
-    if not sound or len(row[0]) != _VAULT_ID_BYTES:
-        raise TamperedError(
-            f"the header of {file.path} was changed",
-            hint=SALVAGE,
-        )
-    return row[0], row[1], row[2]
-
-
-def _exists(path: Path) -> InputError:
-    return InputError(f"there is a file already at {path}", hint="open it, or choose another path")

@@ -62,7 +62,7 @@ def test_a_vault_appears_whole_or_not_at_all(path, key, monkeypatch):
     def fail(*_):
         raise sqlite3.OperationalError
 
-    monkeypatch.setattr("pocketpref.vault.vault.migrate", fail)
+    monkeypatch.setattr("pocketpref.vault.container.migrate", fail)
     with pytest.raises(VaultError):
         Vault.create(path, key)
     assert list(path.parent.iterdir()) == []
@@ -77,7 +77,7 @@ def test_of_two_creators_one_wins_and_the_other_is_told(path, key, monkeypatch):
         Vault.create(path, EphemeralKey()).close()
         real_publish(db)
 
-    monkeypatch.setattr("pocketpref.vault.vault.migrate", race)
+    monkeypatch.setattr("pocketpref.vault.container.migrate", race)
     with pytest.raises(InputError, match="already"):
         Vault.create(path, key)
     assert Vault.custody(path) == "ephemeral"
