@@ -104,17 +104,17 @@ def test_a_flipped_byte_of_an_index_is_noticed_or_means_nothing(closed, key, ind
 
 
 def test_a_schema_that_is_no_text_is_refused_by_name(closed, key):
-    content, stored, unnamed = closed.read_bytes(), served(closed, key), 0
+    content, stored, causes = closed.read_bytes(), served(closed, key), []
     at = content.index(b"records_by_user")
     for place in range(at - 30, at + 30):
         closed.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
         try:
             assert served(closed, key) == stored
         except TamperedError as error:
-            # Python's error, where SQLite quoted the schema, would hold what stood in the file.
-            assert not isinstance(error.__cause__, UnicodeDecodeError)
-            unnamed += error.__cause__ is None
-    assert unnamed
+            causes.append(error.__cause__)
+    # Python's error, where SQLite quoted the schema, would hold what stood in the file.
+    assert None in causes
+    assert not any(isinstance(cause, UnicodeDecodeError) for cause in causes)
 
 
 def test_opening_beside_a_writer_is_no_roll_back(closed, key, tmp_path):
