@@ -350,7 +350,7 @@ def test_corrupt_settings_are_refused_by_name(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"x": "y"}', b"\xff\xfe", b'{"%s noise": NaN}', b"null"]
+    "data", [b"", b"{", b"[]", b'{"x": "y"}', b"\xff\xfe", b'{"%s its own noise": NaN}', b"null"]
 )
 def test_corrupt_measurements_are_made_again(tmp_path: Path, data: bytes) -> None:
     """What was only measured is measured again: no error, and the same index."""
@@ -366,7 +366,7 @@ def test_corrupt_measurements_are_made_again(tmp_path: Path, data: bytes) -> Non
             pocket.add("Why?", "yes yes", "no")
             assert pocket.learn().indexed == 1
             selections.append(pocket.profile().entries[0].weight)
-        assert json.loads(measured.read_bytes())[f"{model.fingerprint} noise"] >= 0
+        assert json.loads(measured.read_bytes())[f"{model.fingerprint} its own noise"] >= 0
     assert selections[0] == selections[1] > 0
 
 

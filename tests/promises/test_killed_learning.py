@@ -91,7 +91,7 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     moments = random.Random(1)
     before = 0
     for _ in range(20):
-        with learning("scripted", victim, 0.01) as process:
+        with learning("scripted", victim, 0.02) as process:
             time.sleep(moments.uniform(0.0, 0.25))
             process.send_signal(signal.SIGKILL)
             told = process.stdout.read().split() if process.stdout else []

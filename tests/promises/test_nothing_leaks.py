@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import logging
 import typing
@@ -330,6 +331,8 @@ def _planted(hint: Any, index: int) -> Any:  # noqa: PLR0911 - a line for each k
         return simple[hint]
     if dataclasses.is_dataclass(hint):
         return _filled(hint)
+    if isinstance(hint, enum.EnumType):
+        return next(iter(hint))
     if origin is np.ndarray:
         return np.ones(3, dtype=np.float32)
     return text  # Any

@@ -26,7 +26,6 @@ def bench(model: LlamaModel, prepared_path: Path) -> Bench:
     whole = AttributeBank.standard()
     return Bench(
         model=model,
-        scorer=model,
         plain=PlainModel(prepared_path).log_likelihood,
         embedder=open_embedder(None),
         bank=bank,
