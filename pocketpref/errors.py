@@ -10,6 +10,12 @@
     │   ├── ModelMissingError       its file is not there
     │   ├── ModelDamagedError       its file is truncated, changed or no model at all
     │   └── ModelUnsupportedError   the file is sound, but this build cannot use it
+    ├── EgressError                 data that would leave
+    │   ├── DeniedError             nothing allows it, or somebody said no
+    │   └── RemoteError             the other side
+    │       ├── RemoteUnreachableError  not to be reached, too slow, or gone half-way
+    │       ├── RemoteRefusedError      it answered with an error, or sent us elsewhere
+    │       └── RemoteGarbledError      it answered with what cannot be understood
     └── VaultError                  data at rest
         ├── KeyMissingError         no key, and no way to ask for one
         ├── WrongKeyError           there is a key, but it does not open this vault
@@ -85,6 +91,40 @@ class ModelDamagedError(ModelError):
 
 class ModelUnsupportedError(ModelError):
     """The model's file is sound, but this build or version cannot use it."""
+
+
+class EgressError(PocketprefError):
+    """Something would leave this machine, and does not."""
+
+
+class DeniedError(EgressError):
+    """No grant allows it, a check refused it, or the person said no."""
+
+
+class RemoteError(EgressError):
+    """What was allowed to leave did not come to a good end on the other side."""
+
+
+class RemoteUnreachableError(RemoteError):
+    """The other side cannot be reached, takes too long, or hung up half-way."""
+
+
+class RemoteRefusedError(RemoteError):
+    """The other side answered with an error, or with another address.
+
+    Attributes:
+        status: the HTTP status, or None.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class RemoteGarbledError(RemoteError):
+    """The other side answered with what cannot be understood, or with far too much."""
 
 
 class VaultError(PocketprefError):

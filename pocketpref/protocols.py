@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pocketpref.records import (
     Counts,
+    Document,
     Effort,
     Feedback,
     Forgotten,
@@ -184,8 +186,63 @@ class Lesson(Protocol):
         """Fingerprint of what it was learned with."""
 
 
+class Documents(Protocol):
+    """A user's documents, sealed beside the pairs, for as long as a transaction lasts.
+
+    Kinds: ``summary``, ``statement`` (a preference in the person's own words), ``grant``,
+    ``release`` (an entry of the log of what left), ``released`` (the bytes that left), ``api-key``.
+    """
+
+    def all(self, kind: str) -> list[Document]:
+        """Every document of a kind, the oldest first."""
+
+    def get(self, kind: str, name: str) -> Document | None:
+        """One document, or None."""
+
+    def insert(self, kind: str, content: bytes, sources: Sequence[str] = ()) -> str:
+        """Keep a new document. Returns its id.
+
+        Raises:
+            NotFoundError: one of the sources has been forgotten meanwhile.
+        """
+
+    def put(self, kind: str, name: str, content: bytes, sources: Sequence[str] = ()) -> None:
+        """Keep a document under an id, in place of an older one; raises what ``insert`` does."""
+
+    def delete(self, kind: str, name: str) -> None:
+        """Remove a document; one that is not there stays away."""
+
+
 @runtime_checkable
-class MemoryStore(Protocol):
+class DocumentStore(Protocol):
+    """Gives access to one user's documents. Safe to use from several threads and processes."""
+
+    @property
+    def restored(self) -> int:
+        """How many times an older copy of the vault was knowingly accepted for the present one.
+
+        What was allowed before such a time may have been revoked in what was lost.
+        """
+
+    def documents(self) -> AbstractContextManager[Documents]:
+        """One consistent view to read from.
+
+        Raises:
+            VaultError: it cannot be read.
+        """
+
+    def changing(self) -> AbstractContextManager[Documents]:
+        """One change: read and write; durable when the block ends, undone if it raises.
+
+        Nobody else changes anything meanwhile, in another process either.
+
+        Raises:
+            VaultError: it cannot be changed.
+        """
+
+
+@runtime_checkable
+class MemoryStore(DocumentStore, Protocol):
     """One user's part of a vault. Safe to use from several threads and processes."""
 
     @property

@@ -39,6 +39,8 @@ def _veil(value: object) -> str:
         return f"<{len(value)} characters>"
     if isinstance(value, np.ndarray):
         return f"<array {value.shape}>"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
     if isinstance(value, (Mapping, Sequence)):
         return f"<{len(value)} items>"
     return repr(value)
@@ -254,6 +256,22 @@ class Learned(Discreet):
         return self.selection.effort
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Document(Discreet):
+    """Something sealed beside the pairs: a summary, a grant, an entry of a log.
+
+    Attributes:
+        id: 12 characters, unique in the vault.
+        content: what it says.
+        sources: ids of the memories that it was made of; it goes with the first one forgotten.
+    """
+
+    id: str
+    content: bytes
+    sources: tuple[str, ...] = ()
+    _open = ("id",)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A past prompt that a condition was taken from.
@@ -287,10 +305,18 @@ class Condition(Discreet):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What one call of ``forget`` removed."""
+    """What one call of ``forget`` removed.
+
+    Attributes:
+        ids: of the memories.
+        learned: how many of them were indexed.
+        documents: how many summaries, texts of releases and the like were made of them.
+        dry_run: whether it only would have.
+    """
 
     ids: tuple[str, ...]
     learned: int
+    documents: int = 0
     dry_run: bool = False
 
 

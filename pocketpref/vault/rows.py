@@ -151,6 +151,15 @@ class UserRows:
         )
         return dict(rows.fetchall())
 
+    def all(self, kind: str) -> Iterator[tuple[int, str, bytes]]:
+        """Row number, id and content of all records of a kind, the oldest first."""
+        rows = self._db.execute(
+            "SELECT seq, id, sealed FROM records WHERE user = ? AND kind = ? ORDER BY seq",
+            (self._key.number, kind),
+        )
+        for seq, name, sealed in rows.fetchall():
+            yield seq, name, self._open(kind, name, seq, sealed)
+
     def learned_heads(self) -> list[tuple[int, str, bytes]]:
         """Row number, id and what changes with the content, of learned entries, newest first."""
         return self._db.execute(_LEARNED_HEADS, self._of_learned()).fetchall()

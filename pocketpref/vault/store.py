@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from pocketpref.errors import FileError, NotFoundError, TamperedError
-from pocketpref.protocols import Lesson
+from pocketpref.protocols import Documents, Lesson
 from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
+from pocketpref.vault.documents import UserDocuments, made_of
 from pocketpref.vault.ids import is_id
 from pocketpref.vault.ledger import Ledger
 from pocketpref.vault.recall import LessonCache
@@ -222,6 +223,26 @@ class UserStore:
         """A number that changes whenever any process changed the vault: caches compare it."""
         return self._ledger.file.version()
 
+    # ------------------------------------------------------------------------------ documents
+
+    @property
+    def restored(self) -> int:
+        """How many times an older copy of the vault was knowingly accepted for the present one."""
+        with self._ledger.reading() as db:
+            return len(self._ledger.state(db).accepted)
+
+    @contextlib.contextmanager
+    def documents(self) -> Iterator[Documents]:
+        """One consistent view of what is kept beside the pairs."""
+        with self._reading() as rows:
+            yield UserDocuments(rows)
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Documents]:
+        """Change what is kept beside the pairs: on the disk when the block ends, or undone."""
+        with self._writing(new_user=True, learned=False) as rows:
+            yield UserDocuments(rows)
+
     # ------------------------------------------------------------------------------ forgetting
 
     def forget(self, ids: Sequence[str], *, dry_run: bool = False) -> Forgotten:
@@ -235,13 +256,14 @@ class UserStore:
         unique = tuple(dict.fromkeys(ids))
         if dry_run:
             with self._reading() as rows:
-                return Forgotten(unique, len(_rows_of(rows, unique)) - len(unique), dry_run=True)
-        with self._writing() as rows:
-            numbers = _rows_of(rows, unique)
-            rows.delete(numbers)
-        self._cache.clear()
-        self._ledger.file.scrub()
-        return Forgotten(unique, len(numbers) - len(unique))
+                numbers, documents = _rows_of(rows, unique)
+        else:
+            with self._writing() as rows:
+                numbers, documents = _rows_of(rows, unique)
+                rows.delete([*numbers, *documents])
+            self._cache.clear()
+            self._ledger.file.scrub()
+        return Forgotten(unique, len(numbers) - len(unique), len(documents), dry_run=dry_run)
 
     def traces(self, ids: Sequence[str] | None = None) -> Traces:
         """What would give memories away if it were found after they are forgotten.
@@ -282,6 +304,8 @@ def _gather(rows: UserRows, name: str, traces: Traces) -> None:
         traces.of_learned(load_learned(name, learned))
     for blob in rows.blobs(name):
         traces.of_blob(blob)
+    for _, document in made_of(rows, [name]):
+        traces.of_blob(document.content)
 
 
 def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:
@@ -294,14 +318,14 @@ def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:
     return kept is not None
 
 
-def _rows_of(rows: UserRows, ids: Sequence[str]) -> list[int]:
-    """Where memories lie, and everything derived from them."""
+def _rows_of(rows: UserRows, ids: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Where memories lie and what was learned from them; and the documents made of them."""
     found: list[int] = []
     for name in ids:
         if rows.find(MEMORY, name) is None:
             raise _not_found(name)
         found.extend(rows.with_derived(name))
-    return found
+    return found, [seq for seq, _ in made_of(rows, ids)]
 
 
 def _not_found(memory_id: str) -> NotFoundError:
