@@ -1,0 +1,268 @@
+"""What may leave, and where to: the one thing that a remote back end accepts.
+
+A `Disclosure` is made by ``egress.Door.clear`` and by nothing else. The type checker refuses any
+other call of its constructor, and at run time it raises. That guards against mistakes: against code
+that passes a prompt, a profile or a draft to where it would be sent. It does not guard against
+hostile code in the same process, which can read the memory itself and open a socket of its own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import threading
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal, Never, final
+from urllib.parse import urlsplit
+
+from pocketpref.errors import DeniedError, InputError
+from pocketpref.records import Message
+
+Dialect = Literal["openai", "anthropic"]
+
+_ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
+_ENDPOINT = {"openai": "/chat/completions", "anthropic": "/messages"}
+_PORT = {"https": 443, "http": 80}
+
+# ASCII only: in a name of another script a letter can be exchanged for its twin.
+_MODEL = re.compile(r"[A-Za-z0-9/_][A-Za-z0-9._:/@+-]{0,199}")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_ADDRESSED = re.compile(r"(?P<model>.+)@(?P<address>https?://.*)", re.IGNORECASE)
+_HOST_LENGTH = 253  # RFC 1035, section 2.3.4
+
+_FORM = "write openai:MODEL or anthropic:MODEL, or add its address: openai:MODEL@https://HOST/v1"
+
+
+class Level(IntEnum):
+    """How much about the person goes with a request; each level includes those before it."""
+
+    NONE = 0
+    """The plain request."""
+    ATTRIBUTES = 1
+    """A sentence from a fixed template over closed lists."""
+    SUMMARY = 2
+    """The natural-language summary, if the checks find nothing in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a request may be sent: exactly one model behind one address.
+
+    Two destinations are the same only if everything about them is: another port or another model
+    is another destination.
+
+    Attributes:
+        dialect: which protocol is spoken there.
+        model: its name there.
+        scheme: https; http on this machine alone.
+        host: lower-case name or IP address in canonical form, without brackets.
+        port: always given.
+        path: what comes before the endpoint, like ``/v1``; "" or beginning with a slash.
+
+    Raises:
+        InputError: it is not in canonical form, or may not be used; ``parse`` makes it canonical.
+    """
+
+    dialect: Dialect
+    model: str
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str
+
+    def __post_init__(self) -> None:
+        if self.dialect not in _ENDPOINT:
+            raise _unusable("its dialect must be openai or anthropic")
+        if not _MODEL.fullmatch(self.model):
+            raise _unusable("the model's name must be 1 to 200 of A-Z a-z 0-9 . _ : / @ + -")
+        if "://" in self.model:
+            raise _unusable("the model's name contains an address")
+        if self.scheme not in _PORT:
+            raise _unusable("its address must begin with https:// or http://")
+        if not _is_host(self.host):
+            raise _unusable("its host must be a name in ASCII or an IP address in canonical form")
+        if not 0 < self.port < 65536:
+            raise _unusable("its port must lie in 1 to 65535")
+        if not _PATH.fullmatch(self.path):
+            raise _unusable("its path may hold letters, digits and - . _ ~ between slashes")
+        if self.path.endswith(tuple(_ENDPOINT.values())):
+            raise _unusable("its address must end before /chat/completions or /messages")
+        if self.scheme == "http" and not self.on_this_machine:
+            raise InputError(
+                "plain http reaches further than this machine",
+                hint="use https; http is for localhost, 127.0.0.1 and [::1]",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Destination:
+        """Read what a person wrote: ``openai:MODEL``, ``anthropic:MODEL``, ``...@ADDRESS``.
+
+        An address without a path means ``/v1`` below it, for both dialects.
+
+        Raises:
+            InputError: it is in no such form, or may not be used.
+        """
+        dialect, _, rest = text.partition(":")
+        if dialect not in ("openai", "anthropic"):
+            raise _unusable("it does not begin with openai: or anthropic:")
+        found = _ADDRESSED.fullmatch(rest)
+        model, address = found.group("model", "address") if found else (rest, _ADDRESS[dialect])
+        scheme, host, port, path = _split(address)
+        # The constructor checks what the type checker cannot know here.
+        return cls(dialect, model, scheme, host, port, path)
+
+    def __str__(self) -> str:
+        return f"{self.dialect}:{self.model}@{self._address()}"
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that is posted to."""
+        return self._address() + _ENDPOINT[self.dialect]
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether the host is a loopback address, or the name that stands for it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def _address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORT[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path}"
+
+
+def _split(address: str) -> tuple[Literal["http", "https"], str, int, str]:
+    # urlsplit silently drops tabs and line breaks, so nothing but visible ASCII gets that far.
+    if not all("!" <= letter <= "~" for letter in address):
+        raise _unusable("its address must be visible ASCII (punycode for other scripts)")
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        raise _unusable("its address is none")
+    if "@" in parts.netloc:
+        raise InputError(
+            "an address must not carry a name or password",
+            hint="keep the key with: pocketpref egress key",
+        )
+    if parts.query or parts.fragment or address.endswith(("?", "#")):
+        raise _unusable("its address must not have a query or fragment")
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    path = parts.path.rstrip("/") or "/v1"
+    return scheme, _canonical(host), port if port is not None else _PORT[scheme], path
+
+
+def _canonical(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.removesuffix(".")  # urlsplit has made it lower-case
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host is a name, or an IP address in its one canonical form."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        # What ends in a number is read as an IPv4 address by some (0x7f.1, 2130706433).
+        return (
+            len(host) <= _HOST_LENGTH
+            and all(_LABEL.fullmatch(label) for label in labels)
+            and not _NUMBER.fullmatch(labels[-1])
+        )
+    return str(address) == host and "%" not in host
+
+
+def _unusable(reason: str) -> InputError:
+    return InputError(f"this destination cannot be used: {reason}", hint=_FORM)
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False, init=False, eq=False)
+class Disclosure:
+    """A request that was cleared to leave, with what goes with it, for one destination.
+
+    Only ``egress.Door.clear`` makes one (see the module's docstring for what that guards against).
+
+    Attributes:
+        destination: where it may be sent, and nowhere else.
+        level: how much about the person goes with it: what is in ``text``, not what was allowed.
+        text: what was added to the request: the sentence or the summary; "" for nothing.
+        body: exactly the bytes of the request's body.
+        release: id of its entry in the log.
+    """
+
+    destination: Destination
+    level: Level
+    text: str
+    body: bytes
+    release: str
+    _unsent: threading.Lock
+
+    def __init__(self, only_the_door_makes_one: Never) -> None:
+        raise TypeError("a Disclosure is made by egress.Door.clear and nothing else")
+
+    def __repr__(self) -> str:
+        return (
+            f"Disclosure({str(self.destination)!r}, {self.level.name}, "
+            f"text=<{len(self.text)} characters>, body=<{len(self.body)} bytes>)"
+        )
+
+    def __reduce__(self) -> Never:
+        # Copies could be sent twice, and pickles would put text where nobody looks after it.
+        raise TypeError("a Disclosure cannot be copied or pickled")
+
+    def take(self) -> bytes:
+        """The body, for sending it once: what was cleared and logged once leaves once.
+
+        Trying again after an error of the other side is the same sending.
+
+        Raises:
+            DeniedError: it was taken before.
+        """
+        if not self._unsent.acquire(blocking=False):
+            raise DeniedError(
+                "this request was sent before", hint="clear it again: each sending is logged"
+            )
+        return self.body
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as it stands in the body, the system's text first."""
+        content = json.loads(self.body)
+        turns = [Message(role=m["role"], content=m["content"]) for m in content["messages"]]
+        if "system" in content:
+            turns.insert(0, Message(role="system", content=content["system"]))
+        return tuple(turns)
+
+    def to_openai(self) -> list[Message]:
+        """Message list for a host's own OpenAI-compatible client, to this destination alone."""
+        return list(self.messages)
+
+    def to_anthropic(self) -> dict[str, Any]:
+        """Keyword arguments for Anthropic's ``messages.create``: ``system`` stands apart there."""
+        system = "\n\n".join(m["content"] for m in self.messages if m["role"] == "system")
+        turns = [m for m in self.messages if m["role"] != "system"]
+        return {"system": system, "messages": turns} if system else {"messages": turns}
+
+
+def _cleared(
+    destination: Destination, level: Level, text: str, body: bytes, release: str
+) -> Disclosure:
+    """Make a Disclosure. For ``egress.door``, after it has written the log (held by a test)."""
+    made = object.__new__(Disclosure)
+    values = (destination, level, text, body, release, threading.Lock())
+    for name, value in zip(Disclosure.__dataclass_fields__, values, strict=True):
+        object.__setattr__(made, name, value)
+    return made
