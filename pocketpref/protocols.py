@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from pocketpref.records import (
     Sampling,
     Vector,
 )
+
+if TYPE_CHECKING:
+    from pocketpref.disclosure import Disclosure
 
 
 @runtime_checkable
@@ -121,6 +124,19 @@ class Embedder(Protocol):
 
         Raises:
             ModelError: the embedder failed.
+        """
+
+
+@runtime_checkable
+class RemoteGenerator(Protocol):
+    """A language model on the other side of a network. It sees what was cleared, and no more."""
+
+    def generate(self, disclosure: Disclosure) -> Iterator[str]:
+        """Send a request that was cleared, to its destination, and stream the reply.
+
+        Raises:
+            RemoteError: it came to no good end; the text that came before it was given.
+            DeniedError: this disclosure was sent before.
         """
 
 
@@ -234,7 +250,8 @@ class DocumentStore(Protocol):
     def changing(self) -> AbstractContextManager[Documents]:
         """One change: read and write; durable when the block ends, undone if it raises.
 
-        Nobody else changes anything meanwhile, in another process either.
+        Nobody else changes anything meanwhile, in another process either. Inside the block nothing
+        else of the store may be called.
 
         Raises:
             VaultError: it cannot be changed.

@@ -8,9 +8,16 @@ import sys
 
 import pytest
 
+NETWORK = {
+    *("httpcore2", "httpx2", "httpx", "h11", "truststore", "anyio", "ssl"),
+    *("huggingface_hub", "requests", "urllib3", "aiohttp", "openai", "anthropic"),
+}
+"""What opens connections, or is a sign of it."""
+
 HEAVY = {
     *("llama_cpp", "onnxruntime", "torch", "tokenizers", "sentence_transformers", "transformers"),
-    *("httpx", "huggingface_hub", "requests", "urllib3", "aiohttp", "keyring", "rich"),
+    *NETWORK,
+    *("keyring", "rich"),
     *("numpy", "sqlite_utils", "cryptography", "psutil", "click", "jinja2"),
 }
 """Model libraries, HTTP clients, and all else that takes time and that an import does not need."""
@@ -50,8 +57,7 @@ def test_a_public_name_loads_no_model_library_and_no_network(name: str) -> None:
     """What is heavy is loaded when a model is first used, not when its user is first named."""
     loaded = set(json.loads(child(LOADED.format(code=f"import pocketpref; pocketpref.{name}"))))
     models = {"llama_cpp", "onnxruntime", "torch", "tokenizers", "sentence_transformers"}
-    network = {"httpx", "huggingface_hub", "requests", "urllib3", "aiohttp"}
-    assert loaded & (models | network) == set()
+    assert loaded & (models | NETWORK) == set()
 
 
 def test_remembering_loads_no_model_library(tmp_path, monkeypatch) -> None:
@@ -60,7 +66,8 @@ def test_remembering_loads_no_model_library(tmp_path, monkeypatch) -> None:
     add = "import pocketpref\nwith pocketpref.open() as p: p.add('Why?', 'Because.', 'No idea.')"
     loaded = set(json.loads(child(LOADED.format(code=add))))
     assert "cryptography" in loaded
-    assert loaded & {"llama_cpp", "onnxruntime", "torch", "tokenizers", "huggingface_hub"} == set()
+    assert loaded & {"llama_cpp", "onnxruntime", "torch", "tokenizers"} == set()
+    assert loaded & NETWORK == set()
 
 
 def test_the_search_sees_what_is_loaded() -> None:

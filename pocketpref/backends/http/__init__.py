@@ -1,0 +1,9 @@
+"""Remote models: the only way out. It is handed a `Disclosure` and sends its bytes as they are.
+
+Nothing here is imported before it is needed, and httpcore2 is loaded when something is first sent.
+"""
+
+from pocketpref.backends.http.generator import HttpGenerator, Retries
+from pocketpref.backends.http.watch import Timeouts
+
+__all__ = ["HttpGenerator", "Retries", "Timeouts"]
