@@ -22,6 +22,7 @@ from pocketpref.records import Message
 
 Dialect = Literal["openai", "anthropic"]
 
+_DIALECTS: dict[str, Dialect] = {"openai": "openai", "anthropic": "anthropic"}
 _ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
 _ENDPOINT = {"openai": "/chat/completions", "anthropic": "/messages"}
 _PORT = {"https": 443, "http": 80}
@@ -106,13 +107,13 @@ class Destination:
         Raises:
             InputError: it is in no such form, or may not be used.
         """
-        dialect, _, rest = text.partition(":")
-        if dialect not in ("openai", "anthropic"):
+        name, _, rest = text.partition(":")
+        dialect = _DIALECTS.get(name)
+        if dialect is None:
             raise _unusable("it does not begin with openai: or anthropic:")
         found = _ADDRESSED.fullmatch(rest)
         model, address = found.group("model", "address") if found else (rest, _ADDRESS[dialect])
         scheme, host, port, path = _split(address)
-        # The constructor checks what the type checker cannot know here.
         return cls(dialect, model, scheme, host, port, path)
 
     def __str__(self) -> str:

@@ -1,0 +1,276 @@
+"""The log of what left: every decision, sealed in the vault and chained by hashes.
+
+Two kinds of documents, and one that says where the log ends:
+
+    release     an entry: JSON, no text of anybody. Its hash covers all of it, and the hash of the
+                entry before.
+    released    under the same id: salt (32 bytes) | the exact bytes of the body. Made of the
+                memories that went into it, so that forgetting one of them removes the bytes.
+    release     one more, the end: how many entries there are, and the hash of the last.
+
+The entry holds SHA-256(salt | body), not the body's own hash: once salt and body are forgotten,
+nobody can try out what the body was. The chain stays whole.
+
+The chain notices entries that were changed or lost by mistake. Who takes records out of the file or
+puts older ones back is noticed by the vault itself, which holds a keyed hash of all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pocketpref.disclosure import Destination, Level
+from pocketpref.egress.bodies import contents
+from pocketpref.errors import TamperedError
+from pocketpref.protocols import Documents
+from pocketpref.records import Document
+
+ENTRY, BYTES = "release", "released"
+
+Event = Literal["granted", "revoked", "allowed", "denied", "finished", "erased"]
+
+_FORM = "release/1"
+_END = "release-end/1"
+NOTHING = "0" * 64  # stands where the first entry would name the one before it
+SALT_BYTES = 32
+_DAMAGED = "restore the vault from a backup, or save what is intact: pocketpref doctor --repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log. It holds no text of anybody.
+
+    Attributes:
+        id: of its document; for ``allowed`` also the ``Disclosure.release``.
+        number: 1 for the first.
+        when: by the machine's clock, whatever it said.
+        event: ``allowed`` and ``denied`` are decisions about a request, ``finished`` says how the
+            sending of an allowed one ended, ``erased`` that its bytes were taken out of the log.
+        destination: in its canonical form.
+        level: how much about the person went along, or was allowed to.
+        reason: in words.
+        sent: size of the body in bytes; 0 for what was denied.
+        sources: ids of the memories that went into what left.
+        release: the entry that this one is about, or "".
+        commitment: SHA-256 (hex) of salt and body, or "".
+        previous: hash of the entry before.
+    """
+
+    id: str
+    number: int
+    when: datetime
+    event: Event
+    destination: str
+    level: Level | None
+    reason: str
+    sent: int
+    sources: tuple[str, ...]
+    release: str
+    commitment: str
+    previous: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of everything above but the id, as canonical JSON."""
+        return sha256(_json(_content(self)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of a line of ``pocketpref egress log``."""
+        return {
+            "id": self.id,
+            "when": self.when.isoformat(),
+            "destination": self.destination,
+            "decision": self.event,
+            "reason": self.reason,
+            "level": None if self.level is None else self.level.name.lower(),
+            "sent": self.sent,
+            "sources": list(self.sources),
+            "release": self.release or None,
+        }
+
+
+class Log:
+    """Writes entries inside the caller's transaction."""
+
+    def __init__(self) -> None:
+        self._end = ""  # id of the document that says where the log ends, once it is known
+
+    def write(
+        self,
+        documents: Documents,
+        event: Event,
+        when: datetime,
+        *,
+        destination: Destination | str,
+        reason: str,
+        level: Level | None = None,
+        sources: Sequence[str] = (),
+        release: str = "",
+        body: bytes | None = None,
+    ) -> str:
+        """Add an entry, with the bytes that leave if there are any. Returns its id.
+
+        Raises:
+            NotFoundError: one of the sources was forgotten meanwhile; nothing was written.
+        """
+        name, commitment = "", ""
+        if body is not None:
+            salted = secrets.token_bytes(SALT_BYTES) + body
+            name, commitment = documents.insert(BYTES, salted, sources), sha256(salted)
+        end, count, previous = self._where(documents)
+        entry = Entry(
+            id=name,
+            number=count + 1,
+            when=when,
+            event=event,
+            destination=str(destination),
+            level=level,
+            reason=reason,
+            sent=len(body or b""),
+            sources=tuple(sources),
+            release=release,
+            commitment=commitment,
+            previous=previous,
+        )
+        content = _json(_content(entry) | {"hash": entry.hash})
+        if name:
+            documents.put(ENTRY, name, content)
+        else:
+            name = documents.insert(ENTRY, content)
+        self._move(documents, end, entry)
+        return name
+
+    def erase(self, documents: Documents, texts: Sequence[str], when: datetime) -> list[str]:
+        """Remove the bytes of every release in which one of the texts stands; their ids."""
+        gone = [entry for entry in entries(documents) if _holds(documents, entry, texts)]
+        for entry in gone:
+            documents.delete(BYTES, entry.id)
+            self.write(
+                *(documents, "erased", when),
+                destination=entry.destination,
+                reason="erased",
+                release=entry.id,
+            )
+        return [entry.id for entry in gone]
+
+    def _where(self, documents: Documents) -> tuple[str, int, str]:
+        """Id of the end, number and hash of the last entry; without reading all, if possible."""
+        known = documents.get(ENTRY, self._end) if self._end else None
+        if known is None:
+            entries, ends = read_all(documents)
+            if not ends:
+                last = entries[-1] if entries else None
+                return "", last.number if last else 0, last.hash if last else NOTHING
+            known = ends[-1]
+        content = parsed(known)
+        return known.id, content["count"], content["last"]
+
+    def _move(self, documents: Documents, end: str, last: Entry) -> None:
+        content = _json({"form": _END, "count": last.number, "last": last.hash})
+        if end:
+            documents.put(ENTRY, end, content)
+        else:
+            end = documents.insert(ENTRY, content)
+        self._end = end
+
+
+def entries(documents: Documents) -> list[Entry]:
+    """All entries, the oldest first."""
+    return read_all(documents)[0]
+
+
+def released(documents: Documents, name: str) -> bytes | None:
+    """The exact bytes of a release, or None if there are none or they were forgotten."""
+    document = documents.get(BYTES, name)
+    return None if document is None else document.content[SALT_BYTES:]
+
+
+def _holds(documents: Documents, entry: Entry, texts: Sequence[str]) -> bool:
+    body = released(documents, entry.id) if entry.commitment else None
+    said = "\n".join(contents(body)) if body else ""
+    return any(text in said for text in texts if text)
+
+
+def read_all(documents: Documents) -> tuple[list[Entry], list[Document]]:
+    """Entries by their number, and what says where the log ends (one, if all is well)."""
+    found, ends = [], []
+    for document in documents.all(ENTRY):
+        content = parsed(document)
+        if content.get("form") == _END:
+            ends.append(document)
+        else:
+            found.append(_entry(document.id, content))
+    return sorted(found, key=lambda entry: entry.number), ends
+
+
+def parsed(document: Document) -> dict[str, Any]:
+    """The content of an entry, or of the document that says where the log ends.
+
+    Raises:
+        TamperedError: it is neither.
+    """
+    with suppress(ValueError, RecursionError):
+        content = json.loads(document.content)
+        if isinstance(content, dict) and content.get("form") in (_FORM, _END):
+            return content
+    raise _misformed()
+
+
+def _entry(name: str, content: dict[str, Any]) -> Entry:
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        level = content["level"]
+        entry = Entry(
+            id=name,
+            number=content["number"],
+            when=datetime.fromisoformat(content["when"]),
+            event=content["event"],
+            destination=content["destination"],
+            level=None if level is None else Level[level],
+            reason=content["reason"],
+            sent=content["sent"],
+            sources=tuple(content["sources"]),
+            release=content["release"],
+            commitment=content["commitment"],
+            previous=content["previous"],
+        )
+        # The vault lets nobody change an entry, so this is a mistake of ours.
+        if entry.hash == content["hash"]:
+            return entry
+    raise _misformed()
+
+
+def _content(entry: Entry) -> dict[str, Any]:
+    return {
+        "form": _FORM,
+        "number": entry.number,
+        "when": entry.when.isoformat(),
+        "event": entry.event,
+        "destination": entry.destination,
+        "level": None if entry.level is None else entry.level.name,
+        "reason": entry.reason,
+        "sent": entry.sent,
+        "sources": list(entry.sources),
+        "release": entry.release,
+        "commitment": entry.commitment,
+        "previous": entry.previous,
+    }
+
+
+def _misformed() -> TamperedError:
+    return TamperedError("an entry of the log of what left is none", hint=_DAMAGED)
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sha256(content: bytes) -> str:
+    """As hex."""
+    return hashlib.sha256(content).hexdigest()
