@@ -1,0 +1,106 @@
+"""What keeps a summary from leaving: small pure functions, each looking for one thing.
+
+    findings("Prefers short, direct answers.", known)    # (): it may go
+    findings("Prefers what Miller says.", known)         # Finding(13, 19, "capitals", ...)
+
+A check takes a text and what is `Known`, and yields a `Finding` for each place that must not leave.
+One finding is enough: the summary stays, and attributes go in its place. `CHECKS` is all of them.
+They overlap on purpose: a name is foreign to the vocabulary, and has a capital letter, and stands
+in the memory; whoever gets around one check meets the next.
+
+What they are for: a summarizer that copies, by mistake or on purpose, what it has read. What they
+cannot stop: a summarizer and a receiver who agreed on a code of harmless words. What such a code
+can carry is bounded by a summary's length and vocabulary: ``tools/attack_summaries.py`` says how
+much it is.
+Only English summaries pass, unless the words of another language are allowed (`Known.words`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pocketpref.egress.checks.addresses import email, postal, url, whereabouts
+from pocketpref.egress.checks.characters import (
+    capitals,
+    foreign_letters,
+    invisible,
+    punctuation,
+    signs,
+)
+from pocketpref.egress.checks.copied import copied, echoed, foreign, named
+from pocketpref.egress.checks.encodings import encoded, spelled
+from pocketpref.egress.checks.finding import Finding
+from pocketpref.egress.checks.hidden import across, acrostic, shifted
+from pocketpref.egress.checks.keys import random_token, secret, told_secret
+from pocketpref.egress.checks.known import Known
+from pocketpref.egress.checks.numbers import card, dates, digits, iban, number_words, phone
+from pocketpref.egress.checks.orders import orders
+from pocketpref.egress.checks.people import organisations, people, users
+from pocketpref.egress.checks.shape import (
+    MAX_CHARACTERS,
+    blanks,
+    length,
+    plain_sentences,
+    repetition,
+)
+from pocketpref.egress.checks.values import values
+
+__all__ = ["CHECKS", "MAX_CHARACTERS", "Check", "Finding", "Known", "findings"]
+
+Check = Callable[[str, Known], Iterator[Finding]]
+
+CHECKS: Final[tuple[Check, ...]] = (
+    # what a summary looks like
+    length,
+    plain_sentences,
+    blanks,
+    repetition,
+    invisible,
+    foreign_letters,
+    signs,
+    punctuation,
+    capitals,
+    # what can be told by its form
+    digits,
+    number_words,
+    dates,
+    phone,
+    card,
+    iban,
+    email,
+    url,
+    postal,
+    whereabouts,
+    secret,
+    told_secret,
+    random_token,
+    encoded,
+    spelled,
+    people,
+    organisations,
+    # what is told by comparing
+    users,
+    copied,
+    echoed,
+    foreign,
+    named,
+    across,
+    shifted,
+    acrostic,
+    # what it would do or disclose
+    orders,
+    values,
+)
+"""All checks, those that need no memory first."""
+
+_FAR_TOO_LONG: Final = 4 * MAX_CHARACTERS
+
+
+def findings(text: str, known: Known) -> tuple[Finding, ...]:
+    """Everything that keeps a text from leaving, by its place; nothing means that it may go.
+
+    A text that is far too long is looked at for its length only.
+    """
+    checks = CHECKS if len(text) <= _FAR_TOO_LONG else (length,)
+    return tuple(sorted({found for check in checks for found in check(text, known)}))

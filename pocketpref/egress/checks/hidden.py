@@ -1,0 +1,135 @@
+"""Words of the memory that are hidden in the letters of other words.
+
+Looked for: names and uncommon words of the memory, which are what is worth hiding. They are found
+across the borders of words, backwards, under every shift of the alphabet, and as first or last
+letters of words, sentences and lines, also of each second or third. Who agrees with the receiver on
+some other rule (the third letter of each fifth word) is not found out; see docs/egress.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pocketpref.egress.checks.finding import Finding
+from pocketpref.egress.checks.known import Known
+from pocketpref.egress.checks.reading import Word, sentences, words
+
+LONGEST: Final = 24
+"""Letters of a hidden word at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Letters from which on a hidden word is taken for no accident.
+
+    Against 204 harmless summaries and the words of 5,000 real texts, shorter ones were found by
+    accident in more than one summary of a hundred (``tools/attack_summaries.py``).
+
+    Attributes:
+        name: of a name.
+        word: of an uncommon word.
+    """
+
+    name: int
+    word: int
+
+
+ACROSS: Final = Least(name=6, word=8)
+SHIFTED: Final = Least(name=5, word=6)
+STREWN: Final = Least(name=5, word=6)
+FRAMED: Final = Least(name=4, word=5)
+HEADS: Final = Least(name=3, word=4)
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
+_MIRRORED: Final = str.maketrans(_ALPHABET, _ALPHABET[::-1])
+_SHIFTED: Final = tuple(
+    str.maketrans(_ALPHABET, _ALPHABET[n:] + _ALPHABET[:n]) for n in range(1, 26)
+)
+
+Letter = tuple[str, int, int]
+"""A folded letter or digit, and where in the text the thing it stands for begins and ends."""
+
+
+def across(text: str, known: Known) -> Iterator[Finding]:
+    """Stored words whose letters stand in a row across words, forwards or backwards."""
+    letters = [(c, w.start, w.end) for w in words(text) for c in w.text]
+    for start, end in (*_hidden(letters, known, ACROSS), *_hidden(letters[::-1], known, ACROSS)):
+        yield Finding(start, end, "across", "the letters of a word of the memory, across words")
+
+
+def shifted(text: str, known: Known) -> Iterator[Finding]:
+    """Words that another alphabet (Caesar's, ROT13, Atbash) or reading backwards makes stored."""
+    for word in words(text):
+        ways = [word.text.translate(shift) for shift in (*_SHIFTED, _MIRRORED)]
+        ways += [way[::-1] for way in (word.text, *ways)]
+        if _worth_hiding(ways, known, SHIFTED):
+            reason = "a word of the memory in another alphabet, or backwards"
+            yield Finding(word.start, word.end, "shifted", reason)
+
+
+def acrostic(text: str, known: Known) -> Iterator[Finding]:
+    """Stored words made of the first or last letters of words, sentences or lines."""
+    found = words(text)
+    beginnings = [head for start, end in sentences(text) for head in _head(text, start, end)]
+    for way in (beginnings, beginnings[::-1]):
+        yield from _acrostic(way, known, 0, HEADS)
+    for head in beginnings:
+        yield from _framed(found[found.index(head) :], known)
+    for place, stride in ((0, 1), (-1, 1), (0, 2), (0, 3)):
+        for first in range(stride):
+            strewn = found[first::stride]
+            for way in (strewn, strewn[::-1]):
+                yield from _acrostic(way, known, place, STREWN)
+
+
+def _head(text: str, start: int, end: int) -> list[Word]:
+    """The first word of a sentence, in its place."""
+    return [Word(w.text, start + w.start, start + w.end) for w in words(text[start:end])[:1]]
+
+
+def _acrostic(found: Sequence[Word], known: Known, place: int, least: Least) -> Iterator[Finding]:
+    letters = [(word.text[place], word.start, word.end) for word in found]
+    for start, end in _hidden(letters, known, least):
+        reason = "first or last letters make a word of the memory"
+        yield Finding(start, end, "acrostic", reason)
+
+
+def _framed(found: Sequence[Word], known: Known) -> Iterator[Finding]:
+    """A shorter word is no accident either if it begins where a sentence does."""
+    initials = "".join(word.text[0] for word in found[:LONGEST])
+    beginnings = [initials[:size] for size in range(len(initials) + 1)]
+    for size in _worth_hiding(beginnings, known, FRAMED):
+        reason = "first letters of a sentence make a word of the memory"
+        yield Finding(found[0].start, found[size - 1].end, "acrostic", reason)
+
+
+def _hidden(letters: Sequence[Letter], known: Known, least: Least) -> Iterator[tuple[int, int]]:
+    """Where a run of letters is a stored word, and where the things they stand for are."""
+    stream = "".join(letter for letter, _, _ in letters)
+    runs = [
+        (first, first + size)
+        for size in range(min(least.name, least.word), min(LONGEST, len(stream)) + 1)
+        for first in range(len(stream) - size + 1)
+        if _reaches_over(letters[first : first + size])
+    ]
+    candidates = [stream[first:last] for first, last in runs]
+    for place in _worth_hiding(candidates, known, least):
+        first, last = runs[place]
+        ends = [end for _, *both in letters[first:last] for end in both]
+        yield min(ends), max(ends)
+
+
+def _reaches_over(run: Sequence[Letter]) -> bool:
+    """Whether a run takes more than a letter of each word at its ends, or a letter of each word."""
+    one_each = run[0][1:] != run[1][1:] and run[-1][1:] != run[-2][1:]
+    ends_in_two = run[0][1:] == run[1][1:] and run[-1][1:] == run[-2][1:]
+    return run[0][1:] != run[-1][1:] and (one_each or ends_in_two)
+
+
+def _worth_hiding(candidates: Sequence[str], known: Known, least: Least) -> list[int]:
+    """Places of the candidates that are names or uncommon words of the memory, if long enough."""
+    names = [n for n in known.memory.names(candidates) if len(candidates[n]) >= least.name]
+    others = [n for n in known.memory.uncommon(candidates) if len(candidates[n]) >= least.word]
+    return sorted({*names, *others})

@@ -1,0 +1,171 @@
+"""What the checks know of everything stored, as hashes: enough to recognize, not enough to read.
+
+The texts are read once. What is kept of them are keyed 64-bit hashes (the key lives and dies with
+the index): of runs of words, of words, and of words that only ever appear as names. Somebody who
+reads the memory of this process could still test guesses against it; a vault that is open shows
+them more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.egress.checks.reading import fold, folded_words
+from pocketpref.egress.checks.vocabulary import SMALL_WORDS
+
+Hashes = NDArray[np.uint64]
+
+RUN: Final = 6
+"""Words in a row that count as copied."""
+
+ECHO: Final = 4
+"""Words in a row that count as copied when small words are left out."""
+
+# A capital letter within a sentence: a name, or a noun that is used as one. The words before and
+# after keep headlines out, in which every word has one.
+_NAME: Final = re.compile(
+    r"(?<=[a-z,;:] )[A-Z][a-z'\u2019]+(?:[ -][A-Z][a-z'\u2019]+){0,2}(?! [A-Z])"
+)
+_CAPITAL: Final = re.compile(r"\b[A-Z][a-z]+\b")
+_PLAIN: Final = re.compile(r"\b[a-z]+\b")
+
+
+class MemoryIndex:
+    """Recognizes words and runs of words of stored texts.
+
+    Building it over 10,000 texts of 170 words takes seconds, a question microseconds.
+    """
+
+    def __init__(self, texts: Iterable[str], common: Callable[[str], bool]) -> None:
+        """Read all texts, once.
+
+        Args:
+            texts: everything stored.
+            common: whether a word is one of a summary's vocabulary.
+        """
+        self._key = secrets.token_bytes(16)
+        reader = _Reader(self._hash)
+        for text in texts:
+            reader.read(text)
+        self._runs = reader.runs(RUN)
+        self._echoes = reader.echoes(ECHO)
+        self._words = reader.known()
+        self._names = reader.names(common)
+        self._uncommon = reader.uncommon(common)
+
+    def __repr__(self) -> str:
+        return f"MemoryIndex(<{len(self._words)} words>)"
+
+    def _hash(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode(), digest_size=8, key=self._key).digest()
+        return int.from_bytes(digest, "little")
+
+    def copied(self, sequence: Sequence[str]) -> list[int]:
+        """Where in a sequence of words ``RUN`` of them begin that stand so in a stored text."""
+        return _places(_within(_rolled(self._hashes(sequence), RUN), self._runs))
+
+    def echoed(self, sequence: Sequence[str]) -> list[int]:
+        """The same for ``ECHO`` words of a sequence from which small words were left out."""
+        return _places(_within(_rolled(self._hashes(sequence), ECHO), self._echoes))
+
+    def words(self, candidates: Sequence[str]) -> list[int]:
+        """Places of the candidates that stand in a stored text."""
+        return _places(_within(self._hashes(candidates), self._words))
+
+    def names(self, candidates: Sequence[str]) -> list[int]:
+        """Places of the candidates that stand there as names, and never as plain words."""
+        return _places(_within(self._hashes(candidates), self._names))
+
+    def uncommon(self, candidates: Sequence[str]) -> list[int]:
+        """Places of the candidates that stand there and are not of a summary's vocabulary."""
+        return _places(_within(self._hashes(candidates), self._uncommon))
+
+    def _hashes(self, words: Sequence[str]) -> Hashes:
+        return np.array([self._hash(word) for word in words], dtype=np.uint64)
+
+
+class _Reader:
+    """Collects hashes of texts; holds their distinct words for as long as it reads."""
+
+    def __init__(self, hash_word: Callable[[str], int]) -> None:
+        self._hash_word = hash_word
+        self._hashes: dict[str, int] = {}
+        self._tokens: list[Hashes] = []
+        self._plain: set[str] = set()
+        self._capital: set[str] = set()
+        self._within_sentences: set[str] = set()
+
+    def read(self, text: str) -> None:
+        words = folded_words(fold(text))
+        hashes = [self._hashes.get(word) or self._new(word) for word in words]
+        self._tokens.append(np.array(hashes, dtype=np.uint64))
+        self._plain.update(_PLAIN.findall(text))
+        self._capital.update(map(str.lower, _CAPITAL.findall(text)))
+        for name in _NAME.findall(text):
+            self._within_sentences.update(folded_words(fold(name)))
+
+    def _new(self, word: str) -> int:
+        hashed = self._hashes[word] = self._hash_word(word)
+        return hashed
+
+    def runs(self, length: int) -> Hashes:
+        return _distinct(_rolled(tokens, length) for tokens in self._tokens)
+
+    def echoes(self, length: int) -> Hashes:
+        small = _sorted([self._hash_word(word) for word in SMALL_WORDS])
+        large = (tokens[~_within(tokens, small)] for tokens in self._tokens)
+        return _distinct(_rolled(tokens, length) for tokens in large)
+
+    def known(self) -> Hashes:
+        return _sorted(list(self._hashes.values()))
+
+    def names(self, common: Callable[[str], bool]) -> Hashes:
+        """Words with a capital letter and never without: within a sentence, or if uncommon."""
+        within = self._within_sentences - self._plain - SMALL_WORDS
+        heads = (word for word in self._capital - self._plain if not common(word))
+        return _sorted([self._hash_word(word) for word in {*within, *heads}])
+
+    def uncommon(self, common: Callable[[str], bool]) -> Hashes:
+        return _sorted([hashed for word, hashed in self._hashes.items() if not common(word)])
+
+
+def _rolled(hashes: Hashes, length: int) -> Hashes:
+    """One hash of each ``length`` neighbours: their sum, each multiplied by its place's number."""
+    count = max(0, len(hashes) - length + 1)
+    rolled = np.zeros(count, dtype=np.uint64)
+    for place in range(length):
+        rolled += hashes[place : place + count] * _FACTORS[place]  # wraps around, as it should
+    return rolled
+
+
+_FACTORS: Final = np.array(
+    [pow(0x9E3779B97F4A7C15, n + 1, 2**64) for n in range(max(RUN, ECHO))], dtype=np.uint64
+)
+
+
+def _places(found: NDArray[np.bool_]) -> list[int]:
+    return [int(place) for place in np.flatnonzero(found)]
+
+
+def _distinct(parts: Iterator[Hashes]) -> Hashes:
+    found = list(parts)
+    return np.unique(np.concatenate(found)) if found else np.array([], dtype=np.uint64)
+
+
+def _sorted(hashes: list[int]) -> Hashes:
+    return np.unique(np.array(hashes, dtype=np.uint64))
+
+
+def _within(hashes: Hashes, among: Hashes) -> NDArray[np.bool_]:
+    if not len(among):
+        return np.zeros(len(hashes), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
+    found: NDArray[np.bool_] = among[places] == hashes
+    return found

@@ -1,0 +1,125 @@
+"""What a person believes in: the attributes of category ``values``, by name, wording or paraphrase.
+
+They may be said only when a grant names them (``Known.values``). The opposite of an attribute says
+as much about a person as the attribute, and is covered by no grant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from pocketpref.egress.checks.finding import Finding
+from pocketpref.egress.checks.known import Known
+from pocketpref.egress.checks.reading import Word, fold, folded_words, search, sentences, words
+from pocketpref.egress.checks.vocabulary import SMALL_WORDS
+from pocketpref.records import Attribute
+
+SHARE: Final = 0.6
+"""Telling words of a wording that make a sentence a paraphrase of it; two at least."""
+
+_STEM: Final = 5
+"""Letters by which words are compared: "caring", "cares"; "community", "communities"."""
+
+_EMPTY: Final = SMALL_WORDS | {
+    "putting",
+    "valuing",
+    "focused",
+    "guided",
+    "expecting",
+    "point",
+    "view",
+}
+
+# How else people say it. Only for the attributes that are shipped; for others, the wording counts.
+_TELLTALES: Final = {
+    name.casefold(): re.compile(rf"\b(?:{pattern})\b")
+    for name, pattern in {
+        "Western": r"western\w*|the west|europeans?|americans?|occidental",
+        "Eastern": r"eastern\w*|the east|asians?|asiatic|oriental|confucian\w*|non-asian",
+        "Meritocratic": r"merit(?:s|ed|ocra\w*)?|achievements?|equal outcomes?|equality"
+        r"|egalitarian\w*|inequalit\w*|hard work",
+        "Myopic": r"myopi\w*|(?:short|far|long)[ -]?sighted\w*|(?:short|long)[ -]term"
+        r"|quick results?|quick wins?|instant gratification",
+        "Principled": r"principled|morals?(?! lectur\w*| judg\w*)|moral(?:ly|ity)|ethic\w*|"
+        r"virtu(?:es?|ous\w*)|righteous\w*|integrity|conscience|whatever works",
+        "Hedonist": r"hedonis\w*|pleasures?|enjoyment of life|indulgen\w*|self-denial|ascetic\w*"
+        r"|dut(?:y|ies)|dutiful\w*",
+        "Utilitarian": r"utilitarian\w*|(?:most|greatest) good|consequentialis\w*|deontolog\w*"
+        r"|whatever the consequences?|regardless of (?:the )?consequences?",
+        "Realist": r"realists?|realism|idealis\w*|down[ -]to[ -]earth|dreamers?|utopi\w*",
+        "Pessimistic": r"pessimis\w*|optimis(?:m|ts?|tic\w*)|(?:go|goes|going|turn|turns) (?:badly"
+        r"|well|wrong)|(?:expects?|fears?) the worst|hopes? for the best|doom\w*",
+        "Collectivist": r"collectiv\w*|communit\w*|(?:common|public|greater) good|solidarity"
+        r"|socialis[tm]\w*|communis[tm]\w*|group first",
+        "Individualistic": r"individualis[tm]\w*|libert(?:y|ies)|libertarian\w*|freedoms?"
+        r"|self-reliance|self-reliant|autonomy",
+        "Conspiracy": r"conspir\w*|(?:hidden|secret|sinister) (?:plots?|plans?|agendas?|motives?)"
+        r"|cover[ -]?ups?|official (?:accounts?|stor(?:y|ies)|versions?|explanations?|sources?)"
+        r"|mainstream media|deep state|well-known accounts?|suspect(?:s|ing)?",
+        "Tech Industry Priority": r"tech industry|big tech|tech|technology (?:first|industry"
+        r"|compan\w*)|silicon valley|technophil\w*|technophob\w*",
+        "Eco-friendly": r"eco\w*-?friendly|environmental\w*|the environment|ecolog\w*|sustainab\w*"
+        r"|climate|(?:for|before|over|above|about|to|protect\w*|caring|and) nature|nature (?:first"
+        r"|and|before|comes)|conservation\w*|green (?:living|values|choices?)",
+    }.items()
+}
+
+
+def values(text: str, known: Known) -> Iterator[Finding]:
+    """Names, wordings, opposites and paraphrases of values that no grant names."""
+    granted = {name.casefold() for name in known.values}
+    every = [a for a in known.attributes if a.category == "values"]
+    allowed = [a for a in every if a.name.casefold() in granted]
+    exempt = [span for a in allowed for span in _said(text, (a.wording, a.name))]
+    for attribute in every:
+        for found in _about(text, attribute, granted=attribute in allowed):
+            if not _inside(found, exempt):
+                yield found
+
+
+def _about(text: str, attribute: Attribute, *, granted: bool) -> Iterator[Finding]:
+    yield from _paraphrased(text, attribute.opposite, "the contrary of a value that is not granted")
+    if granted:
+        return
+    reason = "a value that no grant names"
+    yield from _paraphrased(text, attribute.wording, reason)
+    for start, end in _said(text, (attribute.name, f"{attribute.name}ly", f"{attribute.name}s")):
+        yield Finding(start, end, "values", reason)
+    telltale = _TELLTALES.get(attribute.name.casefold())
+    if telltale is not None:
+        for _, start, end in search(telltale, text):
+            yield Finding(start, end, "values", reason)
+
+
+def _said(text: str, phrases: Collection[str]) -> Iterator[tuple[int, int]]:
+    """Where the words of a phrase stand in a row."""
+    found = words(text)
+    for wanted in map(_texts, phrases):
+        for first in range(len(found) - len(wanted) + 1):
+            run = found[first : first + len(wanted)]
+            if [word.text for word in run] == wanted:
+                yield run[0].start, run[-1].end
+
+
+def _texts(phrase: str) -> list[str]:
+    return folded_words(fold(phrase))
+
+
+def _paraphrased(text: str, wording: str, reason: str) -> Iterator[Finding]:
+    """Sentences that hold most telling words of a wording, in any order and form."""
+    telling = {word[:_STEM] for word in _texts(wording) if word not in _EMPTY}
+    for start, end in sentences(text):
+        shared = [w for w in words(text[start:end]) if w.text[:_STEM] in telling]
+        count = len({word.text[:_STEM] for word in shared})
+        if count >= max(2, SHARE * len(telling)):
+            yield _stretch(shared, start, reason)
+
+
+def _stretch(shared: Sequence[Word], start: int, reason: str) -> Finding:
+    return Finding(start + shared[0].start, start + shared[-1].end, "values", reason)
+
+
+def _inside(found: Finding, spans: Collection[tuple[int, int]]) -> bool:
+    return any(start <= found.start and found.end <= end for start, end in spans)

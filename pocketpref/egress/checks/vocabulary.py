@@ -1,0 +1,102 @@
+"""The words that a summary may use: those that say how answers should be.
+
+A list of common English words would let a diagnosis, a trade or a town through, and a hostile
+summarizer may write words that stand nowhere in the memory. So everything is foreign that is not on
+a list made for this one purpose (``vocabulary.txt``). It also bounds what choosing words can carry:
+at most log2 of the list's length for each word.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterator
+from importlib import resources
+from typing import Final
+
+from pocketpref.egress.checks.reading import fold, folded_words
+
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a list."""
+    return frozenset(text.split())
+
+
+SMALL_WORDS: Final = listed(
+    """
+    a about above after again all also although always am an and another any are around as ask
+    asked asks at back be because been before being best better between both but by can come
+    could did do does doing done dont down each either else enough even ever every few first
+    follow followed for from get give given gives giving go good had has have having he her here
+    him his how however i if im in instead into is isnt it its just keep last least less let
+    like liked likes little long made make makes making many may me mean might more most much
+    must my need needed needs never no nor not nothing now of off often on once one ones only or
+    other our out over own people person prefer preferred prefers put rather really same say see
+    set she should show since small so some something state still such take tend than that the
+    their them themselves then there these they thing things this those though through time to
+    too turn two under unless until up use used user uses using usually very want wants was way
+    ways we well were what when where whether which while who why will with without would write
+    you your
+    """
+)
+"""Words that say little by themselves: no sign of a copy, and no sign of a name."""
+
+_ENDINGS: Final = (
+    ("ies", "y"),
+    ("es", ""),
+    ("s", ""),
+    ("ied", "y"),
+    ("ed", "e"),
+    ("ed", ""),
+    ("ing", "e"),
+    ("ing", ""),
+    ("ically", "ic"),
+    ("ily", "y"),
+    ("bly", "ble"),
+    ("ly", ""),
+)
+_PREFIXES: Final = ("un", "non", "re", "over", "under", "mis")
+_SHORTEST_STEM: Final = 3
+_DOUBLED: Final = ("ed", "ing")
+
+
+@functools.cache
+def base_words() -> frozenset[str]:
+    """The list as it is shipped, in base forms, with the small words."""
+    listed = resources.files(__package__).joinpath("vocabulary.txt").read_text("utf-8")
+    lines = [line for line in listed.splitlines() if not line.startswith("#")]
+    return frozenset(folded_words(fold(" ".join(lines)))) | SMALL_WORDS
+
+
+def common(word: str, more: Collection[str] = ()) -> bool:
+    """Whether a folded word, or what it is a regular form of, may be used.
+
+    Args:
+        word: as ``reading.Word`` holds it.
+        more: folded words that may be used besides, with their regular forms.
+    """
+    listed = base_words()
+    return any(form in listed or form in more for form in _forms(word))
+
+
+def _forms(word: str) -> Iterator[str]:
+    yield word
+    yield from _stems(word)
+    for prefix in _PREFIXES:
+        rest = word.removeprefix(prefix)
+        if rest != word and len(rest) > _SHORTEST_STEM:
+            yield rest
+            yield from _stems(rest)
+
+
+def _stems(word: str) -> Iterator[str]:
+    for ending, instead in _ENDINGS:
+        if not word.endswith(ending):
+            continue
+        stem = word.removesuffix(ending)
+        if len(stem) < _SHORTEST_STEM:
+            continue
+        yield stem + instead
+        if ending in _DOUBLED and stem[-1] == stem[-2]:  # planned, trimming
+            yield stem[:-1]
+        if ending == "ly" and stem.endswith(("ed", "ing")):  # repeatedly, surprisingly
+            yield from _stems(stem)
