@@ -15,6 +15,8 @@ _PUNCTUATION: Final = " \n.,;:!?'\"()-\u2018\u2019\u201c\u201d\u2013\u2014\u2026
 _UNSEEN: Final = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Zs", "Mn", "Me"}
 _BLANK_LETTERS: Final = "\u115f\u1160\u3164\uffa0\u2800"  # letters by category, blank on screen
 _RUNS: Final = re.compile(r"[!?]{2,}|\.{2}(?!\.)|\.{4,}|[,;:]{2,}|-{2,}|[\"'()]{3,}|!\?|\?!")
+_COLON: Final = re.compile(r": (?=[A-Z])")
+_CAPITALIZED: Final = re.compile(r"[A-Z]\w+")
 _CAPITAL: Final = re.compile(r"[A-Z]")
 _BORROWED: Final = frozenset({"cliché", "clichés", "naïve", "naïvely"})
 _ALWAYS_CAPITAL: Final = {"i", "im", "ive", "id", "ill", "english"}
@@ -68,6 +70,7 @@ def punctuation(text: str, known: Known) -> Iterator[Finding]:
 def capitals(text: str, known: Known) -> Iterator[Finding]:
     """Capital letters within a sentence: a name, an abbreviation, or letters picked out."""
     beginnings = {_first_letter(text, start) for start, _ in sentences(text)}
+    beginnings |= {colon.end() for colon in _COLON.finditer(text)}
     allowed = _capitalized(known)
     for word in words(text):
         written = text[word.start : word.end]
@@ -83,6 +86,8 @@ def _first_letter(text: str, start: int) -> int:
 
 def _capitalized(known: Known) -> Collection[str]:
     """Words that may begin with a capital anywhere: names of attributes, and what is allowed."""
-    names = " ".join(a.name for a in known.attributes if a.category != "values")
-    allowed = " ".join(known.words)
-    return _ALWAYS_CAPITAL | {word.text for word in words(f"{names} {allowed}")}
+    named = [a for a in known.attributes if a.category != "values" or a.name in known.values]
+    said = " ".join((*(a.name for a in named), *known.words))
+    # What has a capital in a wording, such as a point of the compass, has one here.
+    said += " " + " ".join(_CAPITALIZED.findall(" ".join(a.wording for a in named)))
+    return _ALWAYS_CAPITAL | {word.text for word in words(said)}

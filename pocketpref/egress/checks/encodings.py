@@ -30,7 +30,7 @@ _NATO: Final = re.compile(
 )
 _SPACED: Final = re.compile(r"(?<!\w)(?:[^\W_][\s.,;:_\-*|/\\]{1,3}){3,}[^\W_](?!\w)")
 _MIXED: Final = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[+=]")
-_LEET: Final = re.compile(r"\b(?=[\w@$!|+]*[a-z])(?=[\w@$!|+]*[0-9@$!|+])[\w@$!|+]{3,}\b")
+_LEET: Final = re.compile(r"\b(?=\w*[a-z])\w*[0-9@$!|+]\w[\w@$!|+]*|\b\w*[a-z]\w*[0-9@$|+]\b")
 
 
 def encoded(text: str, known: Known) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,8 +12,18 @@ from pocketpref.egress.checks.vocabulary import common
 from pocketpref.records import Attribute
 
 
-def _never_changes() -> int:
-    return 0
+def _never_changes() -> Hashable:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An index, and what it depends on."""
+
+    texts: Callable[[], Iterable[str]]
+    version: Hashable
+    said: frozenset[str]
+    index: MemoryIndex
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -21,7 +31,7 @@ class Known:
     """What a summary is compared with.
 
     The texts are read when a check first asks for them, and again when ``version`` has changed;
-    between that only hashes are kept (memory.py).
+    between that only hashes are kept (memory.py). A copy by ``dataclasses.replace`` shares them.
 
     Attributes:
         texts: gives everything stored: prompts, answers, statements, stated reasons.
@@ -30,7 +40,7 @@ class Known:
         values: names of the attributes of category ``values`` that may be said.
         words: further words that may be said although they are foreign to summaries: the person's
             own decision. They may be names.
-        version: changes whenever ``texts`` does, such as ``MemoryStore.version``.
+        version: changes whenever ``texts`` does; asked before every check.
     """
 
     texts: Callable[[], Iterable[str]]
@@ -38,8 +48,8 @@ class Known:
     attributes: tuple[Attribute, ...]
     values: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-    version: Callable[[], int] = _never_changes
-    _read: list[tuple[int, MemoryIndex]] = field(default_factory=list, init=False, compare=False)
+    version: Callable[[], Hashable] = _never_changes
+    _read: list[_Read] = field(default_factory=list, compare=False, kw_only=True)
 
     def __repr__(self) -> str:
         sizes = (f"<{len(self.names)} names>", f"<{len(self.attributes)} attributes>")
@@ -49,11 +59,12 @@ class Known:
     def memory(self) -> MemoryIndex:
         """Recognizes what is stored."""
         version = self.version()  # before reading: what changes meanwhile is read the next time
-        for read, index in self._read:
-            if read == version:
-                return index
-        index = MemoryIndex(self.texts(), self.speaks)
-        self._read[:] = [(version, index)]
+        said = self.said
+        for read in self._read:
+            if (read.texts, read.version, read.said) == (self.texts, version, said):
+                return read.index
+        index = MemoryIndex(self.texts(), partial(common, more=said))
+        self._read[:] = [_Read(self.texts, version, said, index)]
         return index
 
     @property

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_SENTENCE: Final = re.compile(r"\S(?:\b[ei]\.[eg]\.|[^.!?\n])*[.!?]*[\"')\u2019\u201d]*")
+_SENTENCE: Final = re.compile(
+    r"\S(?:\b[ei]\.[eg]\.|[^.!?\n]|[.!?](?=[^\s.!?\"')\u2019\u201d]))*[.!?]*[\"')\u2019\u201d]*"
+)
 _ORNATE: Final = re.compile(
     r"(?:.* )?(?:LATIN|INDICATOR) .*\bLETTER "
     r"(?:(?:SMALL CAPITAL|DOTLESS|SCRIPT|TURNED|REVERSED|INVERTED) )?([A-Z])(?: WITH .*)?"

@@ -11,11 +11,11 @@ from pocketpref.egress.checks.finding import Finding
 from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.reading import sentences, words
 
-MAX_CHARACTERS: Final = 800
-"""Longest summary: about 160 tokens, more than POPI's summaries need."""
+MAX_CHARACTERS: Final = 600
+"""Longest summary: twice the 64 tokens of POPI's summaries."""
 
-MAX_WORDS: Final = 130
-MAX_SENTENCE_WORDS: Final = 45
+MAX_WORDS: Final = 100
+MAX_SENTENCE_WORDS: Final = 60
 
 _BLANKS: Final = re.compile(r"[ \t]{2,}|\t|\n{2,}|[ \t]\n|\n[ \t]|^\s+|\s+$")
 _BEGINS: Final = re.compile(r"[\"'(\u2018\u201c]?[A-Z]")
