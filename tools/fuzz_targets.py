@@ -35,6 +35,7 @@ from pocketpref.readers import BadEntry, Format, read
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.anchor import Anchor
+from pocketpref.vault.documents import Filed, dump_document
 from pocketpref.vault.freshness import record_mark
 from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
 from pocketpref.vault.remains import Remains
@@ -208,7 +209,7 @@ class _Receiver:
         checked_name(user)
         return self
 
-    def restore(self, entries: Iterable[Entry]) -> tuple[int, int]:
+    def restore(self, entries: Iterable[Entry], documents: Iterable[Filed]) -> tuple[int, int]:
         added = 0
         for entry in entries:
             with _usable():
@@ -218,6 +219,9 @@ class _Receiver:
                     _use_learned(learned)
                     dump_learned(learned)
             added += 1
+        for item in documents:
+            with _usable():
+                dump_document(item.document.content, item.document.sources)
         return added, 0
 
 
@@ -310,7 +314,7 @@ def _damaged_vault(content: bytes, _: Path) -> Iterable[str]:
     database, _between, log = content.partition(LOG_BEHIND)
     remains = Remains(BytesIO(database), BytesIO(log), _STREAM_KEY, lambda *_: None)
     for owner in remains.owners:
-        _Receiver().restore(remains.entries(owner))
+        _Receiver().restore(remains.entries(owner), remains.documents(owner))
     return ()
 
 

@@ -2,8 +2,9 @@
 
 An archive is encrypted unless plain text is asked for by name. Inside the sealed stream stand
 frames of 1 byte kind, 4 bytes length (little-endian) and content: the user's name; then for every
-memory, the oldest first, its id and content, followed by what was learned from it. Plain text is a
-pair file (JSONL) with the ids and times added, and without what was learned.
+memory, the oldest first, its id and content, followed by what was learned from it; then summaries
+and stated preferences. Plain text is a pair file (JSONL) with the ids and times added, and without
+what was learned or summarized.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, get_args
 
@@ -21,6 +23,7 @@ from pocketpref.errors import FileError, InputError, KeyMissingError, TamperedEr
 from pocketpref.protocols import KeyStore
 from pocketpref.records import Feedback, Memory, Origin, Pair
 from pocketpref.vault import stream
+from pocketpref.vault.documents import IN_ARCHIVES, Filed, dump_document, load_document
 from pocketpref.vault.files import building, storage_errors
 from pocketpref.vault.ids import LENGTH, is_id
 from pocketpref.vault.rows import Entry
@@ -37,7 +40,7 @@ from pocketpref.vault.vault import Vault
 
 PLAINTEXT = "plaintext"
 
-_END, _USER, _MEMORY, _LEARNED = range(4)
+_END, _USER, _MEMORY, _LEARNED, _DOCUMENT = range(5)
 _FRAME = struct.Struct("<BI")
 
 # Checked before a name is brought into its normal form, which may take the square of its length.
@@ -106,9 +109,17 @@ def _write_sealed(writer: stream.SealedWriter, store: UserStore) -> int:
         if entry.learned is not None:
             writer.write(_frame(_LEARNED, entry.learned))
         count += 1
+    for item in store.filed():
+        writer.write(_frame(_DOCUMENT, _filed(item)))
     writer.write(_frame(_END, b""))
     writer.finish()
     return count
+
+
+def _filed(item: Filed) -> bytes:
+    kind, document = item.kind.encode(), item.document
+    payload = dump_document(document.content, document.sources)
+    return bytes([len(kind)]) + kind + document.id.encode() + payload
 
 
 def _frame(kind: int, content: bytes) -> bytes:
@@ -173,12 +184,12 @@ def restore(
         archive = _SealedArchive(file, key) if sealed else _PlainArchive(file)
         # Read once to the end before anything is written, and again while writing, so that an
         # archive of any size takes little memory.
-        for _ in archive.entries():
+        for _ in chain(archive.entries(), archive.documents()):
             pass
         if user is None and archive.user is None:
             raise FileError("the file holds no memories", hint="give a file that was exported")
         store = vault.store(user or archive.user or "")
-        added, known = store.restore(archive.entries())
+        added, known = store.restore(archive.entries(), archive.documents())
     return Restored(added, known)
 
 
@@ -194,6 +205,8 @@ class _Archive(Protocol):
     user: str | None
 
     def entries(self) -> Iterator[Entry]: ...
+
+    def documents(self) -> Iterator[Filed]: ...
 
 
 class _SealedArchive:
@@ -221,12 +234,19 @@ class _SealedArchive:
     def _memory(self, kind: int, content: bytes) -> tuple[str, bytes] | None:
         if kind == _MEMORY:
             return content[:LENGTH].decode("ascii", "replace"), content[LENGTH:]
+        if kind == _DOCUMENT:
+            return None
         if kind != _USER:
             raise _unsound("it holds something out of place")
         if len(content) > _MOST_NAME_BYTES:
             raise _unsound("a part of it claims an absurd size")
         self.user = content.decode("utf-8", "replace")
         return None
+
+    def documents(self) -> Iterator[Filed]:
+        for kind, content in _frames(self._reader.chunks(self._file)):
+            if kind == _DOCUMENT:
+                yield _checked_filed(content)
 
 
 def _frames(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -276,6 +296,9 @@ class _PlainArchive:
         for number, line in enumerate(_lines(self._file), start=1):
             if line.strip():
                 yield self._entry(line, number)
+
+    def documents(self) -> Iterator[Filed]:
+        return iter(())
 
     def _entry(self, line: bytes, number: int) -> Entry:
         found = _read_row(line)
@@ -338,6 +361,21 @@ def _checked(entry: Entry) -> Entry:
     except (TamperedError, InputError):
         raise _unsound("a memory in it cannot be read") from None
     return entry
+
+
+def _checked_filed(content: bytes) -> Filed:
+    """A document that can be read."""
+    start = 1 + (content[0] if content else 0)
+    kind, name = content[1:start].decode("ascii", "replace"), content[start : start + LENGTH]
+    if kind not in IN_ARCHIVES or not is_id(name.decode("ascii", "replace")):
+        raise _unsound("a document in it is none")
+    try:
+        document = load_document(name.decode("ascii"), content[start + LENGTH :])
+    except TamperedError:
+        raise _unsound("a document in it cannot be read") from None
+    if not all(map(is_id, document.sources)):
+        raise _unsound("an id in it is none")
+    return Filed(kind, document)
 
 
 def _unsound(reason: str) -> FileError:

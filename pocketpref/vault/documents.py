@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError
 from pocketpref.records import Document
@@ -24,7 +25,21 @@ from pocketpref.vault.serial import MAX_PAYLOAD_BYTES
 KINDS = ("summary", "statement", "grant", "release", "released", "api-key")
 """The kinds of documents. How many there are of each can be seen without the key."""
 
+IN_ARCHIVES = ("summary", "statement")
+"""What an archive carries. Not what may leave, nor keys, nor the log of this machine."""
+
+NOT_SAVED = ("grant",)
+"""What is not taken over from a damaged vault: whether it was revoked since cannot be known."""
+
 _LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A document and its kind: what archives carry."""
+
+    kind: str
+    document: Document
 
 
 class UserDocuments:
@@ -35,12 +50,12 @@ class UserDocuments:
 
     def all(self, kind: str) -> list[Document]:
         """Every document of a kind, the oldest first."""
-        return [_load(name, content) for _, name, content in self._rows.all(_checked(kind))]
+        return [load_document(name, content) for _, name, content in self._rows.all(_checked(kind))]
 
     def get(self, kind: str, name: str) -> Document | None:
         """One document, or None."""
         content = self._rows.read(_checked(kind), name)
-        return None if content is None else _load(name, content)
+        return None if content is None else load_document(name, content)
 
     def insert(self, kind: str, content: bytes, sources: Sequence[str] = ()) -> str:
         """Keep a new document. Returns its id.
@@ -64,7 +79,7 @@ class UserDocuments:
             raise NotFoundError(
                 "a memory was forgotten while something was made of it", hint="make it anew"
             )
-        self._rows.put(_checked(kind), name, _dump(content, sources))
+        self._rows.put(_checked(kind), name, dump_document(content, sources))
 
     def delete(self, kind: str, name: str) -> None:
         """Remove a document; one that is not there stays away."""
@@ -73,12 +88,33 @@ class UserDocuments:
             self._rows.delete([seq])
 
 
+def filed(rows: UserRows) -> Iterator[Filed]:
+    """What an archive carries of a user's documents, the oldest of each kind first."""
+    for kind in IN_ARCHIVES:
+        for _, name, content in rows.all(kind):
+            yield Filed(kind, load_document(name, content))
+
+
+def put_back(rows: UserRows, filed: Iterable[Filed]) -> None:
+    """Keep documents again, beside the memories that they were made of.
+
+    One that is there already is left as it is; one whose memories are not all there is left out.
+    """
+    documents = UserDocuments(rows)
+    for item in filed:
+        name = rows.own_id(item.document.id)
+        sources = [rows.own_id(source) for source in item.document.sources]
+        if rows.find(item.kind, name) is None:
+            with suppress(NotFoundError):
+                documents.put(item.kind, name, item.document.content, sources)
+
+
 def made_of(rows: UserRows, ids: Collection[str]) -> Iterator[tuple[int, Document]]:
     """Row number and content of the documents that were made of any of these memories."""
     wanted = set(ids)
     for kind in KINDS:
         for seq, name, content in rows.all(kind):
-            document = _load(name, content)
+            document = load_document(name, content)
             if not wanted.isdisjoint(document.sources):
                 yield seq, document
 
@@ -89,7 +125,12 @@ def _checked(kind: str) -> str:
     return kind
 
 
-def _dump(content: bytes, sources: Sequence[str]) -> bytes:
+def dump_document(content: bytes, sources: Sequence[str]) -> bytes:
+    """Sources and content as the content of a record.
+
+    Raises:
+        InputError: it is too large.
+    """
     head = json.dumps(list(sources)).encode()
     payload = _LENGTH.pack(len(head)) + head + content
     if len(payload) > MAX_PAYLOAD_BYTES:
@@ -97,7 +138,12 @@ def _dump(content: bytes, sources: Sequence[str]) -> bytes:
     return payload
 
 
-def _load(name: str, payload: bytes) -> Document:
+def load_document(name: str, payload: bytes) -> Document:
+    """What ``dump_document`` made.
+
+    Raises:
+        TamperedError: it is not in that form.
+    """
     with suppress(ValueError, struct.error, RecursionError):
         start = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
         sources = json.loads(payload[_LENGTH.size : start])

@@ -41,13 +41,14 @@ _RECORD = struct.Struct("<QQBB")
 _USER = struct.Struct("<QBBBBB")
 _STATE = struct.Struct("<32s32sQQ")
 
-# By one index, with what the other says of each: records that an index does not lead to are missing
-# for whoever looks for them through it.
+# By the index through which they are listed: what it does not lead to is missing from every list.
 _RECORDS = """
-    SELECT one.seq, one.user, one.kind, one.id, substr(one.sealed, 1, ?), other.seq
-    FROM records one INDEXED BY records_by_user
+    SELECT seq, user, kind, id, substr(sealed, 1, ?) FROM records INDEXED BY records_by_user
+    WHERE user = ? ORDER BY kind, seq"""
+_LOST_BY_ID = """
+    SELECT COUNT(*) FROM records one INDEXED BY records_by_user
     LEFT JOIN records other ON other.id = one.id AND other.kind = one.kind
-    WHERE one.user = ? ORDER BY one.kind, one.seq"""
+    WHERE one.user = ? AND other.seq IS NOT one.seq"""
 _USERS = """
     SELECT id, lookup, substr(name, 1, :n), substr(key, 1, :n), substr(next, 1, :n),
     substr(state, 1, :n) FROM users"""
@@ -203,11 +204,13 @@ def record_mark(seq: int, user: int, kind: str, name: str, head: bytes) -> bytes
         TamperedError: the row is not of a form that we write.
     """
     # Raised outside of the handler: the decoder's error could hold what stood in the row.
-    with suppress(AttributeError, TypeError, ValueError, struct.error):
+    try:
         if len(head) == HEAD_BYTES:
             kind_bytes, name_bytes = kind.encode(), name.encode()
             fixed = _RECORD.pack(seq, user, len(kind_bytes), len(name_bytes))
             return fixed + kind_bytes + name_bytes + head
+    except (AttributeError, TypeError, ValueError, struct.error):
+        pass
     raise TamperedError("a record in the vault is none", hint=SALVAGE)
 
 
@@ -215,30 +218,30 @@ def record_marks(db: Database, user: int) -> Iterator[bytes]:
     """Marks of all records of one user.
 
     Raises:
-        TamperedError: a row is not of a form that we write, or an index does not lead to it.
+        TamperedError: a row is not of a form that we write, or their index is out of order.
     """
     last = ("", 0)
-    for *row, other in db.execute(_RECORDS, (HEAD_BYTES, user)).fetchall():
-        mark = record_mark(*row)
-        last = in_order(last, (row[2], row[0]), other)
+    for seq, number, kind, name, head in db.execute(_RECORDS, (HEAD_BYTES, user)).fetchall():
+        mark = record_mark(seq, number, kind, name, head)
+        if last >= (kind, seq):
+            raise index_changed()
+        last = kind, seq
         yield mark
 
 
-def in_order(last: tuple[str, int], here: tuple[str, int], other: int | None) -> tuple[str, int]:
-    """See that the indexes lead to a record; returns where it stands.
-
-    Args:
-        last: kind and row number of the record before it, by the index that lists.
-        here: its own.
-        other: its row number by the index that finds.
+def check_ids(db: Database, user: int) -> None:
+    """See that each of a user's records is found where it stands when looked for by its id.
 
     Raises:
-        TamperedError: the records are out of order, or this one would not be found.
+        TamperedError: one is not.
     """
-    with suppress(TypeError):  # a kind that is no text
-        if last < here and other == here[1]:
-            return here
-    raise TamperedError("an index of the vault was changed", hint=SALVAGE)
+    if db.execute(_LOST_BY_ID, (user,)).fetchone()[0]:
+        raise index_changed()
+
+
+def index_changed() -> TamperedError:
+    """The error for an index that hides records or leads astray."""
+    return TamperedError("an index of the vault was changed", hint=SALVAGE)
 
 
 def user_marks(db: Database) -> Iterable[bytes]:

@@ -15,7 +15,13 @@ from sqlite_utils import Database
 from pocketpref.errors import KeyChangedError, RolledBackError, TamperedError
 from pocketpref.vault.anchor import ACCEPT, Anchor
 from pocketpref.vault.database import VaultFile
-from pocketpref.vault.freshness import Multiset, VaultState, record_marks, user_marks
+from pocketpref.vault.freshness import (
+    Multiset,
+    VaultState,
+    check_ids,
+    record_marks,
+    user_marks,
+)
 from pocketpref.vault.schema import pragma
 from pocketpref.vault.sealing import SALVAGE, Place, Sealer, derive_key
 
@@ -72,6 +78,7 @@ class Ledger:
         self.generation = 0
         self._anchor: Anchor | None = None
         self._checked: dict[int, tuple[bytes, int]] = {}
+        self._found: dict[int, tuple[bytes, int]] = {}
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Database]:
@@ -180,11 +187,30 @@ class Ledger:
             )
         self._checked[user] = view
 
+    def check_ids(self, db: Database, user: int, state: bytes) -> None:
+        """See that each of a user's records is found by its id, where that is not known yet.
+
+        Not part of ``check_records``: only who looks for a record by its id can be misled.
+
+        Args:
+            db: inside a transaction.
+            user: the number of the user's row.
+            state: the sealed state of the user.
+
+        Raises:
+            TamperedError: an index was changed.
+        """
+        view = (state, pragma(db, "data_version"))
+        if self._found.get(user) != view:
+            check_ids(db, user)
+            self._found[user] = view
+
     def took(self, db: Database, user: int, before: bytes, after: bytes) -> None:
         """Go on from a user's state that was checked to the one that a change of ours made."""
         version = pragma(db, "data_version")
-        if self._checked.get(user) == (before, version):
-            self._checked[user] = (after, version)
+        for known in (self._checked, self._found):
+            if known.get(user) == (before, version):
+                known[user] = (after, version)
 
     # ------------------------------------------------------------------------------ state
 

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from pocketpref.errors import TamperedError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault.carving import Column, Row, Table, row_at, rows
+from pocketpref.vault.documents import KINDS, NOT_SAVED, Filed, load_document
 from pocketpref.vault.freshness import UserState
 from pocketpref.vault.headers import no_header, read_headers
 from pocketpref.vault.ids import is_id
@@ -62,9 +63,14 @@ class Owner:
     damaged: set[tuple[str, str]] = field(default_factory=set)
 
     @property
-    def has_memories(self) -> bool:
-        """Whether any memory of theirs opens."""
-        return any(kind == MEMORY for kind, _ in self.found)
+    def has_records(self) -> bool:
+        """Whether anything of theirs opens that stands by itself."""
+        return any(kind != LEARNED for kind, _ in self.found)
+
+    @property
+    def documents(self) -> int:
+        """How many of their documents open."""
+        return sum(kind in KINDS for kind, _ in self.found)
 
     def lost_ids(self) -> tuple[str, ...]:
         """Ids of records of which no version opens."""
@@ -119,6 +125,17 @@ class Remains:
             memory = self._content(owner, MEMORY, name)
             if memory is not None:
                 yield Entry(name, memory, self._content(owner, LEARNED, name))
+
+    def documents(self, owner: Owner) -> Iterator[Filed]:
+        """A user's documents, the oldest first."""
+        found = owner.found.items()
+        for _, kind, name in sorted((find.seq, kind, name) for (kind, name), find in found):
+            if kind not in KINDS or kind in NOT_SAVED:
+                continue
+            content = self._content(owner, kind, name)
+            if content is not None:
+                with suppress(TamperedError):
+                    yield Filed(kind, load_document(name, content))
 
     def _content(self, owner: Owner, kind: str, name: str) -> bytes | None:
         find = owner.found.get((kind, name))
@@ -209,7 +226,7 @@ def _is_record(row: Row) -> bool:
     kind, name, sealed = (row.values[column] for column in ("kind", "id", "sealed"))
     if not isinstance(sealed, bytes) or len(sealed) < _LEAST_SEALED:
         return False
-    return kind in (MEMORY, LEARNED) and isinstance(name, str) and is_id(name)
+    return kind in (MEMORY, LEARNED, *KINDS) and isinstance(name, str) and is_id(name)
 
 
 def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: bytes) -> None:

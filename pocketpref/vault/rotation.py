@@ -125,7 +125,7 @@ class Rotation:
             key = self._directory.find(db, self._user)
             if key.next is None:  # another program was faster
                 return 0
-            rows = UserRows(db, self._directory.vault_id, key)
+            rows = UserRows(self._ledger, db, self._directory.vault_id, key)
             last, count = rows.reseal(key.state.rotated_to, _BATCH, key.next.records)
             if count:
                 state = UserState(rows.records, last)

@@ -10,8 +10,9 @@ from sqlite_utils import Database
 
 from pocketpref.errors import TamperedError
 from pocketpref.vault.database import next_number
-from pocketpref.vault.freshness import HEAD_BYTES, Multiset, in_order, record_mark
+from pocketpref.vault.freshness import HEAD_BYTES, Multiset, index_changed, record_mark
 from pocketpref.vault.ids import derived_id, new_id
+from pocketpref.vault.ledger import Ledger
 from pocketpref.vault.sealing import Place, Sealer
 from pocketpref.vault.users import UserKey
 
@@ -27,13 +28,10 @@ _LEARNED = """
     JOIN records d ON d.id = m.id AND d.kind = :learned AND d.user = m.user
     WHERE m.user = :user AND m.kind = :memory ORDER BY m.seq DESC"""
 _LEARNED_HEADS = _LEARNED.replace("d.sealed", "substr(d.sealed, 1, :head)")
-# By one index, with what the other says of each: see freshness.record_marks.
+# By the index through which they are listed: see freshness.record_marks.
 _EVERYTHING = """
-    SELECT one.seq, one.kind, one.id, other.seq,
-    CASE one.kind WHEN :learned THEN one.sealed ELSE substr(one.sealed, 1, :head) END
-    FROM records one INDEXED BY records_by_user
-    LEFT JOIN records other ON other.id = one.id AND other.kind = one.kind
-    WHERE one.user = :user ORDER BY one.kind, one.seq"""
+    SELECT seq, kind, id, CASE kind WHEN :learned THEN sealed ELSE substr(sealed, 1, :head) END
+    FROM records INDEXED BY records_by_user WHERE user = :user ORDER BY kind, seq"""
 _WITH_DERIVED = """
     SELECT m.seq, m.id, m.sealed, d.seq, d.sealed FROM records m
     LEFT JOIN records d ON d.id = m.id AND d.kind = ? AND d.user = m.user
@@ -57,7 +55,8 @@ class UserRows:
     Whatever opens a record raises ``TamperedError`` if it was changed, moved or truncated.
     """
 
-    def __init__(self, db: Database, vault_id: bytes, key: UserKey) -> None:
+    def __init__(self, ledger: Ledger, db: Database, vault_id: bytes, key: UserKey) -> None:
+        self._ledger = ledger
         self._db = db
         self._vault_id = vault_id
         self._key = key
@@ -76,12 +75,21 @@ class UserRows:
     # ------------------------------------------------------------------------------ one record
 
     def find(self, kind: str, name: str) -> int | None:
-        """The row number of a record, or None."""
+        """The row number of a record, or None.
+
+        Raises:
+            TamperedError: it may be there, but is not found: the index was changed.
+        """
         row = self._db.execute(
             "SELECT seq FROM records WHERE id = ? AND kind = ? AND user = ?",
             (name, kind, self._key.number),
         ).fetchone()
+        if row is None:
+            self._check_ids()
         return row[0] if row else None
+
+    def _check_ids(self) -> None:
+        self._ledger.check_ids(self._db, self._key.number, self._key.sealed_state)
 
     def read(self, kind: str, name: str) -> bytes | None:
         """A record's content, or None."""
@@ -162,10 +170,12 @@ class UserRows:
 
     def learned_heads(self) -> list[tuple[int, str, bytes]]:
         """Row number, id and what changes with the content, of learned entries, newest first."""
+        self._check_ids()
         return self._db.execute(_LEARNED_HEADS, self._of_learned()).fetchall()
 
     def learned(self) -> Iterator[tuple[tuple[int, str, bytes], bytes]]:
         """The same with the content of each, one at a time: sealed they are never all in memory."""
+        self._check_ids()
         for seq, name, sealed in self._db.execute(_LEARNED, self._of_learned()):
             yield (seq, name, sealed[:HEAD_BYTES]), self._open(LEARNED, name, seq, sealed)
 
@@ -175,11 +185,13 @@ class UserRows:
         Those of one kind come together, the oldest first.
 
         Raises:
-            TamperedError: an index is out of order, or does not lead to one.
+            TamperedError: one was changed, or their index is out of order.
         """
         last = ("", 0)
-        for seq, kind, name, other, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
-            last = in_order(last, (kind, seq), other)
+        for seq, kind, name, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
+            if last >= (kind, seq):
+                raise index_changed()
+            last = kind, seq
             content = self._open(kind, name, seq, sealed) if kind == LEARNED else None
             # What is no blob, or an empty one (of which SQLite makes NULL), is no mark either.
             head = sealed[:HEAD_BYTES] if isinstance(sealed, bytes) else b""
@@ -203,6 +215,7 @@ class UserRows:
 
     def oldest(self, after: int, limit: int) -> list[tuple[int, Entry]]:
         """Memories after a row number with what was learned from them, the oldest first."""
+        self._check_ids()
         return self._page(_OLDEST_FIRST, LEARNED, after, limit)
 
     def _page(
@@ -221,6 +234,7 @@ class UserRows:
 
     def with_derived(self, name: str) -> list[int]:
         """Row numbers of a memory and of everything derived from it."""
+        self._check_ids()
         # +user: without the sign SQLite goes through all of the user's rows by their index, where
         # the id (or below, the row number) leads straight to those that are wanted.
         rows = self._db.execute(
@@ -230,6 +244,7 @@ class UserRows:
 
     def blobs(self, name: str) -> list[bytes]:
         """The sealed forms of a memory and of everything derived from it."""
+        self._check_ids()
         rows = self._db.execute(
             "SELECT sealed FROM records WHERE id = ? AND +user = ?", (name, self._key.number)
         )

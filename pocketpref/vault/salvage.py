@@ -36,8 +36,8 @@ class SavedUser:
         user: the name it was saved under; ``recovered-NUMBER`` where theirs is damaged.
         memories: how many were saved.
         learned: of how many of them what was learned was saved too.
-        missing: how many records (memories, and what was learned) were lost; None if the note of
-            how many there should be is damaged.
+        missing: how many records (memories, what was learned, summaries and the like) were lost;
+            None if the note of how many there should be is damaged.
         damaged: ids of those of which something is left that does not open.
     """
 
@@ -94,7 +94,7 @@ def salvage(
         raise _exists(target)
     with _private_copy(source, target) as (folder, database, log):
         remains = Remains(database, log, key, on_progress or (lambda done, of: None))
-        if not any(owner.has_memories for owner in remains.owners):
+        if not any(owner.has_records for owner in remains.owners):
             raise TamperedError(
                 f"nothing in {source} could be saved",
                 hint="restore it from a backup or an archive; it was left as it is",
@@ -195,12 +195,13 @@ def _free_name(owner: Owner, taken: Container[str]) -> str:
 
 def _write_user(vault: Vault, name: str, owner: Owner, remains: Remains) -> SavedUser:
     store = vault.store(name)
-    if owner.has_memories:
-        store.restore(remains.entries(owner))
+    if owner.has_records:
+        store.restore(remains.entries(owner), remains.documents(owner))
     counts = store.counts()
     missing = None
     if owner.expected is not None:
-        missing = max(owner.expected - counts.memories - counts.learned, 0)
+        saved = counts.memories + counts.learned + owner.documents
+        missing = max(owner.expected - saved, 0)
     return SavedUser(name, counts.memories, counts.learned, missing, owner.lost_ids())
 
 

@@ -8,18 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from pocketpref.errors import FileError, NotFoundError, TamperedError
+from sqlite_utils import Database
+
+from pocketpref.errors import FileError, NotFoundError
 from pocketpref.protocols import Documents, Lesson
 from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
-from pocketpref.vault.documents import UserDocuments, made_of
+from pocketpref.vault.documents import Filed, UserDocuments, filed, made_of, put_back
+from pocketpref.vault.freshness import index_changed
 from pocketpref.vault.ids import is_id
 from pocketpref.vault.ledger import Ledger
 from pocketpref.vault.recall import LessonCache
 from pocketpref.vault.rows import LEARNED, MEMORY, PAST_ALL, Entry, UserRows
-from pocketpref.vault.sealing import SALVAGE
 from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
 from pocketpref.vault.traces import Traces
-from pocketpref.vault.users import NOBODY, Directory
+from pocketpref.vault.users import NOBODY, Directory, UserKey
 
 _PAGE = 64
 """Memories read at a time, so that a long listing holds neither the lock nor much memory."""
@@ -51,7 +53,7 @@ class UserStore:
         """The user's rows, checked; ``loading`` if all lessons will be wanted."""
         with self._ledger.reading() as db:
             key = self._directory.find(db, self._user)
-            rows = UserRows(db, self._directory.vault_id, key)
+            rows = self._rows(db, key)
             # Then what the check reads fills the cache.
             marks = partial(self._cache.load, rows) if loading and self._cache.empty else None
             if key.number != NOBODY:
@@ -60,6 +62,9 @@ class UserStore:
                         db, key.number, key.sealed_state, key.state.records, marks
                     )
             yield rows
+
+    def _rows(self, db: Database, key: UserKey) -> UserRows:
+        return UserRows(self._ledger, db, self._directory.vault_id, key)
 
     @contextlib.contextmanager
     def _clearing(self) -> Iterator[None]:
@@ -78,7 +83,7 @@ class UserStore:
         with self._ledger.writing() as db:
             find = self._directory.find_or_create if new_user else self._directory.find
             key = find(db, self._user)
-            rows = UserRows(db, self._directory.vault_id, key)
+            rows = self._rows(db, key)
             yield rows
             if rows.records != key.state.records:
                 state = replace(key.state, records=rows.records)
@@ -130,8 +135,8 @@ class UserStore:
             rows.put(LEARNED, learned.memory_id, payload)
         return True
 
-    def restore(self, entries: Iterable[Entry]) -> tuple[int, int]:
-        """Put back what ``entries`` gave, under its own ids, all of it or none.
+    def restore(self, entries: Iterable[Entry], documents: Iterable[Filed] = ()) -> tuple[int, int]:
+        """Put back what ``entries`` and ``filed`` gave, under its own ids, all of it or none.
 
         An id that belongs to another user here is replaced by one derived from it, so that
         restoring again finds it.
@@ -153,6 +158,7 @@ class UserStore:
                 if entry.learned is not None:
                     rows.insert(LEARNED, name, entry.learned)
                 added += 1
+            put_back(rows, documents)
         return added, known
 
     # ------------------------------------------------------------------------------ reading
@@ -178,6 +184,11 @@ class UserStore:
         """All memories with what was learned from them, the oldest first, for an archive."""
         return self._pages(lambda rows, last: rows.oldest(last, _PAGE), 0)
 
+    def filed(self) -> list[Filed]:
+        """The documents that belong into an archive."""
+        with self._reading() as rows:
+            return list(filed(rows))
+
     def _pages(
         self, read: Callable[[UserRows, int], list[tuple[int, Entry]]], last: int
     ) -> Iterator[Entry]:
@@ -188,7 +199,7 @@ class UserStore:
             # A damaged index may lead back, and would do so for ever.
             distance = abs(following[-1][0] - last) if following else seen + 1
             if distance <= seen:
-                raise TamperedError("an index of the vault was changed", hint=SALVAGE)
+                raise index_changed()
             seen, page = distance, following
             for _, entry in page:
                 yield entry

@@ -379,11 +379,11 @@ def test_a_file_that_changes_while_it_is_read_restores_nothing(sealed, other, mo
     """The second reading is checked like the first, inside one transaction."""
     real = type(other.store("ada")).restore
 
-    def restore_after_a_change(self, entries):
+    def restore_after_a_change(self, entries, documents):
         content = bytearray(sealed.read_bytes())
         content[-1] ^= 1
         sealed.write_bytes(content)
-        return real(self, entries)
+        return real(self, entries, documents)
 
     monkeypatch.setattr("pocketpref.vault.store.UserStore.restore", restore_after_a_change)
     with pytest.raises(FileError):

@@ -6,7 +6,9 @@ import pytest
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError
 from pocketpref.vault import Vault
+from pocketpref.vault.archive import export_user, restore
 from pocketpref.vault.documents import KINDS
+from pocketpref.vault.salvage import salvage
 from tests.vault.making import feedback, learned, raw
 
 
@@ -28,7 +30,7 @@ def kept(store, kind="summary") -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_document_is_there_when_the_vault_is_opened_again(path, key, vault, store, kind, ids):
+def test_a_document_is_there_when_the_vault_is_opened_again(path, key, store, kind, ids):
     name = keep(store, kind, b"\x00\xff bytes", ids[:2])
     with Vault.open(path, key) as again, again.store("ada").documents() as documents:
         (found,) = documents.all(kind)
@@ -67,9 +69,13 @@ def test_nothing_is_kept_that_was_made_of_a_forgotten_memory(store, ids):
 
 
 def test_a_change_is_whole_or_undone(store, ids):
-    with pytest.raises(NotFoundError), store.changing() as documents:
-        documents.insert("grant", b"one")
-        documents.insert("summary", b"two", ["a" * 12])
+    def change() -> None:
+        with store.changing() as documents:
+            documents.insert("grant", b"one")
+            documents.insert("summary", b"two", ["a" * 12])
+
+    with pytest.raises(NotFoundError):
+        change()
     assert kept(store, "grant") == []
 
 
@@ -127,3 +133,38 @@ def test_what_is_no_kind_or_too_large_is_refused(store):
         keep(store, "memory")
     with pytest.raises(InputError):
         keep(store, content=bytes(200_000_000))
+
+
+def test_archives_carry_summaries_and_statements_and_nothing_else(vault, store, ids, key, tmp_path):
+    name = keep(store, sources=ids[:2])
+    keep(store, "statement", b"metric units")
+    for kind in ("grant", "release", "released", "api-key"):
+        keep(store, kind)
+    file = tmp_path / "archive"
+    export_user(store, file, key)
+    for user in ("new", "new", "ada"):
+        restore(vault, file, key, user=user)
+    other = vault.store("new")
+    with other.documents() as documents:
+        (summary,) = documents.all("summary")
+        assert summary.content == b"likes short answers"
+        assert summary.id != name, "it is another person's here"
+        assert [len(documents.all(kind)) for kind in KINDS] == [1, 1, 0, 0, 0, 0]
+    assert set(summary.sources) < {memory.id for memory in other.memories()}
+    assert other.forget(summary.sources[:1]).documents == 1
+
+
+def test_documents_are_saved_from_a_damaged_vault_but_grants_are_not(path, key, store, vault, ids):
+    for kind in KINDS:
+        keep(store, kind, kind.encode(), ids[:1])
+    vault.close()
+    content = bytearray(path.read_bytes())
+    content[100:200] = bytes(100)  # the schema
+    path.write_bytes(content)
+    saved = salvage(path, path.with_name("saved.db"), key)
+    assert [(user.memories, user.missing) for user in saved.users] == [(3, 0)]
+    with Vault.open(saved.target, key) as again:
+        found = {kind: kept(again.store("ada"), kind) for kind in KINDS}
+        again.store("ada").forget(ids[:1])
+        assert not any(kept(again.store("ada"), kind) for kind in KINDS)
+    assert found == {kind: [kind.encode()] for kind in KINDS if kind != "grant"} | {"grant": []}
