@@ -1,0 +1,154 @@
+"""eval: does it help? Methods compared on choices that they did not learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.console import (
+    note,
+    plural,
+    print_table,
+    progress,
+    report,
+    report_json,
+    table,
+)
+from pocketpref.errors import FileError
+
+if TYPE_CHECKING:
+    from pocketpref.evaluation import Outcomes, Report
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import Feedback
+
+_HEADINGS = {
+    "absolute": "right",
+    "anchored": "helps",
+    "absolute_mean": "right, per token",
+    "anchored_mean": "helps, per token",
+}
+
+
+@click.command("eval")
+@click.argument(
+    "file",
+    metavar="[FILE]",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--methods", metavar="A,B,C", help="What to compare [default: all but 'base'].")
+@click.option("--ordered", is_flag=True, help="Learn from the past, ask about the last fifth.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Random splits."
+)
+@click.option(
+    "--limit", type=click.IntRange(min=5), metavar="N", help="The newest N choices of each person."
+)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Keep what was scored, as hashes and numbers, so that the next call goes on from there.",
+)
+@json_option
+@user_option
+@model_option
+@pass_app
+def evaluate(
+    app: App,
+    *,
+    file: Path | None,
+    methods: str | None,
+    ordered: bool,
+    seeds: int,
+    limit: int | None,
+    cache: Path | None,
+    as_json: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
+    """Compare methods on choices that they did not learn from.
+
+    FILE holds choices of one or many people (see `pocketpref import`); nothing of it is remembered.
+    Without FILE it is your own choices. A choice is predicted rightly if a method gives the chosen
+    answer the higher score, and a method helps if it raises the chosen answer's margin; 50 % is
+    chance. Intervals are over people. Scoring takes minutes for each ten choices on a processor.
+
+    Methods: none, placebo, other, longer, base, drift, reward, exact, exact-global, ours,
+    ours-pooled, ours-other, ours-style, auto.
+
+    Example: pocketpref eval choices.jsonl --methods none,longer,ours,auto
+    """
+    feedback = None if file is None else _read(file)
+    with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
+        found = _evaluated(
+            pocket, feedback, methods, ordered=ordered, seeds=seeds, limit=limit, cache=cache
+        )
+    if as_json:
+        report_json(found.to_dict())
+    else:
+        draw_report(found)
+
+
+def _evaluated(
+    pocket: Pocket,
+    feedback: list[Feedback] | None,
+    methods: str | None,
+    *,
+    ordered: bool,
+    seeds: int,
+    limit: int | None,
+    cache: Path | None,
+) -> Report:
+    from pocketpref.evaluation import DEFAULT
+
+    wanted = [name.strip() for name in methods.split(",") if name.strip()] if methods else DEFAULT
+    with progress("comparing") as show:
+        return pocket.evaluate(
+            feedback,
+            methods=wanted,
+            protocol="ordered" if ordered else "shuffled",
+            seeds=seeds,
+            limit=limit,
+            cache=cache,
+            on_progress=show,
+        )
+
+
+def _read(file: Path) -> list[Feedback]:
+    from pocketpref.readers import BadEntry, read
+
+    entries = list(read(file))
+    good = [entry for entry in entries if not isinstance(entry, BadEntry)]
+    if len(good) < len(entries):
+        note(f"{plural(len(entries) - len(good), 'row')} cannot be read and are left out")
+    if not good:
+        raise FileError("there is no choice in the file", hint="see docs/import.md for its form")
+    return good
+
+
+def draw_report(found: Report) -> None:
+    """Print a comparison to stdout."""
+    protocol = found.protocol
+    report(f"{protocol['model']}: {protocol['split']}")
+    people = "1 person" if protocol["users"] == 1 else f"{protocol['users']:,} people"
+    asked = plural(protocol["asked"], "question")
+    report(f"{people}, {asked}, learned from {protocol['learned_mean']:.0f} choices on average")
+    listing = table("method", *_HEADINGS.values())
+    for column in listing.columns[1:]:
+        column.justify = "right"
+    for outcomes in found.outcomes:
+        listing.add_row(outcomes.method, *(_cell(outcomes, reading) for reading in _HEADINGS))
+    print_table(listing)
+
+
+def _cell(outcomes: Outcomes, reading: str) -> str:
+    accuracy = outcomes.accuracy(reading)
+    percent = f"{100 * accuracy.mean:.1f} %"
+    if accuracy.low != accuracy.low:  # nan: of one person there is no interval
+        return percent
+    return f"{percent} ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"

@@ -1,0 +1,15 @@
+"""Does it help, and whom: methods compared on held-out choices of real people.
+
+* ``cases``: choices with who, when and about what; splits that keep one prompt together
+* ``likelihoods``: each log-likelihood is computed once, whatever asks for it
+* ``roster``: the methods that can be compared, each in its file in ``pocketpref.methods``
+* ``run``: each method learns from a person's past and is asked about the rest
+* ``metrics``: accuracies, with intervals that respect that one person's pairs are alike
+* ``own``: ``evaluate``, all of it on what a Pocket has
+"""
+
+from pocketpref.evaluation.own import evaluate
+from pocketpref.evaluation.roster import DEFAULT
+from pocketpref.evaluation.run import Outcomes, Report
+
+__all__ = ["DEFAULT", "Outcomes", "Report", "evaluate"]

@@ -1,0 +1,84 @@
+"""``evaluate``: does it help this person, or the people of this file?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pocketpref.errors import InputError
+from pocketpref.evaluation.cases import Protocol, by_user, cases_of
+from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
+from pocketpref.evaluation.roster import DEFAULT, Roster
+from pocketpref.evaluation.run import LEAST_PAIRS, ProgressCallback, Report, compare
+from pocketpref.methods.contest import Case, Evidence
+from pocketpref.parts import Parts
+from pocketpref.records import Feedback, Memory
+
+
+def evaluate(
+    parts: Parts,
+    feedback: Iterable[Feedback] | None = None,
+    *,
+    methods: Sequence[str] = DEFAULT,
+    protocol: Protocol = "shuffled",
+    seeds: int = 3,
+    limit: int | None = None,
+    cache: Path | None = None,
+    on_progress: ProgressCallback = lambda done, of: None,
+) -> Report:
+    """Compare methods on held-out choices.
+
+    Args:
+        parts: what a Pocket works with.
+        feedback: choices of one or many people; None for those that this user's vault keeps.
+        methods: their names, in the order of the report.
+        protocol: "shuffled" or "ordered" (see ``compare``).
+        seeds: random splits of each person.
+        limit: the newest choices of each person that take part; None for all.
+        cache: a folder that likelihoods are kept in, for a later call to go on from. It holds
+            hashes of what was scored; None keeps nothing.
+        on_progress: told of every split that is done.
+
+    Raises:
+        InputError: a method is unknown, or nobody has enough choices.
+        ModelError: a model is missing or failed.
+        FileError: the cache cannot be used.
+    """
+    if feedback is None:
+        feedback = map(_as_feedback, parts.store.memories())
+        owner = parts.store.user
+        feedback = [Feedback(f.pair, owner, f.created, meta=f.meta) for f in feedback]
+    cases = _newest(cases_of(list(feedback), parts.embedder(), item_of=_item), limit)
+    if not by_user(cases, LEAST_PAIRS):
+        raise InputError(
+            f"nobody here has {LEAST_PAIRS} choices, so there is nothing to hold out",
+            hint="name a file with more choices",
+        )
+    model = parts.scorer()
+    file = _likelihoods(cache, parts.recipe()) if cache else None
+    evidence = Evidence(CachedModel(model, file), parts.bank)
+    roster = Roster(evidence, noise=parts.noise())
+    found = compare(
+        cases, roster.pick(methods), protocol=protocol, seeds=seeds, on_progress=on_progress
+    )
+    return Report(found.outcomes, {"model": model.name, **found.protocol})
+
+
+def _as_feedback(memory: Memory) -> Feedback:
+    return Feedback(memory.pair, created=memory.created, meta=memory.meta)
+
+
+def _item(entry: Feedback) -> str:
+    """What a choice is about: what its file says, else its prompt."""
+    return str(entry.meta.get("item", entry.pair.prompt))
+
+
+def _newest(cases: Sequence[Case], limit: int | None) -> list[Case]:
+    if limit is None:
+        return list(cases)
+    return [case for theirs in by_user(cases).values() for case in theirs[-limit:]]
+
+
+def _likelihoods(folder: Path, recipe: str) -> LikelihoodFile:
+    folder.mkdir(parents=True, exist_ok=True)
+    return LikelihoodFile(folder / f"{recipe[:16]}.likelihoods", recipe)

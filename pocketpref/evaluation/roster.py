@@ -1,0 +1,98 @@
+"""The methods that can be compared, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pocketpref.errors import InputError
+from pocketpref.methods.auto import Auto
+from pocketpref.methods.contest import Contestant, Evidence
+from pocketpref.methods.drift import Drift
+from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.history import History
+from pocketpref.methods.longer import Longer
+from pocketpref.methods.none import Plain
+from pocketpref.methods.other import Other
+from pocketpref.methods.ours import Ours
+from pocketpref.methods.placebo import Placebo
+from pocketpref.methods.prior import Prior
+from pocketpref.methods.recalled import Explained, Global, Recalled
+from pocketpref.methods.reward import Reward
+from pocketpref.methods.traits import WITH_MODEL, Part, Traits
+
+DEFAULT: Final = (
+    "none", "placebo", "other", "longer", "drift", "reward", "exact", "exact-global", "ours", "auto"
+)  # fmt: skip
+"""What is compared where nothing is named; "base" takes a long context for every pair."""
+
+
+class Roster:
+    """Makes contestants that share what they compute.
+
+    Further methods (a summary's, an adapter's) join by ``add``.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        *,
+        k: int = 3,
+        noise: float = 0.0,
+        relevance: float = -1.0,
+        shipped: Prior | None = None,
+        parts: Sequence[Part] = WITH_MODEL,
+    ) -> None:
+        """Build it.
+
+        Args:
+            evidence: what the model says.
+            k: most attributes of a set (EXACT), and of a placebo's.
+            noise: the model's noise floor, nats: EXACT takes no attribute that adds less.
+            relevance: cosine below which EXACT injects nothing; -1 always takes the nearest.
+            shipped: the prior of "ours" where there is no crowd.
+            parts: features of "ours".
+        """
+        settings = ExactSettings(k=k, wording=evidence.wording)
+        explained = Explained(evidence, Exact(evidence.bank, settings), noise=noise)
+        traits = Traits(parts, evidence)
+        ours = Ours(traits, shipped=shipped)
+        pooled = Ours(traits, name="ours-pooled", shipped=shipped, adapt=False)
+        plain, drift, longer = Plain(evidence), Drift(evidence), Longer()
+        self._makers: dict[str, Callable[[], Contestant]] = {
+            "none": lambda: plain,
+            "placebo": lambda: Placebo(evidence, count=k),
+            "other": lambda: Other(Global(explained)),
+            "longer": lambda: longer,
+            "base": lambda: History(evidence),
+            "drift": lambda: drift,
+            "reward": lambda: Reward(Traits(("style", "likelihood"), evidence)),
+            "exact": lambda: Recalled(explained, relevance=relevance),
+            "exact-global": lambda: Global(explained),
+            "ours": lambda: ours,
+            "ours-pooled": lambda: pooled,
+            "ours-other": lambda: Other(ours, "ours-other"),
+            "ours-style": lambda: Ours(Traits(("style",)), name="ours-style"),
+            "auto": lambda: Auto(plain, (longer, pooled, ours, drift)),
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What can be compared."""
+        return tuple(self._makers)
+
+    def add(self, name: str, make: Callable[[], Contestant]) -> None:
+        """Let another method take part."""
+        self._makers[name] = make
+
+    def pick(self, names: Sequence[str]) -> list[Contestant]:
+        """The methods of these names, in this order.
+
+        Raises:
+            InputError: there is no method of a name.
+        """
+        if any(name not in self._makers for name in names):
+            raise InputError(
+                "there is no such method to compare", hint=f"methods: {', '.join(self._makers)}"
+            )
+        return [self._makers[name]() for name in dict.fromkeys(names)]

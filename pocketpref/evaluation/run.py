@@ -1,0 +1,171 @@
+"""Running a comparison: each method learns from a person's past and is asked about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+
+from pocketpref.evaluation.cases import Protocol, Split, by_user, crowd_for, splits
+from pocketpref.evaluation.metrics import credited, interval
+from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
+from pocketpref.summary import Interval
+
+READINGS: Final = tuple(field.name for field in fields(Judgement))
+"""What is said of each method: see ``Judgement``."""
+
+LEAST_PAIRS: Final = 5
+"""People with fewer pairs are left out: with 8:2 nothing would be asked of them."""
+
+ProgressCallback = Callable[[int, int], None]
+"""Told how many splits are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What one method was judged by.
+
+    Attributes:
+        method: its name.
+        users: whose each case was, shape (cases,).
+        scores: by which each was judged, shape (cases, readings); positive is right.
+    """
+
+    method: str
+    users: tuple[str, ...]
+    scores: Matrix
+
+    def accuracy(self, reading: str) -> Interval:
+        """Share of cases that were judged rightly, with its interval over people."""
+        return interval(credited(self._of(reading)), self.users)
+
+    def above(self, other: Outcomes, reading: str) -> Interval:
+        """By how much it is better than another on the same cases, with its interval."""
+        gained = credited(self._of(reading)) - credited(other._of(reading))
+        return interval(gained, self.users)
+
+    def of_users(self, reading: str) -> dict[str, tuple[float, int]]:
+        """Accuracy for each person, and of how many cases."""
+        right, users = credited(self._of(reading)), np.array(self.users)
+        return {
+            str(user): (float(right[users == user].mean()), int((users == user).sum()))
+            for user in np.unique(users)
+        }
+
+    def _of(self, reading: str) -> Matrix:
+        return np.asarray(self.scores[:, READINGS.index(reading)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of one method."""
+        accuracies = {}
+        for reading in READINGS:
+            found = self.accuracy(reading)
+            accuracies[reading] = {"accuracy": found.mean, "low": found.low, "high": found.high}
+        return {**accuracies, "pairs": len(self.users), "users": len(set(self.users))}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished comparison.
+
+    Attributes:
+        outcomes: of each method, in the order in which they were named; the cases are the same,
+            in the same order, for all.
+        protocol: how it was done, for people and as JSON.
+    """
+
+    outcomes: tuple[Outcomes, ...]
+    protocol: dict[str, Any]
+
+    def __getitem__(self, method: str) -> Outcomes:
+        """What one method was judged by."""
+        return next(found for found in self.outcomes if found.method == method)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``--json`` shape of ``pocketpref eval``; what has no value is null there."""
+        methods = {found.method: found.to_dict() for found in self.outcomes}
+        return {"methods": _without_nan(methods), "protocol": self.protocol}
+
+
+def compare(
+    cases: Sequence[Case],
+    methods: Sequence[Contestant],
+    *,
+    protocol: Protocol = "shuffled",
+    seeds: int = 3,
+    least: int = LEAST_PAIRS,
+    past: int | None = None,
+    on_progress: ProgressCallback = lambda done, of: None,
+) -> Report:
+    """Compare methods on the same splits of the same people.
+
+    Args:
+        cases: of all people. Everybody's are what priors are fitted on, except those of the person
+            and those about items that the person is asked about.
+        methods: learn and are asked, in this order.
+        protocol: "shuffled" splits 8:2 at random, once for each seed; "ordered" asks about what
+            came last.
+        seeds: random splits of each person.
+        least: pairs of a person who takes part.
+        past: learn from this many of the past choices only, the last ones; None for all.
+        on_progress: told of every split that is done.
+
+    Raises:
+        ModelError: the model failed, or is missing.
+    """
+    people = by_user(cases, least)
+    todo = [split for theirs in people.values() for split in splits(theirs, protocol, seeds)]
+    scores: list[list[tuple[float, ...]]] = [[] for _ in methods]
+    users: list[str] = []
+    for done, split in enumerate(todo):
+        on_progress(done, len(todo))
+        learned = split.past if past is None else split.past[len(split.past) - past :]
+        crowd = crowd_for(split, cases)
+        users += [case.user for case in split.asked]
+        for found, method in zip(scores, methods, strict=True):
+            judge = method.fit(learned, crowd)
+            found += [astuple(judge(case)) for case in split.asked]
+    on_progress(len(todo), len(todo))
+    outcomes = tuple(
+        Outcomes(method.name, tuple(users), np.array(found).reshape(-1, len(READINGS)))
+        for method, found in zip(methods, scores, strict=True)
+    )
+    return Report(outcomes, _described(todo, protocol, seeds, past))
+
+
+def curve(
+    cases: Sequence[Case], methods: Sequence[Contestant], pasts: Sequence[int], **options: Any
+) -> dict[int, Report]:
+    """Learning curves: the same comparison after so many past choices.
+
+    Args:
+        cases: as ``compare`` takes them.
+        methods: as ``compare`` takes them.
+        pasts: numbers of past choices.
+        options: of ``compare``.
+    """
+    return {past: compare(cases, methods, past=past, **options) for past in pasts}
+
+
+def _described(
+    todo: Sequence[Split], protocol: Protocol, seeds: int, past: int | None
+) -> dict[str, Any]:
+    learned = [len(split.past) if past is None else min(past, len(split.past)) for split in todo]
+    return {
+        "split": "8:2 of each person's pairs, whole prompts, shuffled"
+        if protocol == "shuffled"
+        else "the last fifth of each person's pairs, learned from what came before",
+        "seeds": seeds if protocol == "shuffled" else 1,
+        "users": len({split.asked[0].user for split in todo}),
+        "asked": sum(len(split.asked) for split in todo),
+        "learned_mean": float(np.mean(learned)) if learned else 0.0,
+        "interval": "95 %, bootstrap over people",
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,161 @@
+"""What people have in common, and how far a person is from it: where adaptation starts.
+
+Both are measured on people: the ridge of the common weights by how well they predict people left
+out, the spread of persons around them by how well half of a person's prompts predict the rest.
+Where adapting to a person predicts no better, the spread is 0, and nothing is adapted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from pocketpref.methods.bradley import Posterior, fit, log_losses
+from pocketpref.methods.contest import Matrix
+
+RIDGES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Precisions that are tried for the common weights, in units of features scaled to 1."""
+
+SPREADS: Final = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5)
+"""Standard deviations that are tried for persons around the common weights, in the same units."""
+
+FOLDS: Final = 5
+LEAST_PEOPLE: Final = 5
+"""People from whom a prior is fitted at least: fewer would make it somebody's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person's choices as numbers.
+
+    Attributes:
+        differences: chosen minus rejected, shape (pairs, features).
+        groups: of each pair; pairs of one group are kept together.
+    """
+
+    differences: Matrix
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Weights of features, as people have them.
+
+    Attributes:
+        names: of the features.
+        scale: typical size of each difference, shape (features,); features are divided by it.
+        mean: common weights of scaled features, shape (features,).
+        spread: standard deviation of a person's weights around them; 0: people do not differ in a
+            way that helps to predict them.
+    """
+
+    names: tuple[str, ...]
+    scale: Matrix
+    mean: Matrix
+    spread: float
+
+    def adapted(self, differences: Matrix, weights: Matrix | None = None) -> Posterior:
+        """A person's weights, from their choices and what people have in common."""
+        count = len(self.mean)
+        if self.spread == 0 or not len(differences):
+            return Posterior(self.mean, np.eye(count) * self.spread**2)
+        precision = np.full(count, self.spread**-2)
+        return fit(differences / self.scale, self.mean, precision, weights)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return {
+            "names": list(self.names),
+            "scale": self.scale.tolist(),
+            "mean": self.mean.tolist(),
+            "spread": self.spread,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Prior:
+        """What ``to_dict`` gave."""
+        scale, mean = (np.array(values[key], dtype=np.float64) for key in ("scale", "mean"))
+        return cls(tuple(values["names"]), scale, mean, float(values["spread"]))
+
+
+def unknown(names: Sequence[str], differences: Matrix, spread: float) -> Prior:
+    """The prior of somebody of whose like nothing is known: no weights, any sign."""
+    return Prior(tuple(names), _scale(differences), np.zeros(len(names)), spread)
+
+
+def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
+    """Measure what people have in common, and how much they differ.
+
+    Args:
+        names: of the features.
+        people: at least two.
+    """
+    scale = _scale(np.concatenate([person.differences for person in people]))
+    scaled = [Person(person.differences / scale, person.groups) for person in people]
+    folds = [scaled[start::FOLDS] for start in range(min(FOLDS, len(scaled)))]
+    ridge, common = _ridge(folds)
+    spread = _spread(folds, common)
+    return Prior(tuple(names), scale, _common(scaled, ridge), spread)
+
+
+def _scale(differences: Matrix) -> Matrix:
+    size = np.sqrt((differences**2).mean(axis=0)) if len(differences) else np.ones(1)
+    return np.asarray(np.where(size > 0, size, 1.0))
+
+
+def _common(people: Sequence[Person], ridge: float) -> Matrix:
+    together = np.concatenate([person.differences for person in people])
+    count = together.shape[1]
+    return fit(together, np.zeros(count), np.full(count, ridge)).mean
+
+
+def _ridge(folds: Sequence[Sequence[Person]]) -> tuple[float, list[Matrix]]:
+    """The ridge that predicts people left out best, and the weights found without each fold."""
+    best: tuple[float, float, list[Matrix]] | None = None
+    for ridge in RIDGES:
+        found = [_common(_without(folds, place), ridge) for place in range(len(folds))]
+        loss = sum(
+            float(log_losses(weights, person.differences).sum())
+            for weights, fold in zip(found, folds, strict=True)
+            for person in fold
+        )
+        if best is None or loss < best[0]:
+            best = (loss, ridge, found)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _without(folds: Sequence[Sequence[Person]], place: int) -> list[Person]:
+    rest = [person for other, fold in enumerate(folds) if other != place for person in fold]
+    return rest or list(folds[place])
+
+
+def _spread(folds: Sequence[Sequence[Person]], common: Sequence[Matrix]) -> float:
+    """The spread with which half of a person's groups predicts the other half best."""
+    losses = dict.fromkeys(SPREADS, 0.0)
+    for weights, fold in zip(common, folds, strict=True):
+        for person in fold:
+            for learned, asked in _halves(person):
+                for spread in SPREADS:
+                    own = _own(learned, weights, spread)
+                    losses[spread] += float(log_losses(own, asked).sum())
+    return min(SPREADS, key=lambda spread: losses[spread])
+
+
+def _own(learned: Matrix, weights: Matrix, spread: float) -> Matrix:
+    if spread == 0:
+        return weights
+    return fit(learned, weights, np.full(len(weights), spread**-2)).mean
+
+
+def _halves(person: Person) -> list[tuple[Matrix, Matrix]]:
+    """(learned from, asked about), both ways; nothing if there is only one group."""
+    names = sorted(set(person.groups))
+    if len(names) < 2:
+        return []
+    first = np.isin(np.array(person.groups), names[::2])
+    parts = person.differences[first], person.differences[~first]
+    return [parts, parts[::-1]]

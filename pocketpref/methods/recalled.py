@@ -1,0 +1,98 @@
+"""EXACT as a contestant: with recall by prompt, and with one set for all prompts.
+
+Algorithm 1 explains each past choice; Algorithm 2 injects the set of the most similar past prompt.
+Without retrieval, the one set with the largest objective on any past pair is injected everywhere
+(EXACT, Table 8 and Appendix C.5.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
+from pocketpref.methods.exact import Exact
+from pocketpref.records import Condition, Learned, Pair, Selection
+from pocketpref.retrieval import PromptIndex
+from pocketpref.scoring import PairScorer
+
+
+class Explained:
+    """What Algorithm 1 found for each pair, found once for all contestants and splits."""
+
+    def __init__(self, evidence: Evidence, exact: Exact, *, noise: float = 0.0) -> None:
+        """Build it.
+
+        Args:
+            evidence: what the model says.
+            exact: the search.
+            noise: the model's noise floor, nats.
+        """
+        self.evidence = evidence
+        self.exact = exact
+        self._noise = noise
+        self._found: dict[Pair, Selection] = {}
+
+    def learned(self, case: Case) -> Learned:
+        """A case as an entry of the index."""
+        if case.pair not in self._found:
+            scorer = PairScorer(self.evidence.model, case.pair, noise=self._noise)
+            self._found[case.pair] = self.exact.select(scorer)
+        digest = hashlib.sha256(case.pair.prompt.encode()).digest()
+        return Learned(case.group, case.vector, digest, self._found[case.pair], self.exact.recipe)
+
+    def index(self, past: Sequence[Case]) -> PromptIndex:
+        """What is recalled from, of a person with these past choices (the oldest first)."""
+        return PromptIndex([self.learned(case) for case in reversed(past)])
+
+    def judge(self, condition: Callable[[Case], Condition]) -> Judge:
+        """Judge by the condition that is injected for each case."""
+
+        def judged(case: Case) -> Judgement:
+            return self.evidence.judge(case.pair, Frame(condition(case).block))
+
+        return judged
+
+
+class Recalled:
+    """EXACT with retrieval."""
+
+    name = "exact"
+
+    def __init__(self, explained: Explained, *, relevance: float = -1.0) -> None:
+        """Build it.
+
+        Args:
+            explained: what each pair teaches.
+            relevance: cosine below which nothing is injected; -1 always takes the nearest, as the
+                paper does.
+        """
+        self._explained = explained
+        self._relevance = relevance
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Algorithm 1 on every past choice."""
+        index, exact = self._explained.index(past), self._explained.exact
+        return self._explained.judge(lambda c: exact.condition(c.vector, index, self._relevance))
+
+
+class Global:
+    """EXACT without retrieval: one set for all prompts."""
+
+    name = "exact-global"
+
+    def __init__(self, explained: Explained) -> None:
+        self._explained = explained
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """The set that has the largest objective on any past choice."""
+        condition = _best(self._explained, past)
+        return self._explained.judge(lambda _: condition)
+
+
+def _best(explained: Explained, past: Sequence[Case]) -> Condition:
+    entries = [entry for entry in map(explained.learned, past) if entry.attributes]
+    if not entries:
+        return Condition()
+    names = max(entries, key=lambda entry: entry.objective).attributes
+    return Condition(names, explained.exact.bank.block(names, explained.exact.settings.wording))

@@ -1,0 +1,82 @@
+"""Splits: what is learned from never holds what is asked about."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketpref.evaluation.cases import cases_of, crowd_for, ordered, shuffled
+from pocketpref.methods.contest import Case
+from pocketpref.records import Feedback, Pair
+from pocketpref.testing import HashEmbedder
+
+histories = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=40)
+
+
+def cases_from(history: list[tuple[int, int]]) -> list[Case]:
+    return [
+        Case("u", Pair(f"p{g}", f"a{i}", f"b{i}"), np.ones(1, np.float32), f"g{g}", f"i{g}", when)
+        for i, (g, when) in enumerate(history)
+    ]
+
+
+@given(histories, st.integers(0, 5))
+def test_a_random_split_keeps_groups_whole_and_loses_nothing(
+    history: list[tuple[int, int]], seed: int
+) -> None:
+    cases = cases_from(history)
+    split = shuffled(cases, seed)
+    if len({case.group for case in cases}) < 2:
+        assert split is None
+        return
+    assert split is not None
+    assert {c.group for c in split.past} & {c.group for c in split.asked} == set()
+    assert sorted(map(id, (*split.past, *split.asked))) == sorted(map(id, cases))
+    assert split.past
+    # A fifth, or all but one group if the groups are too large for that.
+    assert len(split.asked) >= 0.2 * len(cases) or len({c.group for c in split.past}) == 1
+
+
+@given(histories)
+def test_an_ordered_split_learns_from_what_came_before_and_from_other_groups(
+    history: list[tuple[int, int]],
+) -> None:
+    split = ordered(cases_from(history))
+    if split is None:
+        return
+    assert max(c.when for c in split.past) < min(c.when for c in split.asked)
+    assert {c.group for c in split.past} & {c.group for c in split.asked} == set()
+    assert len(split.asked) >= 0.2 * len(history)
+
+
+def test_another_seed_asks_about_other_prompts() -> None:
+    cases = cases_from([(place, 0) for place in range(20)])
+    asked = [{c.group for c in shuffled(cases, seed).asked} for seed in range(5)]  # type: ignore[union-attr]  # 20 groups can be split
+    assert len({frozenset(groups) for groups in asked}) == 5
+
+
+def test_the_crowd_is_other_people_and_other_items() -> None:
+    def case(user: str, item: str) -> Case:
+        return Case(user, Pair(item, "a", "b"), np.ones(1, np.float32), item, item)
+
+    cases = [case(user, item) for user in "xyz" for item in ("tea", "cats", "rain", "maps", "sun")]
+    mine = [c for c in cases if c.user == "x"]
+    split = shuffled(mine, 0)
+    assert split is not None
+    crowd = crowd_for(split, cases)
+    assert {c.user for c in crowd} == {"y", "z"}
+    assert {c.item for c in crowd} == {c.item for c in split.past}
+
+
+def test_pairs_of_one_ranking_are_one_group() -> None:
+    def entry(prompt: str, **meta: str) -> Feedback:
+        return Feedback(Pair(prompt, "a", "b"), meta=meta)
+
+    found = cases_of(
+        [entry("p"), entry("p"), entry("p", ranking="1"), entry("p", ranking="2")],
+        HashEmbedder(),
+        item_of=lambda f: f.pair.prompt,
+    )
+    assert len({case.group for case in found}) == 3
+    assert len({case.item for case in found}) == 1

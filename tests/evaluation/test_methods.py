@@ -1,0 +1,185 @@
+"""Each method learns what it should, and none of them can see the answer."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+
+from pocketpref.errors import InputError
+from pocketpref.evaluation.cases import shuffled
+from pocketpref.evaluation.roster import Roster
+from pocketpref.methods.contest import Case, Contestant, Evidence, Frame
+from pocketpref.methods.drift import Drift, weights
+from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.history import history
+from pocketpref.methods.longer import Longer
+from pocketpref.methods.other import Other
+from pocketpref.methods.placebo import Placebo
+from pocketpref.methods.recalled import Explained, Global, Recalled
+from pocketpref.methods.reward import Reward
+from pocketpref.methods.style import MEASURES, difference, measures
+from pocketpref.methods.traits import Traits
+from pocketpref.records import Pair
+from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
+
+ALL = Roster(Evidence(None, small_bank())).names  # type: ignore[arg-type]  # names need no model
+
+
+def accuracy(method: Contestant, cases: list[Case], crowd: list[Case] | None = None) -> float:
+    split = shuffled(cases, 0)
+    assert split is not None
+    judge = method.fit(split.past, crowd or [])
+    return float(np.mean([judge(case).absolute > 0 for case in split.asked]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_method_can_tell_which_answer_was_chosen(name: str, evidence: Evidence) -> None:
+    """Exchange the answers of what is asked, and every judgement is turned round, no more."""
+    crowd = people(6, 6)
+    past, asked = person("me", {"Warm": 1.0}, 20, 1)[:14], person("me", {}, 5, 2)
+    judge = Roster(evidence).pick([name])[0].fit(past, crowd)
+    for case in asked:
+        here, there = astuple(judge(case)), astuple(judge(exchanged(case)))
+        np.testing.assert_allclose(here, -np.array(there), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_method_can_do_without_any_past(name: str, evidence: Evidence) -> None:
+    (case,) = person("me", {"Warm": 1.0}, 1, 3)
+    judge = Roster(evidence).pick([name])[0].fit([], [])
+    assert np.isfinite(astuple(judge(case))).all()
+
+
+def test_drifts_weights_are_the_closed_form() -> None:
+    found = weights(np.array([[1.0, 0.0], [2.0, 4.0]]))
+    assert found.tolist() == [3 / 5, 4 / 5]
+    assert weights(np.zeros((2, 3))).tolist() == [0, 0, 0]
+
+
+def test_drift_recovers_what_a_person_likes(evidence: Evidence) -> None:
+    assert accuracy(Drift(evidence), person("me", {"Warm": 1.0}, 60, 4)) > 0.75
+
+
+def test_contrasts_see_both_sides_of_an_attribute(evidence: Evidence) -> None:
+    pair = Pair("q", "sun sun road ice", "drum road road road")
+    # Three words of Warm's: (2 * 0.7) - 0.7 for the chosen one; the other has one of Loud's.
+    contrasts = evidence.contrasts(pair)
+    assert contrasts[:, 0].tolist() == pytest.approx([0.7, -0.7, 0.0])
+    assert contrasts[:, 1].tolist() == pytest.approx([0.7 / 4, -0.7 / 4, 0.0])
+    assert evidence.singles(pair)[:, 0].tolist() == pytest.approx([1.4, -0.7, 0.0])
+
+
+def test_a_judgement_reads_sums_and_means_against_the_plain_prompt(evidence: Evidence) -> None:
+    pair = Pair("q", "sun road", "road road road sun")
+    found = evidence.judge(pair, Frame(evidence.bank.block(["Warm"])))
+    assert found.absolute == pytest.approx((-2 + 0.7) - (-4 + 0.7))
+    assert found.anchored == pytest.approx(0.0)
+    assert found.absolute_mean == pytest.approx(-1.3 / 2 - -3.3 / 4)
+    assert found.anchored_mean == pytest.approx(0.7 / 2 - 0.7 / 4)
+
+
+def test_exact_recalls_by_prompt_and_the_global_set_does_not(evidence: Evidence) -> None:
+    """Warm answers to one prompt, loud ones to another: recall follows, one set cannot."""
+    exact = Explained(evidence, Exact(evidence.bank, ExactSettings(k=1)))
+    warm, loud = person("me", {"Warm": 1.0}, 1, 5)[0], person("me", {"Loud": 1.0}, 1, 6)[0]
+    vectors = np.eye(2, dtype=np.float32)
+
+    def case(base: Case, pair: Pair, vector: np.ndarray) -> Case:
+        return Case("me", pair, vector, pair.prompt, pair.prompt)
+
+    past = [
+        case(warm, Pair("tea", "sun sun sun road", "road road road"), vectors[0]),
+        case(loud, Pair("cats", "drum drum road", "road road road"), vectors[1]),
+    ]
+    asked = case(loud, Pair("more cats", "drum road", "sun road"), vectors[1])
+    assert Recalled(exact).fit(past, [])(asked).anchored == pytest.approx(0.7)
+    assert Global(exact).fit(past, [])(asked).anchored == pytest.approx(-0.7)
+
+
+def test_exact_injects_nothing_below_the_relevance(evidence: Evidence) -> None:
+    exact = Explained(evidence, Exact(evidence.bank))
+    past, asked = person("me", {"Warm": 1.0}, 3, 7), person("me", {}, 1, 8)[0]
+    assert Recalled(exact, relevance=1.1).fit(past, [])(asked).anchored == 0
+
+
+def test_a_placebo_is_the_same_for_the_same_prompt_and_not_for_all(evidence: Evidence) -> None:
+    pair = Pair("q", "sun road", "oak oak drum")
+    case = Case("me", pair, np.ones(1, np.float32), "q", "q")
+    one, two = Placebo(evidence), Placebo(evidence)
+    assert one.fit([], [])(case) == two.fit([], [])(case)
+    others = {Placebo(evidence, seed=s).fit([], [])(case).anchored for s in range(12)}
+    assert len(others) == 3  # one for each attribute of the bank
+
+
+def test_longer_counts_characters() -> None:
+    case = person("me", {}, 1, 10)[0]
+    expected = len(case.pair.chosen) - len(case.pair.rejected)
+    assert Longer().fit([], [])(case).absolute == expected
+
+
+def test_history_keeps_the_newest_within_its_bounds() -> None:
+    pairs = pairs_of(person("me", {}, 300, 11))
+    text = history(pairs, 2_000)
+    assert len(text) <= 2_000
+    assert pairs[-1].chosen in text
+    assert pairs[0].chosen not in text
+    assert history(pairs, 10**6).count("\nPreferred: ") == 200
+    assert text.index(pairs[-2].chosen) < text.index(pairs[-1].chosen)
+    assert history([]) == history(pairs, 10) == ""
+
+
+def test_reward_learns_one_person_from_stated_features() -> None:
+    """Somebody who likes questions: punctuation is all there is to learn from."""
+    random = np.random.default_rng(12)
+    cases = []
+    for place in range(40):
+        marks = random.permutation(["?", "."])
+        texts = [f"road {place} house water{mark}" for mark in marks]
+        chosen = texts[int(np.argmax(marks == "?"))]
+        rejected = texts[int(np.argmin(marks == "?"))]
+        pair = Pair(f"p{place}", chosen, rejected)
+        cases.append(Case("me", pair, np.ones(1, np.float32), f"p{place}", f"p{place}"))
+    assert accuracy(Reward(Traits(("style",))), cases) == 1.0
+
+
+def test_another_persons_profile_is_another_persons(evidence: Evidence) -> None:
+    """Everybody else likes what this person dislikes: their profile is wrong about them."""
+    mine = person("me", {"Warm": -1.0}, 50, 13)
+    crowd = people(6, 50, alike=True)
+    assert accuracy(Drift(evidence), mine, crowd) > 0.6
+    assert accuracy(Other(Drift(evidence)), mine, crowd) < 0.4
+
+
+def test_measures_are_what_their_names_say() -> None:
+    text = "I said: you go! WHY? 3 cats, 2 dogs.\nbecause http://x.y"
+    found = dict(zip(MEASURES, measures(text), strict=True))
+    words = 13
+    assert found["length"] == pytest.approx(np.log1p(words))
+    assert found["questions"] == pytest.approx(np.sqrt(1 / words))
+    assert found["exclamations"] == pytest.approx(np.sqrt(1 / words))
+    assert found["digits"] == pytest.approx(np.sqrt(2 / words))
+    assert found["first person"] == pytest.approx(np.sqrt(1 / words))
+    assert found["second person"] == pytest.approx(np.sqrt(1 / words))
+    assert found["connectives"] == pytest.approx(np.sqrt(1 / words))
+    assert found["capitals"] == pytest.approx(1 / words)
+    assert found["lines"] == pytest.approx(np.log1p(1))
+    assert found["quotes and links"] == pytest.approx(np.sqrt(1 / words))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "?!", "日本語の文。", "a", "\n\n-\n", "\ud83d\ude00 ok"]
+)
+def test_measures_of_any_text_are_numbers(text: str) -> None:
+    assert np.isfinite(measures(text)).all()
+
+
+def test_differences_change_sign_with_the_answers() -> None:
+    there, back = Pair("p", "One. Two!", "three?"), Pair("p", "three?", "One. Two!")
+    np.testing.assert_allclose(difference(there), -difference(back))
+
+
+def test_an_unknown_method_is_refused(evidence: Evidence) -> None:
+    with pytest.raises(InputError, match="no such method"):
+        Roster(evidence).pick(["magic"])
