@@ -44,11 +44,13 @@ class App:
         environ: environment variables.
         open_pocket: ``pocketpref.open`` or something that behaves like it.
         open_throwaway: a Pocket in a temporary vault, whose key is nowhere but in memory.
+        own_process: whether the process is the program's own, to be changed for good.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     open_pocket: Opener = _real_opener
     open_throwaway: ThrowawayOpener = _real_throwaway
+    own_process: bool = False
 
     @cached_property
     def places(self) -> Places:

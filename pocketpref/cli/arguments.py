@@ -103,6 +103,13 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+def offline_option(command: Command) -> Command:
+    """``--offline``."""
+    return click.option(
+        "--offline", is_flag=True, help="Make every attempt to use a network an error."
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

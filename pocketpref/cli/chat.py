@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, MisuseError, model_option, user_option
+from pocketpref.cli.arguments import (
+    TEXT,
+    MisuseError,
+    model_option,
+    offline_option,
+    user_option,
+)
 from pocketpref.cli.console import note, plural, printable
 from pocketpref.cli.conversation import Conversation
+from pocketpref.cli.hardening import without_network
 from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.talk import ChatOptions
 from pocketpref.cli.terminal import TerminalView, line_reader
@@ -36,6 +43,7 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
 )
 @click.option("--no-stream", is_flag=True, help="Show an answer when it is complete.")
 @click.option("--no-learn", is_flag=True, help="Remember and learn nothing from this chat.")
+@offline_option
 @user_option
 @model_option
 @pass_app
@@ -46,6 +54,7 @@ def chat(
     settings: tuple[tuple[str, str], ...],
     no_stream: bool,
     no_learn: bool,
+    offline: bool,
     user: str | None,
     model: str | None,
 ) -> None:
@@ -64,7 +73,8 @@ def chat(
         stream=not no_stream,
         record=not no_learn,
     )
-    with app.pocket(user, model) as pocket:
+    guard = without_network(offline, own_process=app.own_process)
+    with guard, app.pocket(user, model) as pocket:
         note(_header(pocket))
         conversation = Conversation(pocket, TerminalView(app.environ), options)
         _converse(conversation, line_reader())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from pocketpref.cli.console import note
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -31,3 +34,28 @@ def no_core_dumps() -> None:
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+@contextmanager
+def without_network(wanted: bool, *, own_process: bool) -> Iterator[None]:
+    """Make every attempt to use a network an error, by Python's means and by the kernel's.
+
+    Args:
+        wanted: ``--offline``; without it nothing changes.
+        own_process: whether this process is the program's own: what the kernel is told cannot be
+            taken back.
+    """
+    from pocketpref.silence import cut_off, silence
+
+    if not wanted:
+        yield
+        return
+    with silence():
+        if own_process and cut_off():
+            note("offline: the system refuses this program, and all that it starts, every network")
+        else:
+            note(
+                "offline: Python code that tries to use a network fails; native code is not "
+                "watched here"
+            )
+        yield

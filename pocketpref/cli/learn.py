@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import model_option, user_option
+from pocketpref.cli.arguments import model_option, offline_option, user_option
 from pocketpref.cli.console import console, duration, note, plural, report
+from pocketpref.cli.hardening import without_network
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
@@ -35,11 +36,18 @@ _QUIET_SECONDS = 5.0  # between two plain lines, unless a pair is finished
     is_flag=True,
     help="Evaluate every attribute in every round (the paper); refines what is learned already.",
 )
+@offline_option
 @user_option
 @model_option
 @pass_app
 def learn(
-    app: App, *, budget: float | None, exhaustive: bool, user: str | None, model: str | None
+    app: App,
+    *,
+    budget: float | None,
+    exhaustive: bool,
+    offline: bool,
+    user: str | None,
+    model: str | None,
 ) -> None:
     """Learn from the choices that are new, the newest first.
 
@@ -48,7 +56,8 @@ def learn(
 
     Example: pocketpref learn --budget 60
     """
-    with app.pocket(user, model, exhaustive=exhaustive) as pocket:
+    guard = without_network(offline, own_process=app.own_process)
+    with guard, app.pocket(user, model, exhaustive=exhaustive) as pocket:
         done = learn_visibly(pocket, budget)
     if done.interrupted:
         sys.exit(130)

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, app: App | None = None) -> int:
         no_core_dumps()
     _tolerate_narrow_encodings()
     try:
-        code = _run(arguments, app or App())
+        code = _run(arguments, app or App(own_process=arguments is None))
     except PocketprefError as error:
         code = _fail(error.message, error.hint)
     except click.ClickException as error:
