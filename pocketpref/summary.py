@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
@@ -161,9 +161,34 @@ class Summary(Discreet):
         return replace(self, replaced=now)
 
 
-def is_summary(document: Document) -> bool:
-    """Whether a document of this kind is a summary, and not the notes of a search for one."""
-    return f'"form": "{_FORM}"'.encode() in document.content
+@dataclass(frozen=True, slots=True, repr=False)
+class SummaryReport(Discreet):
+    """What one call of ``summarize`` did.
+
+    Attributes:
+        summary: the one in force now, or None.
+        changed: whether this call put it in force, or retired the one before.
+        complete: False if the budget ended first; the next call goes on from there.
+        reason: why the outcome is what it is, in words without any text of the person.
+        refused: why drafts of the local model were not taken, and how many for each reason.
+        pairs: choices that were looked at.
+        evaluations: margins that were computed.
+        seconds: wall-clock time.
+        spent: seconds by kind of work.
+        tried: texts that were compared, for evaluation.
+    """
+
+    summary: Summary | None
+    changed: bool
+    complete: bool
+    reason: str
+    refused: tuple[tuple[str, int], ...] = ()
+    pairs: int = 0
+    evaluations: int = 0
+    seconds: float = 0.0
+    spent: tuple[tuple[str, float], ...] = ()
+    tried: tuple[str, ...] = field(default=(), repr=False)
+    _open = ("changed", "complete", "reason", "refused", "pairs", "evaluations", "seconds", "spent")
 
 
 def _summary(document: Document, content: Mapping[str, Any]) -> Summary:

@@ -1,0 +1,299 @@
+"""Proposals for a summary: from attribute evidence by a template, and from the local model.
+
+A proposal knows which choices had a part in it, so that it is judged on others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pocketpref.attributes import AttributeBank
+from pocketpref.methods.popi_checks import MOST_CHARACTERS, Draft, flaw
+from pocketpref.methods.popi_language import NAMES
+from pocketpref.methods.popi_signals import TOPICS, Signal
+from pocketpref.methods.popi_wording import attribute_clause, headings, render
+from pocketpref.protocols import LanguageModel
+from pocketpref.records import Discreet, Message, Sampling
+from pocketpref.summary import Clause, Written
+
+LEAST_FOR_TOPIC = 4
+"""Choices of one topic in the evidence from which on a clause may be conditioned on it."""
+
+_SHOWN = 4
+"""Choices that the model is shown for one draft: a small model loses its way in more."""
+
+_EXCERPT = 240
+"""Characters of each answer that it is shown."""
+
+_EVIDENCE = 8
+"""Ids of pairs that are named as evidence for a clause."""
+
+_DRAFT_TOKENS = 90
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proposal(Discreet):
+    """A possible summary.
+
+    Attributes:
+        clauses: what it says.
+        origin: who wrote it.
+        seen: ids of the memories that had a part in it.
+        language: of its text.
+    """
+
+    clauses: tuple[Clause, ...]
+    origin: Written
+    seen: frozenset[str]
+    language: str = "en"
+    _open = ("origin", "language")
+
+    @property
+    def text(self) -> str:
+        """What it says, as a summary."""
+        return render(self.clauses, self.language) if self.clauses else ""
+
+
+# ------------------------------------------------------------------------ attribute evidence
+
+
+def attribute_evidence(signals: Sequence[Signal]) -> dict[str, float]:
+    """How much each attribute speaks for these choices: weighted mean leaning in standard errors.
+
+    Attributes that were never compared are left out.
+    """
+    learned = [signal for signal in signals if signal.leanings]
+    names = dict.fromkeys(name for signal in learned for name in signal.leanings)
+    found = {}
+    for name in names:
+        with_name = [signal for signal in learned if name in signal.leanings]
+        values = np.array([signal.leanings[name] for signal in with_name])
+        weights = np.array([signal.weight for signal in with_name])
+        effective = weights.sum() ** 2 / (weights**2).sum()
+        found[name] = float(np.average(values, weights=weights) * math.sqrt(effective))
+    return found
+
+
+def single_clauses(
+    signals: Sequence[Signal], bank: AttributeBank, *, wordings: int, opposites: int
+) -> list[Clause]:
+    """Wordings of the attributes that most speak for these choices, opposites of those against.
+
+    Where nothing was learned yet, all of both.
+
+    Args:
+        signals: the evidence.
+        bank: the attributes.
+        wordings: how many wordings at most.
+        opposites: how many opposites at most.
+    """
+    evidence = {name: z for name, z in attribute_evidence(signals).items() if name in bank}
+    if not evidence:
+        return [attribute_clause(a, (), opposite=o) for o in (False, True) for a in bank]
+    order = sorted(evidence, key=lambda name: (-evidence[name], name))
+    found = [(name, False) for name in order[:wordings]]
+    found += [(name, True) for name in order[::-1][:opposites]]
+    return [
+        attribute_clause(
+            bank[name], _speaking(signals, name, -1 if against else 1), opposite=against
+        )
+        for name, against in found
+    ]
+
+
+def topical_clauses(clauses: Sequence[Clause], signals: Sequence[Signal]) -> list[Clause]:
+    """The clauses conditioned on the topics that enough of these choices are about."""
+    return [
+        Clause(clause.text, topic, clause.pairs, clause.attributes, clause.avoid)
+        for topic in topics(signals)
+        for clause in clauses
+        if not clause.topic and not clause.stated
+    ]
+
+
+def topics(signals: Sequence[Signal]) -> list[str]:
+    """Topics that at least ``LEAST_FOR_TOPIC`` of these choices are about, if there are others."""
+    names = [signal.topic for signal in signals]
+    found = [name for name in TOPICS if names.count(name) >= LEAST_FOR_TOPIC]
+    return [name for name in found if names.count(name) < len(names)]
+
+
+def _speaking(signals: Sequence[Signal], name: str, sign: int) -> tuple[str, ...]:
+    """Ids of the choices that an attribute speaks for (or against), the strongest first."""
+    strength = {s.id: sign * s.weight * s.leanings.get(name, 0.0) for s in signals}
+    order = sorted(strength, key=lambda key: -strength[key])
+    return tuple(key for key in order if strength[key] > 0)[:_EVIDENCE]
+
+
+# ------------------------------------------------------------------------------------ edits
+
+
+def edits(
+    best: Proposal, pool: Sequence[Clause], reword: Mapping[str, Sequence[Clause]]
+) -> list[Proposal]:
+    """A proposal with one clause dropped, added or reworded. What the person stated stays.
+
+    Args:
+        best: what is edited.
+        pool: clauses that may be added, the best first.
+        reword: for the text of a clause, others that could stand in its place.
+    """
+    found = []
+    for place, clause in enumerate(best.clauses):
+        if clause.stated:
+            continue
+        before, after = best.clauses[:place], best.clauses[place + 1 :]
+        found.append(before + after)
+        found += [(*before, other, *after) for other in reword.get(clause.text, ())]
+    said = {(clause.text, clause.topic) for clause in best.clauses}
+    found += [(*best.clauses, clause) for clause in pool if (clause.text, clause.topic) not in said]
+    return [
+        Proposal(clauses, best.origin, best.seen, best.language)
+        for clauses in dict.fromkeys(found)
+        if clauses and _distinct(clauses)
+    ]
+
+
+def _distinct(clauses: Sequence[Clause]) -> bool:
+    """Nothing is said twice, and no attribute is asked for together with its opposite."""
+    keys = [(clause.text.casefold(), clause.topic) for clause in clauses]
+    names = {(name, clause.topic) for clause in clauses for name in clause.attributes}
+    return len(set(keys)) == len(keys) and not any((f"not {n}", t) in names for n, t in names)
+
+
+# ---------------------------------------------------------------------------- local model
+
+_SYMBOL = r"[^\x00-\x1F;:.<>{}\[\]|`#*0-9]"
+"""A character that a clause may have."""
+
+
+def grammar(names: Sequence[str], language: str = "en") -> str:
+    """GBNF of a draft: what to do, what to avoid, and perhaps something for one topic.
+
+    Args:
+        names: topics that it may have something for.
+        language: decides the words around the clauses.
+    """
+    do, avoid, about = headings(language)
+    places = " | ".join(f'"{name}"' for name in names)
+    return "\n".join(
+        [
+            f'root ::= "{do} " clause ("; " clause)? ".\\n{avoid} " clause ".\\n" '
+            + ("about?" if names else ""),
+            f"clause ::= {_SYMBOL}{{3,70}}",
+            *([f'about ::= "{about} " topic ": {do} " clause ".\\n"'] if names else []),
+            *([f"topic ::= {places}"] if names else []),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A draft that was not taken, and why."""
+
+    reason: str
+
+
+def shown(signals: Sequence[Signal], draw: int) -> list[Signal]:
+    """Which choices one draft is written from: other ones with every draw, in turn."""
+    count = min(_SHOWN, len(signals))
+    start = draw * count
+    return [signals[(start + i) % len(signals)] for i in range(count)]
+
+
+def request(signals: Sequence[Signal], language: str) -> list[Message]:
+    """What the model is asked. What it is shown is quoted, and cut to a few lines."""
+    parts = ["Somebody compared answers. Find out how this person likes to be answered."]
+    for signal in signals:
+        pair = signal.pair
+        lines = [
+            f"Question: {_excerpt(pair.prompt)}",
+            f"Liked: {_excerpt(pair.chosen)}",
+            f"Disliked: {_excerpt(pair.rejected)}",
+        ]
+        parts.append(
+            "\n".join([*lines, *([f"Why: {_excerpt(signal.reason)}"] if signal.reason else [])])
+        )
+    parts.append(
+        "What do the liked answers have in common that the disliked ones lack? Describe style, "
+        "length and tone in a few general words, not the subjects. Say what kind of answers the "
+        f"user prefers, and what kind the user dislikes. Write in {NAMES.get(language, 'English')}."
+    )
+    return [Message(role="user", content="\n\n".join(parts))]
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]} ..."
+
+
+def draft(
+    model: LanguageModel,
+    signals: Sequence[Signal],
+    language: str,
+    draw: int,
+    most: Callable[[], bool],
+) -> str | None:
+    """What the model writes about some choices; None if it was stopped.
+
+    Args:
+        model: writes it.
+        signals: the choices it is shown.
+        language: what it should write in.
+        draw: which draft it is; the same number and choices give the same draft.
+        most: asked at every piece whether to stop.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    seed = f"{draw} {' '.join(signal.id for signal in signals)}"
+    sampling = Sampling(
+        max_tokens=_DRAFT_TOKENS,
+        seed=int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big"),
+    )
+    pieces = []
+    rules = grammar(topics(signals), language)
+    for piece in model.generate(request(signals, language), sampling=sampling, grammar=rules):
+        if most():
+            return None
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def read_draft(text: str, signals: Sequence[Signal], language: str) -> Proposal | Refused:
+    """A draft as a proposal, or why it is none."""
+    clauses = _clauses(text, tuple(signal.id for signal in signals), language)
+    if clauses is None:
+        return Refused("it is not in the form that was asked for")
+    evidence = [
+        t for s in signals for t in (s.pair.prompt, s.pair.chosen, s.pair.rejected, s.reason)
+    ]
+    reason = flaw(Draft(clauses, language, tuple(evidence)))
+    if reason is not None:
+        return Refused(reason)
+    return Proposal(clauses, "model", frozenset(signal.id for signal in signals), language)
+
+
+def _clauses(text: str, pairs: tuple[str, ...], language: str) -> tuple[Clause, ...] | None:
+    """The clauses of a draft; None if a line is something else, or it ends in the middle of one."""
+    if not text.strip():
+        return ()
+    if len(text) > 8 * MOST_CHARACTERS or not text.endswith(".\n"):
+        return None
+    do, avoid, about = map(re.escape, headings(language))
+    form = re.compile(rf"(?:{about} ([a-z ]+): )?(?:{do}|({avoid})) (.*)\.")
+    found = []
+    for line in text.strip().split("\n"):
+        match = form.fullmatch(line)
+        if match is None or (match[1] and match[1] not in TOPICS):
+            return None
+        for part in match[3].split(";"):
+            words = " ".join(part.split()).strip(" ,-")
+            found.append(Clause(words, match[1] or "", pairs, (), avoid=bool(match[2])))
+    return tuple(found)

@@ -1,0 +1,242 @@
+"""Which proposal explains choices best: margins, screening by halves, verdicts with their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.methods.popi import PopiSettings, utility
+from pocketpref.methods.popi_proposals import Proposal
+from pocketpref.methods.popi_signals import Signal
+from pocketpref.methods.popi_wording import block
+from pocketpref.protocols import LanguageModel
+from pocketpref.records import Message
+from pocketpref.scoring import PairScorer
+from pocketpref.summary import Interval
+
+Known = dict[str, dict[str, float]]
+"""Text to memory id to anchored margin, nats."""
+
+LEVEL = 0.9
+"""Of two-sided intervals: what beats something by more than noise does so with 95 %."""
+
+_DRAWS = 2000
+_LEAST_GROUPS = 8
+"""Prompts below which a bootstrap draws choices instead: of a few it would draw the same again."""
+
+_CHUNK = 14
+"""Texts that are evaluated between two looks at the clock."""
+
+_COUNTED = 16
+"""Texts whose tokens are counted at once: a scorer has sequences for a few dozen answers."""
+
+
+class Margins:
+    """Anchored margins of texts on choices, each computed once.
+
+    Attributes:
+        known: what has been computed, in this run or before.
+        evaluations: (text, choice) margins computed in this run.
+    """
+
+    def __init__(
+        self, model: LanguageModel, known: Known, on_step: Callable[[], None] = lambda: None
+    ) -> None:
+        """Build the table.
+
+        Args:
+            model: the model that scores.
+            known: what earlier runs with the same recipe found.
+            on_step: called between evaluations; what it raises ends the work.
+        """
+        self._model = model
+        self._on_step = on_step
+        self._scorers: dict[str, PairScorer] = {}
+        self._tokens: dict[str, int] = {"": 0}
+        self.known = known
+        self.evaluations = 0
+
+    def table(self, texts: Sequence[str], signals: Sequence[Signal]) -> NDArray[np.float64]:
+        """Margins, shape (texts, signals), nats; those of "" are 0.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        for signal in signals:
+            missing = [t for t in dict.fromkeys(texts) if t and signal.id not in self._of(t)]
+            for start in range(0, len(missing), _CHUNK):
+                self._measure(missing[start : start + _CHUNK], signal)
+        rows = [[self._of(text)[s.id] if text else 0.0 for s in signals] for text in texts]
+        return np.array(rows, dtype=np.float64).reshape(len(texts), len(signals))
+
+    def tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """How many tokens each text has, shape (texts,).
+
+        Raises:
+            ModelError: the model failed.
+        """
+        missing = [text for text in dict.fromkeys(texts) if text not in self._tokens]
+        for start in range(0, len(missing), _COUNTED):
+            part = missing[start : start + _COUNTED]
+            self._on_step()
+            found = self._model.likelihoods([[Message(role="user", content=".")]], part).tokens
+            self._tokens |= dict(zip(part, found.tolist(), strict=True))
+        return np.array([self._tokens[text] for text in texts], dtype=np.int64)
+
+    def _of(self, text: str) -> dict[str, float]:
+        return self.known.setdefault(text, {})
+
+    def _measure(self, texts: Sequence[str], signal: Signal) -> None:
+        self._on_step()
+        scorer = self._scorers.setdefault(signal.id, PairScorer(self._model, signal.pair))
+        found = scorer.margins([block(text) for text in texts])
+        self.evaluations += len(texts)
+        for text, margin in zip(texts, found.tolist(), strict=True):
+            self._of(text)[signal.id] = margin
+
+
+class Objective:
+    """The objective of ``popi.py`` on some choices."""
+
+    def __init__(self, margins: Margins, settings: PopiSettings) -> None:
+        self.margins = margins
+        self._settings = settings
+
+    def scores(self, texts: Sequence[str], signals: Sequence[Signal]) -> NDArray[np.float64]:
+        """Weighted mean of log sigma(beta m) less the cost of tokens, shape (texts,)."""
+        values = utility(self.margins.table(texts, signals), self._settings.beta)
+        weights = np.array([signal.weight for signal in signals])
+        means = values @ weights / weights.sum()
+        return np.asarray(means - self.costs(texts), dtype=np.float64)
+
+    def costs(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """What tokens cost, as utility; a nat is worth beta / 2 where margins are small."""
+        nats = self._settings.token_cost * self.margins.tokens(texts)
+        return np.asarray(nats * self._settings.beta / 2, dtype=np.float64)
+
+    def fits(self, text: str) -> bool:
+        """Whether a summary is short enough."""
+        return int(self.margins.tokens([text])[0]) <= self._settings.max_tokens
+
+    def lead(self, text: str, rival: str, signals: Sequence[Signal]) -> Interval:
+        """By how much one text's objective is above another's: paired, with its interval."""
+        values = utility(self.margins.table([text, rival], signals), self._settings.beta)
+        cost, rival_cost = self.costs([text, rival])
+        return spread(values[0] - values[1] - (cost - rival_cost), signals)
+
+    def margin(self, text: str, signals: Sequence[Signal]) -> Interval:
+        """Weighted mean anchored margin, nats, with its interval."""
+        return spread(self.margins.table([text], signals)[0], signals)
+
+
+def halving(
+    objective: Objective, proposals: Sequence[Proposal], signals: Sequence[Signal], keep: int
+) -> list[Proposal]:
+    """The best proposals, the best first, by successive halving (Jamieson and Talwalkar, 2016).
+
+    A quarter of the choices screens, the better half goes on to half of the choices, and so on to
+    all of them.
+
+    Args:
+        objective: what decides.
+        proposals: at least one.
+        signals: choices, the worthiest first.
+        keep: how many are judged on all choices.
+    """
+    left = list(proposals)
+    for part in (4, 2):
+        few = signals[: max(1, len(signals) // part)]
+        if len(left) > keep:
+            left = _ranked(objective, left, few)[: max(keep, (len(left) + 1) // 2)]
+    return _ranked(objective, left[:keep] if len(left) > keep else left, signals)
+
+
+def _ranked(
+    objective: Objective, proposals: Sequence[Proposal], signals: Sequence[Signal]
+) -> list[Proposal]:
+    scores = objective.scores([p.text for p in proposals], signals)
+    return [proposals[i] for i in np.argsort(-scores, kind="stable")]
+
+
+def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
+    """Weighted mean of one value for each choice, with a bootstrap interval.
+
+    Whole prompts are drawn, as choices on one prompt may have more in common than others; with
+    fewer than 8 prompts, single choices are.
+    """
+    weights = np.array([signal.weight for signal in signals])
+    prompts = [signal.prompt for signal in signals]
+    groups: Sequence[Hashable] = (
+        prompts if len(set(prompts)) >= _LEAST_GROUPS else range(len(prompts))
+    )
+    _, member = np.unique(np.array(groups), return_inverse=True)
+    total = np.bincount(member, values * weights)
+    weight = np.bincount(member, weights)
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), _DRAWS)
+    means = (drawn @ total) / (drawn @ weight)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(values @ weights / weights.sum()), float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a finalist did on choices that it had no part in.
+
+    Attributes:
+        finalist: the proposal.
+        unseen: ids of these choices.
+        margin: its mean margin on them, nats.
+        over_none: its lead over no summary (what the person stated alone, if they did).
+        over_current: its lead over the present one, or None if there is none.
+    """
+
+    finalist: Proposal
+    unseen: tuple[str, ...]
+    margin: Interval
+    over_none: Interval
+    over_current: Interval | None
+
+    @property
+    def wins(self) -> bool:
+        """Whether it beats both by more than the noise."""
+        rivals = [self.over_none, *([self.over_current] if self.over_current else [])]
+        return all(lead.low > 0 for lead in rivals)
+
+
+def verdict(
+    objective: Objective,
+    finalist: Proposal,
+    signals: Sequence[Signal],
+    *,
+    ground: str,
+    current: str,
+    least: int,
+) -> Verdict | None:
+    """Judge a finalist on the choices that it had no part in; None if there are too few.
+
+    The present summary is judged on the same choices. It may have been written from some of them:
+    that is in its favour, so that a summary changes only for a better one.
+
+    Args:
+        objective: what decides.
+        finalist: the proposal.
+        signals: all choices.
+        ground: what stands there without any proposal: what the person stated, or "".
+        current: the text of the present summary, or "".
+        least: choices below which nothing can be said.
+    """
+    unseen = [signal for signal in signals if signal.id not in finalist.seen]
+    if len(unseen) < least:
+        return None
+    text = finalist.text
+    return Verdict(
+        finalist,
+        tuple(signal.id for signal in unseen),
+        objective.margin(text, unseen),
+        objective.lead(text, ground, unseen),
+        objective.lead(text, current, unseen) if current else None,
+    )

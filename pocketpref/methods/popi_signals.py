@@ -1,0 +1,259 @@
+"""What a summary is made from: which of a person's choices, how much each counts, in which halves.
+
+The rule for choosing, where there are more choices than are looked at:
+
+1. Answers that were given under a summary say what it led to, not what the person likes by
+   themselves: a choice among them is left out.
+2. A choice is worth its recency times how clear it is. Recency halves with every ``half_life`` of
+   time between a choice and the newest one, so that later choices overrule earlier ones that
+   contradict them, and a long pause makes nothing older. Clarity is how well attributes explain it.
+3. Topics take turns, the worthiest choice of each first. Prompts are of one topic if the embedder
+   calls them related.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.protocols import Embedder
+from pocketpref.records import Discreet, Learned, Memory, Pair, Selection, Vector
+
+ANSWERED_UNDER = "answered_under"
+"""The entry of ``meta`` that marks a choice among replies given under a summary: its id."""
+
+HALF_LIFE = timedelta(days=60)
+"""Time after which a choice counts half as much as the newest."""
+
+READ = 800
+"""Characters of an answer that are looked at; style shows early, and time grows with length."""
+
+_CLEAR = 8.0
+"""Nats explained by attributes that count as a perfectly clear choice."""
+
+_RELATED_TO_TOPIC = 0.3
+"""Cosine between a prompt and a topic's description from which on the topic is named."""
+
+TOPICS: Mapping[str, str] = {
+    "programming": "computer programming, software and code",
+    "mathematics": "mathematics, numbers, proofs and calculation",
+    "science": "science, physics, chemistry, biology and nature",
+    "technology": "technology, computers, phones and the internet",
+    "health": "health, medicine, food and the body",
+    "cooking": "cooking, recipes and eating",
+    "travel": "travel, places and holidays",
+    "work": "work, business, jobs and money",
+    "school": "school, education and teaching",
+    "writing": "writing texts, stories, letters and emails",
+    "art and music": "art, music, films, books and games",
+    "history": "history, wars and past times",
+    "politics": "politics, law, government and society",
+    "religion": "religion, faith and philosophy",
+    "family": "family, children, marriage, love and friends",
+    "sport": "sport, exercise and competition",
+    "home": "house, garden, animals and daily life",
+}
+"""Names that a clause may be conditioned on. A fixed list: no word of the person's prompts gets
+into a summary as a name of a topic."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Signal(Discreet):
+    """One choice as evidence.
+
+    Attributes:
+        id: of its memory.
+        pair: prompt and answers, the answers cut to what is looked at.
+        weight: how much it counts by its age, in (0, 1].
+        prompt: which prompt it is about: choices on one prompt are never split up.
+        subject: which cluster of related prompts it belongs to.
+        topic: the name of its topic, or "".
+        leanings: for each attribute how much it speaks for this choice, in standard deviations of
+            all attributes; empty if the choice was not learned.
+        reason: why the person chose so, in their own words, or "".
+    """
+
+    id: str
+    pair: Pair
+    weight: float
+    prompt: str
+    subject: int = 0
+    topic: str = ""
+    leanings: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    _open = ("id", "weight", "subject", "topic")
+
+
+def is_evidence(memory: Memory) -> bool:
+    """Whether a choice was made among answers that no summary had a part in."""
+    return not memory.meta.get(ANSWERED_UNDER)
+
+
+def gather(
+    memories: Iterable[Memory],
+    learned: Sequence[Learned],
+    embedder: Embedder,
+    *,
+    most: int,
+    half_life: timedelta = HALF_LIFE,
+) -> list[Signal]:
+    """The choices that a summary is made from, by the rule above, the worthiest first.
+
+    Args:
+        memories: everything remembered.
+        learned: what is known about them.
+        embedder: tells which prompts are related.
+        most: how many are wanted at most.
+        half_life: time after which a choice counts half as much.
+
+    Raises:
+        ModelError: the embedder failed.
+    """
+    usable = _cut(memories)
+    if not usable:
+        return []
+    known = {entry.memory_id: entry for entry in learned}
+    vectors = _vectors(usable, known, embedder)
+    topics = _topics(vectors, embedder)
+    subjects = clusters(vectors, embedder.relevance)
+    newest = max(memory.created for memory, _ in usable)
+    signals, clarity = [], {}
+    for place, (memory, pair) in enumerate(usable):
+        entry = known.get(memory.id)
+        clarity[memory.id] = entry.objective if entry else 0.0
+        signals.append(
+            Signal(
+                id=memory.id,
+                pair=pair,
+                weight=_recency(memory.created, newest, half_life),
+                prompt=hashlib.sha256(pair.prompt.encode()).hexdigest()[:16],
+                subject=subjects[place],
+                topic=topics[place],
+                leanings=leanings(entry.selection) if entry else {},
+                reason=_reason(memory),
+            )
+        )
+    return balanced(signals, lambda s: s.weight * (1 + min(clarity[s.id] / _CLEAR, 1)), most)
+
+
+def balanced(
+    signals: Iterable[Signal], worth: Callable[[Signal], float], most: int
+) -> list[Signal]:
+    """Subjects take turns, the worthiest signal of each first; ties go to the smaller id."""
+    by_subject: dict[int, list[Signal]] = defaultdict(list)
+    for signal in sorted(signals, key=lambda s: (-worth(s), s.id)):
+        by_subject[signal.subject].append(signal)
+    turns = zip_longest(*by_subject.values())
+    return [signal for turn in turns for signal in turn if signal is not None][:most]
+
+
+def clusters(vectors: Vector, related: float) -> list[int]:
+    """Which cluster each vector belongs to, shape (n, dimensions) to n numbers from 0.
+
+    The first of a cluster leads it: a vector joins the nearest leader that it is related to, or
+    leads a new one.
+    """
+    leaders: list[int] = []
+    found = []
+    for place, vector in enumerate(vectors):
+        near = vectors[leaders] @ vector if leaders else np.empty(0)
+        if near.size and near.max() >= related:
+            found.append(int(near.argmax()))
+        else:
+            leaders.append(place)
+            found.append(len(leaders) - 1)
+    return found
+
+
+def leanings(selection: Selection) -> dict[str, float]:
+    """How much each attribute speaks for a choice, in standard deviations of all of them.
+
+    From exact margins where a search had (nearly) all of them, else from first-order estimates.
+    """
+    many = selection.singles if len(selection.singles) >= len(selection.screened) else None
+    values = selection.screened if many is None else many
+    if len(values) < 2:
+        return {}
+    spread = float(np.std(list(values.values())))
+    middle = float(np.mean(list(values.values())))
+    return {name: (value - middle) / spread for name, value in values.items()} if spread else {}
+
+
+def halves(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
+    """Two halves of about the same weight, for cross-fitting; prompts are not split up.
+
+    If all choices are about one prompt, they are: there is no other way.
+    """
+    groups: dict[str, list[Signal]] = defaultdict(list)
+    for signal in signals:
+        groups[signal.prompt].append(signal)
+    if len(groups) < 2:
+        groups = {signal.id: [signal] for signal in signals}
+    parts: tuple[list[Signal], list[Signal]] = ([], [])
+    weights = [0.0, 0.0]
+    for group in sorted(groups.values(), key=lambda g: (-_weight(g), g[0].subject, g[0].id)):
+        lighter = int(weights[1] < weights[0])
+        parts[lighter].extend(group)
+        weights[lighter] += _weight(group)
+    return parts
+
+
+def _weight(signals: Iterable[Signal]) -> float:
+    return sum(signal.weight for signal in signals)
+
+
+def _cut(memories: Iterable[Memory]) -> list[tuple[Memory, Pair]]:
+    """Evidence with its answers cut; a choice whose answers differ only later is left out."""
+    found = []
+    for memory in memories:
+        pair = memory.pair
+        chosen, rejected = _beginning(pair.chosen), _beginning(pair.rejected)
+        if is_evidence(memory) and chosen.strip() != rejected.strip():
+            found.append((memory, Pair(pair.prompt, chosen, rejected)))
+    return found
+
+
+def _beginning(answer: str) -> str:
+    """As much of an answer as is looked at, ending with a whole word where there are words."""
+    if len(answer.strip()) <= READ:
+        return answer
+    start = answer.lstrip()[: READ + 1]
+    head = start.rpartition(" ")[0]
+    return head if len(head) > READ // 2 else start[:READ]
+
+
+def _recency(created: datetime, newest: datetime, half_life: timedelta) -> float:
+    return float(0.5 ** ((newest - created) / half_life))
+
+
+def _reason(memory: Memory) -> str:
+    reason = memory.meta.get("reason")
+    return reason.strip() if isinstance(reason, str) else ""
+
+
+def _vectors(
+    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], embedder: Embedder
+) -> Vector:
+    """Embeddings of all prompts; those that were learned have theirs."""
+    missing = [pair.prompt for memory, pair in usable if memory.id not in known]
+    fresh = iter(embedder.embed(missing) if missing else ())
+    rows = [known[m.id].vector if m.id in known else next(fresh) for m, _ in usable]
+    return np.stack(rows).astype(np.float32)
+
+
+def _topics(vectors: Vector, embedder: Embedder) -> list[str]:
+    """The topic that each prompt is nearest to, or "" where none is near."""
+    names = list(TOPICS)
+    near: NDArray[np.float32] = vectors @ embedder.embed(list(TOPICS.values())).T
+    best = near.argmax(axis=1)
+    return [
+        names[place] if near[row, place] >= _RELATED_TO_TOPIC else ""
+        for row, place in enumerate(best)
+    ]

@@ -1,0 +1,113 @@
+"""A summary that is no longer as it was: edited by the person, or due to be made again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pocketpref import summaries
+from pocketpref.methods.popi import PopiSettings
+from pocketpref.methods.popi_language import prevailing
+from pocketpref.methods.popi_signals import is_evidence
+from pocketpref.methods.popi_wording import bare, sentences
+from pocketpref.parts import Parts
+from pocketpref.records import Message
+from pocketpref.summary import Clause, Summary
+
+LEAST_NEW = 8
+"""New choices from which on a summary is worth making again, if they are a fifth of the old."""
+
+
+def recipe(parts: Parts, settings: PopiSettings | None = None) -> str:
+    """Fingerprint of everything that a summary depends on besides the choices."""
+    text = f"{parts.recipe()} {(settings or PopiSettings()).fingerprint()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def stale(parts: Parts) -> str | None:
+    """Why a summary should be made, or made again, in words; None if there is no need.
+
+    Raises:
+        VaultError: the vault cannot be read.
+    """
+    evidence = {m.id: m.created for m in parts.store.memories() if is_evidence(m)}
+    present = summaries.current(parts.store)
+    stated = summaries.statements(parts.store)
+    if present is None:
+        enough = len(evidence) >= PopiSettings().least_pairs or any(s.wanted for s in stated)
+        return "there is none" if enough else None
+    if any(statement.created > present.created for statement in stated):
+        return "something was stated since"
+    fresh = len(evidence.keys() - set(present.sources))
+    if fresh >= max(LEAST_NEW, len(present.sources) // 5):
+        return f"{fresh} choices are new"
+    if present.origin != "edit" and present.recipe != recipe(parts):
+        return "it was made with another model or other settings"
+    return None
+
+
+def edit(parts: Parts, text: str) -> Summary:
+    """Put a person's own text in force as their summary.
+
+    What they added is kept as stated: it stands in every later summary. What they struck out does
+    not come back.
+
+    Raises:
+        InputError: the text is empty or too long.
+        ModelError: a model is missing or failed.
+        NotFoundError: the summary was changed meanwhile.
+    """
+    line = summaries.one_line(text)
+    store = parts.store
+    before = summaries.current(store)
+    old = before.clauses if before else ()
+    said = sentences(line)
+    kept = [c for c in old if any(_says(part, c) for part in said)]
+    added = [part for part in said if not any(_says(part, c) for c in old)]
+    sources = before.sources if before else ()
+    tokens = parts.model().likelihoods([[Message(role="user", content=".")]], [line]).tokens
+    found = summaries.keep(
+        store,
+        Summary(
+            id="",
+            text=line,
+            tokens=int(tokens[0]),
+            language=prevailing([line]),
+            clauses=(*kept, *(Clause(part, stated=True) for part in added)),
+            margin=None,
+            sources=sources if kept or _borrowed(line, old) else (),
+            origin="edit",
+            model=parts.model().fingerprint,
+            recipe=recipe(parts),
+            created=datetime.now(UTC),
+        ),
+        before.id if before else None,
+    )
+    for part in added:
+        origin = sources if _borrowed(part, old) else ()
+        summaries.state(store, part, sources=origin)
+    for clause in old:
+        if clause not in kept:
+            origin = () if clause.attributes else sources
+            summaries.state(store, clause.text, wanted=False, sources=origin)
+    return found
+
+
+def _says(part: str, clause: Clause) -> bool:
+    """Whether a sentence says a clause, word for word."""
+    return clause.text.casefold().strip(" .") in bare(part).casefold()
+
+
+def _borrowed(text: str, clauses: Sequence[Clause]) -> bool:
+    """Whether a person's text has words that a model wrote, who had them from the choices.
+
+    The wordings of attributes are public, and what the person stated is theirs.
+    """
+    theirs = {w for c in clauses if not c.attributes and not c.stated for w in _long_words(c.text)}
+    return not theirs.isdisjoint(_long_words(text))
+
+
+def _long_words(text: str) -> set[str]:
+    words = "".join(c if c.isalnum() else " " for c in text.casefold()).split()
+    return {word for word in words if len(word) > 3}

@@ -1,0 +1,271 @@
+"""Where summaries are kept: the one in force, those before it, and what the person stated."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from pocketpref.errors import InputError, NotFoundError, TamperedError
+from pocketpref.protocols import Documents, DocumentStore
+from pocketpref.records import Discreet, Document
+from pocketpref.summary import KIND, Clause, Summary
+
+STATEMENT: Final = "statement"
+"""The kind of document that a stated preference is kept as."""
+
+MOST_CHARACTERS = 500
+"""Longest text of a statement or an edited summary; a summary has 64 tokens by default."""
+
+_NOTES = b"search/"
+"""What the notes of a search begin with, which lie beside the summaries."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Statement(Discreet):
+    """A preference in the person's own words.
+
+    Attributes:
+        id: of its document.
+        text: what they said.
+        wanted: False for something that they struck out of a summary.
+        created: when (UTC).
+        sources: memories that the words came from, if they were taken out of a summary.
+    """
+
+    id: str
+    text: str
+    wanted: bool
+    created: datetime
+    sources: tuple[str, ...] = ()
+    _open = ("id", "wanted", "created", "sources")
+
+    @property
+    def clause(self) -> Clause:
+        """As a clause of a summary."""
+        return Clause(self.text, stated=True)
+
+
+def history(store: DocumentStore) -> list[Summary]:
+    """All summaries there are, the oldest first.
+
+    Raises:
+        VaultError: they cannot be read.
+    """
+    with store.documents() as documents:
+        return _summaries(documents)
+
+
+def current(store: DocumentStore) -> Summary | None:
+    """The summary in force, or None.
+
+    One that was made of something forgotten is gone; none before it takes its place.
+
+    Raises:
+        VaultError: it cannot be read.
+    """
+    with store.documents() as documents:
+        return _in_force(documents)
+
+
+def keep(store: DocumentStore, summary: Summary, instead_of: str | None) -> Summary:
+    """Put a summary in force; the one before it becomes history. Returns it with its id.
+
+    Raises:
+        NotFoundError: a memory that it was made of was forgotten, or the summary that it was to
+            replace is no longer the one in force. Nothing was changed.
+    """
+    with store.changing() as documents:
+        _retire(documents, instead_of, summary.created)
+        name = documents.insert(KIND, summary.dump(), summary.sources)
+    return replace(summary, id=name)
+
+
+def retire(store: DocumentStore, name: str) -> None:
+    """Make the summary in force a part of history, with none in its place.
+
+    Raises:
+        NotFoundError: it is no longer the one in force.
+    """
+    with store.changing() as documents:
+        _retire(documents, name, datetime.now(UTC))
+
+
+def _retire(documents: Documents, name: str | None, now: datetime) -> None:
+    before = _in_force(documents)
+    if (before.id if before else None) != name:
+        raise NotFoundError("the summary was changed meanwhile", hint="make it anew")
+    if before is not None:
+        documents.put(KIND, before.id, before.retired(now).dump(), before.sources)
+
+
+def _in_force(documents: Documents) -> Summary | None:
+    return next((s for s in reversed(_summaries(documents)) if s.replaced is None), None)
+
+
+def _summaries(documents: Documents) -> list[Summary]:
+    found = [d for d in documents.all(KIND) if not d.content.startswith(_NOTES)]
+    return [Summary.load(document) for document in found]
+
+
+# -------------------------------------------------------------------------------- statements
+
+
+def statements(store: DocumentStore) -> list[Statement]:
+    """What the person stated, the oldest first.
+
+    Raises:
+        VaultError: it cannot be read.
+    """
+    with store.documents() as documents:
+        return [_statement(document) for document in documents.all(STATEMENT)]
+
+
+def state(
+    store: DocumentStore, text: str, *, wanted: bool = True, sources: tuple[str, ...] = ()
+) -> str:
+    """Keep a preference in the person's own words. Returns its id.
+
+    Args:
+        store: whose.
+        text: what they said.
+        wanted: False if it must not be said of them.
+        sources: memories that the words came from.
+
+    Raises:
+        InputError: it is empty or too long.
+        NotFoundError: one of the sources was forgotten.
+    """
+    line = one_line(text)
+    with store.changing() as documents:
+        same = [_statement(d) for d in documents.all(STATEMENT)]
+        for other in same:
+            # Said again, or said otherwise: the later statement stands.
+            if other.text.casefold() == line.casefold():
+                documents.delete(STATEMENT, other.id)
+        content = {"text": line, "wanted": wanted, "created": datetime.now(UTC).isoformat()}
+        return documents.insert(
+            STATEMENT, json.dumps(content, ensure_ascii=False).encode(), sources
+        )
+
+
+def unstate(store: DocumentStore, name: str) -> None:
+    """Take a statement back.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    with store.changing() as documents:
+        if documents.get(STATEMENT, name) is None:
+            raise NotFoundError("no stated preference of this id", hint="list them first")
+        documents.delete(STATEMENT, name)
+
+
+def one_line(text: str) -> str:
+    """A person's text as one line.
+
+    Raises:
+        InputError: it is empty or too long.
+    """
+    line = " ".join(text.split())
+    if not line:
+        raise InputError("the text is empty", hint="say how you like to be answered")
+    if len(line) > MOST_CHARACTERS or not line.isprintable():
+        raise InputError(
+            f"the text must be printable and have at most {MOST_CHARACTERS} characters",
+            hint="a few short sentences do",
+        )
+    return line
+
+
+def _statement(document: Document) -> Statement:
+    # Raised outside of the handler: the decoder's error holds the text.
+    with suppress(KeyError, TypeError, ValueError, RecursionError):
+        content = json.loads(document.content.decode())
+        text, wanted = content["text"], content["wanted"]
+        created = datetime.fromisoformat(content["created"])
+        if isinstance(text, str) and isinstance(wanted, bool) and created.tzinfo is not None:
+            return Statement(document.id, text, wanted, created, document.sources)
+    raise TamperedError(
+        "a stated preference in the vault is not in a form that this version can read",
+        hint="it may come from a later version of pocketpref",
+    )
+
+
+# ------------------------------------------------------------------------------------- notes
+
+
+@dataclass(slots=True, repr=False)
+class Notes(Discreet):
+    """What a search found so far, so that it can go on where it was stopped.
+
+    Attributes:
+        recipe: of the model and the settings; notes under another are of no use.
+        margins: text to memory id to anchored margin, nats.
+        drafts: what the local model wrote, by what it was asked.
+    """
+
+    recipe: str
+    margins: dict[str, dict[str, float]]
+    drafts: dict[str, str]
+    _open = ("recipe",)
+
+    def dump(self) -> bytes:
+        """As the content of a document."""
+        content = {"recipe": self.recipe, "margins": self.margins, "drafts": self.drafts}
+        return _NOTES + json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+
+    def only(self, ids: frozenset[str]) -> Notes:
+        """Without what is known of other memories."""
+        margins = {
+            text: {name: value for name, value in found.items() if name in ids}
+            for text, found in self.margins.items()
+        }
+        return Notes(self.recipe, {t: m for t, m in margins.items() if m}, self.drafts)
+
+
+def read_notes(store: DocumentStore, recipe: str) -> Notes:
+    """The notes of a search under this recipe, or empty ones.
+
+    Raises:
+        VaultError: they cannot be read.
+    """
+    with store.documents() as documents:
+        for document in _notes(documents):
+            found = _load_notes(document)
+            if found is not None and found.recipe == recipe:
+                return found
+    return Notes(recipe, {}, {})
+
+
+def write_notes(store: DocumentStore, notes: Notes, sources: frozenset[str]) -> bool:
+    """Keep notes in place of older ones; they go with the first of these memories forgotten.
+
+    Returns:
+        False if one was forgotten meanwhile: nothing is kept then.
+    """
+    with suppress(NotFoundError), store.changing() as documents:
+        for document in _notes(documents):
+            documents.delete(KIND, document.id)
+        documents.insert(KIND, notes.only(sources).dump(), sorted(sources))
+        return True
+    return False
+
+
+def _notes(documents: Documents) -> list[Document]:
+    return [d for d in documents.all(KIND) if d.content.startswith(_NOTES)]
+
+
+def _load_notes(document: Document) -> Notes | None:
+    """Notes as they were kept, or None: they can always be made again."""
+    with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        content = json.loads(document.content.removeprefix(_NOTES).decode())
+        margins = {
+            str(text): {str(name): float(value) for name, value in found.items()}
+            for text, found in content["margins"].items()
+        }
+        drafts = {str(key): str(text) for key, text in content["drafts"].items()}
+        return Notes(str(content["recipe"]), margins, drafts)
+    return None

@@ -1,0 +1,342 @@
+"""One call of ``summarize``: the summary that best explains a person's choices, if any does.
+
+What was measured is noted while it goes on, so that a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from pocketpref import summaries
+from pocketpref.errors import ModelError, NotFoundError
+from pocketpref.methods.popi import PopiSettings
+from pocketpref.methods.popi_language import ENGLISH, prevailing
+from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_draft, shown
+from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
+from pocketpref.methods.popi_selection import Margins, Objective, Verdict, verdict
+from pocketpref.methods.popi_signals import Signal, gather, halves
+from pocketpref.methods.popi_wording import render
+from pocketpref.parts import Parts
+from pocketpref.results import Progress
+from pocketpref.revising import recipe
+from pocketpref.summary import Interval, Summary, SummaryReport, Written
+
+ProgressCallback = Callable[[Progress], None]
+
+_LEAST_UNSEEN = 5
+"""Choices that a finalist had no part in without which it cannot win."""
+
+_SAVE_EVERY = 10.0
+"""Seconds between two savings of the notes."""
+
+_STAGES = 3
+
+
+class SummarizeRun:
+    """One call of ``summarize``."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        budget: float | None = None,
+        on_progress: ProgressCallback = lambda _: None,
+        settings: PopiSettings | None = None,
+    ) -> None:
+        """Build the run.
+
+        Args:
+            parts: what to work with.
+            budget: seconds after which to stop; the next call goes on from there.
+            on_progress: told of every step; what it raises ends the run.
+            settings: how to search.
+        """
+        self._parts = parts
+        self._store = parts.store
+        self._budget = float("inf") if budget is None else budget
+        self._tell = on_progress
+        self._settings = settings or PopiSettings()
+        self._began = self._saved = time.monotonic()
+        self._spent: dict[str, float] = defaultdict(float)
+        self._refused: Counter[str] = Counter()
+        self._stage = 0
+        self._at = ("reading", 0.0)
+        self._signals: list[Signal] = []
+        self._tried: list[str] = []
+        self._evaluations = 0
+
+    def run(self) -> SummaryReport:
+        """Search, and put in force what wins.
+
+        Raises:
+            ModelError: a model is missing or failed.
+            VaultError: the vault cannot be read or written.
+        """
+        self._recipe = recipe(self._parts, self._settings)
+        self._notes = summaries.read_notes(self._store, self._recipe)
+        self._current = summaries.current(self._store)
+        self._wishes = self._read_wishes()
+        with self._timed("reading"):
+            self._report("reading your choices", 0.0)
+            self._signals = self._gather()
+        if len(self._signals) < self._settings.least_pairs:
+            return self._with_few()
+        try:
+            found = self._search()
+        except _StoppedError:
+            return self._outcome(
+                self._current, "the time was up; the next call goes on", whole=False
+            )
+        finally:
+            self._save()
+        return self._decide(found)
+
+    # ------------------------------------------------------------------------------ reading
+
+    def _gather(self) -> list[Signal]:
+        return gather(
+            self._store.memories(),
+            self._store.learned(self._parts.recipe()),
+            self._parts.embedder(),
+            most=self._settings.most_pairs,
+        )
+
+    def _read_wishes(self) -> Wishes:
+        found = summaries.statements(self._store)
+        self._stated = [s for s in found if s.wanted]
+        return Wishes(
+            tuple(s.clause for s in self._stated), tuple(s.text for s in found if not s.wanted)
+        )
+
+    @property
+    def _ground(self) -> str:
+        """What stands there without any proposal: what the person stated, or nothing."""
+        return render(self._wishes.stated) if self._wishes.stated else ""
+
+    # ------------------------------------------------------------------------------ searching
+
+    def _search(self) -> list[Verdict]:
+        """Finalists of both halves, each judged on the other."""
+        self._report("loading the model", 0.0)
+        with self._timed("loading"):
+            self._margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
+        with self._timed("scoring"):
+            return self._judge(Objective(self._margins, self._settings))
+
+    def _judge(self, objective: Objective) -> list[Verdict]:
+        meaning = Meaning(self._parts.embedder())
+        found = [self._half(half, objective, meaning) for half in halves(self._signals)]
+        verdicts: list[Verdict | None] = []
+        for finalist in merge_finalists(found, meaning):
+            self._report("judging on other choices", len(verdicts) / 6)
+            verdicts.append(
+                verdict(
+                    objective,
+                    finalist,
+                    self._signals,
+                    ground=self._ground,
+                    current=self._current.text if self._current else "",
+                    least=_LEAST_UNSEEN,
+                )
+            )
+        self._waning = self._is_waning(objective)
+        return [v for v in verdicts if v is not None]
+
+    def _half(
+        self, half: Sequence[Signal], objective: Objective, meaning: Meaning
+    ) -> list[Proposal]:
+        language = prevailing(signal.pair.prompt for signal in self._signals)
+
+        def write(signals: Sequence[Signal], draw: int) -> Proposal | Refused:
+            return self._draft(shown(signals, draw), language, draw)
+
+        search = HalfSearch(
+            half,
+            self._parts.bank,
+            self._settings,
+            objective=objective,
+            meaning=meaning,
+            wishes=self._wishes,
+            on_part=self._report,
+        )
+        found = search.finalists(write, self._current_proposal(half))
+        self._refused.update(search.refused)
+        self._tried += [proposal.text for proposal in search.tried]
+        self._stage += 1
+        return found
+
+    def _current_proposal(self, half: Sequence[Signal]) -> Proposal | None:
+        """The present summary as a proposal: it has seen what it was made of, and this half."""
+        if self._current is None or not self._current.clauses:
+            return None
+        seen = frozenset(self._current.sources) | {signal.id for signal in half}
+        stated = self._wishes.stated
+        own = tuple(c for c in self._current.clauses if not c.stated)
+        if not (own or stated):
+            return None
+        return Proposal((*stated, *own), self._current.origin, seen, self._current.language)
+
+    def _draft(self, signals: Sequence[Signal], language: str, draw: int) -> Proposal | Refused:
+        key = f"{language} {draw} {' '.join(signal.id for signal in signals)}"
+        if key not in self._notes.drafts:
+            with self._timed("drafting"):
+                written = self._written(signals, language, draw)
+            if isinstance(written, Refused):
+                return written
+            self._notes.drafts[key] = written
+        return read_draft(self._notes.drafts[key], signals, language)
+
+    def _written(self, signals: Sequence[Signal], language: str, draw: int) -> str | Refused:
+        try:
+            text = draft(self._parts.model(), signals, language, draw, self._over)
+        except ModelError as error:
+            return Refused(f"the model could not write it: {error.message}")
+        if text is None:
+            raise _StoppedError
+        return text
+
+    def _is_waning(self, objective: Objective) -> bool:
+        """Whether the present summary explains the choices since worse than none, beyond noise."""
+        present = self._current
+        if present is None or present.origin == "edit" or present.text == self._ground:
+            return False
+        fresh = [s for s in self._signals if s.id not in present.sources]
+        judged = fresh if len(fresh) >= _LEAST_UNSEEN else self._signals
+        return objective.lead(present.text, self._ground, judged).high < 0
+
+    # ------------------------------------------------------------------------------ deciding
+
+    def _with_few(self) -> SummaryReport:
+        """Too few choices to infer anything: what the person stated stands alone."""
+        count, least = len(self._signals), self._settings.least_pairs
+        reason = f"{count} choices can be used; at least {least} are needed"
+        if not self._says_more_than_current():
+            return self._outcome(self._current, reason)
+        return self._keep(self._stated_only(), f"what you stated; {reason}")
+
+    def _says_more_than_current(self) -> bool:
+        """Whether something was stated that the present summary does not say yet."""
+        return bool(self._ground) and (self._current is None or self._unsaid())
+
+    def _unsaid(self) -> bool:
+        present = self._current.text.casefold() if self._current else ""
+        return any(s.text.casefold().rstrip(".") not in present for s in self._stated)
+
+    def _decide(self, verdicts: Sequence[Verdict]) -> SummaryReport:
+        winners = [v for v in verdicts if v.wins]
+        if winners:
+            best = max(winners, key=lambda v: v.over_none.mean)
+            reason = f"it explains {len(best.unseen)} choices that it was not written from"
+            return self._keep(self._summary(best.finalist, best.margin), reason)
+        if self._says_more_than_current():
+            return self._keep(self._stated_only(), "what you stated; nothing else beats the noise")
+        if self._waning and self._current is not None:
+            summaries.retire(self._store, self._current.id)
+            return self._outcome(
+                None, "later choices speak against it, and nothing else beats the noise", new=True
+            )
+        return self._outcome(self._current, self._why_not(verdicts))
+
+    def _why_not(self, verdicts: Sequence[Verdict]) -> str:
+        if not verdicts:
+            return "no proposal could be judged on choices that it was not written from"
+        rival = "the present summary" if self._current else "no summary"
+        return f"no proposal beats {rival} by more than the noise"
+
+    def _stated_only(self) -> Summary:
+        """What the person stated, with what the present summary says besides."""
+        own = self._current.clauses if self._current else ()
+        said = tuple(c for c in own if not c.stated)
+        language = self._current.language if self._current and said else ENGLISH
+        seen = frozenset(self._current.sources) if self._current and said else frozenset[str]()
+        origin: Written = self._current.origin if self._current and said else "edit"
+        clauses = (*self._wishes.stated, *said)
+        return self._summary(Proposal(clauses, origin, seen, language), None)
+
+    def _summary(self, proposal: Proposal, margin: Interval | None) -> Summary:
+        text = proposal.text
+        looked_at = [s.id for s in self._signals] if margin else []
+        words = [source for s in self._stated for source in s.sources]
+        model = self._parts.scorer()
+        counted = Margins(model, {}).tokens([text])
+        return Summary(
+            id="",
+            text=text,
+            tokens=int(counted[0]),
+            language=proposal.language,
+            clauses=proposal.clauses,
+            margin=margin,
+            sources=tuple(dict.fromkeys([*looked_at, *sorted(proposal.seen), *words])),
+            origin=proposal.origin,
+            model=model.fingerprint,
+            recipe=self._recipe,
+            created=datetime.now(UTC),
+        )
+
+    def _keep(self, summary: Summary, reason: str) -> SummaryReport:
+        try:
+            kept = summaries.keep(self._store, summary, self._current.id if self._current else None)
+        except NotFoundError as error:
+            return self._outcome(summaries.current(self._store), error.message, whole=False)
+        return self._outcome(kept, reason, new=True)
+
+    def _outcome(
+        self, summary: Summary | None, reason: str, *, new: bool = False, whole: bool = True
+    ) -> SummaryReport:
+        return SummaryReport(
+            summary=summary,
+            changed=new,
+            complete=whole,
+            reason=reason,
+            refused=tuple(sorted(self._refused.items())),
+            pairs=len(self._signals),
+            evaluations=self._evaluations,
+            seconds=self._elapsed(),
+            spent=tuple(sorted(self._spent.items())),
+            tried=tuple(dict.fromkeys(self._tried)),
+        )
+
+    # ------------------------------------------------------------------------------ time
+
+    def _step(self) -> None:
+        """Between two evaluations: stop if it is time, save if it is time, tell how far it is."""
+        if self._over():
+            raise _StoppedError
+        self._evaluations += 1
+        self._report(*self._at)
+        if time.monotonic() - self._saved > _SAVE_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        """Keep the notes: they name every choice looked at, and go with any of them."""
+        ids = frozenset(signal.id for signal in self._signals)
+        summaries.write_notes(self._store, self._notes, ids)
+        self._saved = time.monotonic()
+
+    def _over(self) -> bool:
+        return self._elapsed() >= self._budget
+
+    def _report(self, note: str, part: float) -> None:
+        self._at = (note, part)
+        self._tell(Progress(self._stage, _STAGES, min(part, 1.0), self._elapsed(), (), note))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    @contextmanager
+    def _timed(self, work: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - began
+            self._spent[work] += took
+            if work == "drafting":  # it happens while proposals are scored
+                self._spent["scoring"] -= took
+
+
+class _StoppedError(Exception):
+    """Ends a run whose time is up."""
