@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +23,7 @@ from pocketpref.config import Config, Places
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.parts import Parts
+from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel
 from pocketpref.results import Personalized
@@ -132,7 +132,7 @@ def _parts(
         if models.ours and models.model.made is not None:
             models.model.made.close()
         if models.ours and models.scorer.made is not None:
-            models.scorer.made.model.close()
+            models.scorer.made.close()
         vault.close()
 
     def recipe() -> str:
@@ -144,9 +144,10 @@ def _parts(
         bank=method.bank,
         method=method,
         recipe=Lazy(recipe),
-        noise=Lazy(lambda: _noise(models, method.bank)),
+        noise=Lazy(lambda: _noise(models, models.scorer(), method.bank)),
         model=models.model,
         scorer=lambda: models.scorer().model,
+        judge=lambda: _judge(models, method.bank),
         embedder=embedder,
         about=lambda: _about(vault, models),
         on_close=close,
@@ -257,10 +258,21 @@ def _load(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
 
 @dataclass(frozen=True, slots=True)
 class _Scorer:
-    """The model that scores, and which form of the weights it has."""
+    """The model that scores, and which form of the weights it has.
+
+    Attributes:
+        judge: a more faithful form that decides where this one cannot; None if there is none.
+    """
 
     model: LanguageModel
     weights: str
+    judge: Lazy[_Scorer] | None = None
+
+    def close(self) -> None:
+        """Free the weights."""
+        self.model.close()
+        if self.judge is not None and self.judge.made is not None:
+            self.judge.made.close()
 
 
 def _load_scorer(
@@ -268,7 +280,8 @@ def _load_scorer(
 ) -> _Scorer:
     """The copy that scores best here: BF16 where it is worth it, F16, or the file as it is.
 
-    An exhaustive search compares attributes by tenths of a nat, so it never has BF16.
+    Beside BF16 stands F16 to decide what BF16 cannot. An exhaustive search compares attributes by
+    tenths of a nat all the time, so it never has BF16.
     """
     from pocketpref.backends.llama import WORTH, gpu_available, prepare, speedup
 
@@ -279,15 +292,15 @@ def _load_scorer(
     fast = prepare(entry.path, copies, fingerprint, "bf16")
     if entry.path in (faithful, fast):  # there is no room for copies, or no need of them
         return _open_scorer(entry, faithful, fingerprint)
-    found = _open_scorer(entry, fast, fingerprint)
+    judge = Lazy(lambda: _open_scorer(entry, faithful, fingerprint))
+    found = replace(_open_scorer(entry, fast, fingerprint), judge=judge)
     if measured.known(gain, 0) >= WORTH:
         return found
-    other = _open_scorer(entry, faithful, fingerprint)
-    worth = measured.get(gain, lambda: speedup(other.model, found.model)) >= WORTH
-    (other if worth else found).model.close()
-    if not worth:
-        fast.unlink(missing_ok=True)
-    return found if worth else other
+    if measured.get(gain, lambda: speedup(judge().model, found.model)) >= WORTH:
+        return found
+    found.model.close()
+    fast.unlink(missing_ok=True)
+    return judge()
 
 
 def _open_scorer(entry: ModelEntry, path: Path, fingerprint: str) -> _Scorer:
@@ -343,9 +356,13 @@ def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
     return Lazy(load)
 
 
-def _noise(models: _Models, bank: AttributeBank) -> float:
-    """The scoring model's noise floor, measured once for each model on this machine."""
+def _judge(models: _Models, bank: AttributeBank) -> Judge | None:
+    judge = models.scorer().judge
+    return None if judge is None else Judge(judge().model, _noise(models, judge(), bank))
+
+
+def _noise(models: _Models, scorer: _Scorer, bank: AttributeBank) -> float:
+    """A scoring model's noise floor, measured once for each model on this machine."""
     blocks = [bank.block([name]) for name in bank.names[:_NOISE_CONDITIONS]]
-    scorer = models.scorer()
     name = _noise_name(models.fingerprint(), scorer.weights)
     return models.measured.get(name, lambda: noise_floor(scorer.model, blocks))

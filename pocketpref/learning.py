@@ -10,7 +10,6 @@ from pocketpref.errors import NotFoundError
 from pocketpref.parts import Parts
 from pocketpref.records import Effort, Learned, Memory, Selection
 from pocketpref.results import LearnReport, Progress
-from pocketpref.scoring import PairScorer
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -47,6 +46,7 @@ class LearnRun:
         self._parts.scorer()
         self._report(0.0, note="measuring the model's noise")
         self._parts.noise()
+        self._parts.judge()
 
     def _one(self, memory_id: str) -> bool:
         """Index one memory; False if the budget ended first.
@@ -58,7 +58,7 @@ class LearnRun:
             memory = self._parts.store.get(memory_id)
         except NotFoundError:
             return True  # forgotten while it waited for its turn
-        scorer = PairScorer(self._parts.scorer(), memory.pair, noise=self._parts.noise())
+        scorer = self._parts.pair_scorer(memory.pair)
         selection = self._parts.method.select(scorer, self._on_part)
         whole = selection.effort > Effort.PARTIAL
         if whole or (selection.attributes and memory_id not in self._indexed()):

@@ -8,7 +8,17 @@ from typing import Any
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.methods import Method
-from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
+from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
+from pocketpref.records import Pair
+from pocketpref.scoring import PairScorer
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The weights that decide: slower than those that score, and with less noise (nats)."""
+
+    model: LanguageModel
+    noise: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,7 @@ class Parts:
         noise: the scoring model's noise floor, nats.
         model: loads the model that replies.
         scorer: loads the model that scores: the same weights in a form that adds less noise.
+        judge: loads what decides where ``scorer`` cannot; None if there is nothing better.
         embedder: loads the embedder.
         about: model, embedder, vault and egress for ``status``.
         on_close: frees whatever was opened for this Pocket.
@@ -38,3 +49,14 @@ class Parts:
     embedder: EmbedderLoader
     about: Callable[[], dict[str, Any]]
     on_close: Callable[[], None] = lambda: None
+    judge: Callable[[], Judge | None] = lambda: None
+
+    def pair_scorer(self, pair: Pair) -> PairScorer:
+        """What learns from a pair.
+
+        Raises:
+            ModelError: a model is missing or failed.
+        """
+        found = self.judge()
+        judge = None if found is None else PairScorer(found.model, pair, noise=found.noise)
+        return PairScorer(self.scorer(), pair, noise=self.noise(), judge=judge)

@@ -35,15 +35,29 @@ class PairScorer:
 
     Attributes:
         noise: differences of margins below it mean nothing (``noise_floor``), nats.
-        evaluations: (condition, answer) likelihoods asked for so far.
+        judge: a scorer of the same pair that is slower and adds less noise: asked where this one
+            cannot tell conditions apart. None if there is none.
     """
 
-    def __init__(self, model: LanguageModel, pair: Pair, *, noise: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        pair: Pair,
+        *,
+        noise: float = 0.0,
+        judge: PairScorer | None = None,
+    ) -> None:
         self.noise = noise
+        self.judge = judge
         self._model = model
         self._pair = pair
         self._plain: NDArray[np.float64] | None = None
-        self.evaluations = 0
+        self._evaluations = 0
+
+    @property
+    def evaluations(self) -> int:
+        """How many (condition, answer) likelihoods were asked for so far, the judge's too."""
+        return self._evaluations + (self.judge.evaluations if self.judge else 0)
 
     def plain(self) -> tuple[float, float]:
         """Log p(y_w | x) and log p(y_l | x), nats."""
@@ -91,7 +105,7 @@ class PairScorer:
         """Log-likelihoods of both answers under each block, shape (len(blocks), 2)."""
         answers = (self._pair.chosen, self._pair.rejected)
         contexts = [compose(self._pair.prompt, block) for block in blocks]
-        self.evaluations += len(contexts) * len(answers)
+        self._evaluations += len(contexts) * len(answers)
         return self._model.likelihoods(contexts, answers).totals
 
 

@@ -30,12 +30,17 @@ _NOISE_BLOCKS = 6
 _WARM_UP = Pair("What is a river?", "Water that flows downhill.", "A road for boats and for fish.")
 
 
-def default_model(copies: Copies) -> LanguageModel:
-    """The model that the default search works with, chosen as ``pocketpref.open`` does."""
+def default_models(copies: Copies) -> tuple[LanguageModel, LanguageModel | None]:
+    """What the default search works with, chosen as ``pocketpref.open`` does.
+
+    Returns:
+        The model that scores, and the one that decides where it cannot, if there is one.
+    """
     faithful, fast = (LlamaModel(copies[name], sha256=name) for name in ("f16", "bf16"))
-    found, other = (fast, faithful) if speedup(faithful, fast) >= WORTH else (faithful, fast)
-    other.close()
-    return found
+    if speedup(faithful, fast) >= WORTH:
+        return fast, faithful
+    fast.close()
+    return faithful, None
 
 
 class Plain:
@@ -151,12 +156,15 @@ class Ours:
     def __init__(self, copies: Copies, which: str, bank: AttributeBank, size: Size) -> None:
         self._clock = Clock(size)
         self._bank = bank
-        self._model: LanguageModel = (
-            default_model(copies) if which == "default" else LlamaModel(copies[which], sha256=which)
-        )
-        self.noise = noise_floor(
-            self._model, [bank.block([name]) for name in bank.names[:_NOISE_BLOCKS]]
-        )
+        self._model: LanguageModel
+        self._judge: LanguageModel | None = None
+        if which == "default":
+            self._model, self._judge = default_models(copies)
+        else:
+            self._model = LlamaModel(copies[which], sha256=which)
+        blocks = [bank.block([name]) for name in bank.names[:_NOISE_BLOCKS]]
+        self.noise = noise_floor(self._model, blocks)
+        self._judges_noise = noise_floor(self._judge, blocks) if self._judge else 0.0
         if which == "default":  # loads what is loaded when first used
             self.select(_WARM_UP, exhaustive=False)
 
@@ -167,7 +175,10 @@ class Ours:
     def select(self, pair: Pair, *, exhaustive: bool) -> tuple[Selection, Cost]:
         """Search for the attributes of a pair."""
         self._clock.reset()
-        scorer = PairScorer(self._model, pair, noise=self.noise)
+        judge = None
+        if self._judge is not None:
+            judge = PairScorer(self._judge, pair, noise=self._judges_noise)
+        scorer = PairScorer(self._model, pair, noise=self.noise, judge=judge)
         found = Exact(self._bank, ExactSettings(exhaustive=exhaustive)).select(scorer)
         return found, self._clock.cost
 
@@ -185,3 +196,5 @@ class Ours:
         """Free the model and stop counting."""
         self._clock.close()
         self._model.close()
+        if self._judge:
+            self._judge.close()

@@ -158,13 +158,33 @@ class _Search:
         margins = self._compare(self._candidates())
         if self._turn == 0:
             self._singles = margins
-        best = max(margins, key=lambda name: margins[name])
-        gain = margins[best] - sum(self._gains)
-        if gain <= self._scorer.noise:
+        best, gain, floor = self._best(margins)
+        if gain <= floor:
             return False
         self._chosen.append(best)
         self._gains.append(gain)
         return True
+
+    def _best(self, margins: dict[str, float]) -> tuple[str, float, float]:
+        """The best attribute, its gain, and how much it must gain at least, nats.
+
+        What the fast weights cannot tell apart, the judge decides: greedy search goes on from what
+        it chose first, so that a wrong first choice may cost more than the noise it came from.
+        """
+        judge, noise = self._scorer.judge, self._scorer.noise
+        best = max(margins, key=lambda name: margins[name])
+        gain = margins[best] - sum(self._gains)
+        rivals = [name for name in margins if margins[best] - margins[name] <= noise]
+        doubtful = len(rivals) > 1 or abs(gain - noise) <= noise
+        if judge is None or not doubtful or gain < -noise:
+            return best, gain, noise
+        blocks = [self._block(name) for name in rivals]
+        before = [self._bank.block(self._chosen, self._settings.wording)] if self._chosen else []
+        found = judge.margins([*blocks, *before]).tolist()
+        judged = dict(zip(rivals, found, strict=False))
+        margins |= judged
+        best = max(judged, key=lambda name: judged[name])
+        return best, judged[best] - (found[-1] if before else 0.0), judge.noise
 
     def _candidates(self) -> list[str]:
         """Attributes that may be added, in the order of the bank."""

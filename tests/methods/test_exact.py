@@ -216,3 +216,36 @@ def test_recall_equals_the_reference(data: st.DataObject) -> None:
         return  # which of two equally near prompts is taken is not specified
     found = Exact(small_bank()).condition(query, PromptIndex(memory), 0.31)
     assert found.attributes == reference.algorithm_2(query.tolist(), memory, 0.31)
+
+
+def judged(
+    bank: AttributeBank, fast: dict[frozenset[str], float], true: dict[frozenset[str], float]
+) -> tuple[Selection, int]:
+    """What is selected by noisy weights with faithful ones beside them, and their evaluations."""
+    judge = PairScorer(TableModel(bank, true), PAIR, noise=0.01)
+    found = Exact(bank).select(PairScorer(TableModel(bank, fast), PAIR, noise=0.2, judge=judge))
+    return found, judge.evaluations // 2
+
+
+def test_the_judge_decides_between_attributes_that_are_closer_than_the_noise() -> None:
+    bank = small_bank()
+    true = value_of(A=2.0, B=2.1, BC=3.0)
+    found, asked = judged(bank, true | value_of(A=2.15), true)
+    assert found.attributes == ("B", "C")
+    assert found.gains == pytest.approx((2.1, 0.9))
+    assert asked == 3, "both attributes, and no attribute; the second was clear"
+
+
+def test_the_judge_decides_whether_a_small_gain_is_one() -> None:
+    bank = small_bank()
+    found, _ = judged(bank, value_of(A=0.15), value_of(A=0.1))
+    assert found.attributes == ("A",)
+    found, _ = judged(bank, value_of(A=2.0, AB=2.3), value_of(A=2.0, AB=2.0))
+    assert found.attributes == ("A",)
+
+
+def test_the_judge_is_not_asked_about_what_is_clear() -> None:
+    bank = small_bank()
+    true = value_of(A=2.0, AB=3.0)
+    found, asked = judged(bank, true, value_of(E=9.0))
+    assert (found.attributes, asked) == (("A", "B"), 0)
