@@ -1,6 +1,7 @@
 """Pocket: the whole flow on one page.
 
     add -> learn (embed, score, select) -> personalize (embed, recall, compose) -> reply
+    learn -> summarize (propose, judge) -> clear (grants, checks, log) -> reply_remotely
 
 It works on the parts it is given; ``assemble.open`` chooses real ones. A Pocket may be used from
 several threads; in asyncio, call it through ``asyncio.to_thread``.
@@ -9,20 +10,23 @@ several threads; in asyncio, call it through ``asyncio.to_thread``.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
+from pocketpref import insight, revising, summaries
 from pocketpref.attributes import AttributeBank, Wording
+from pocketpref.elsewhere import Elsewhere, checked, with_system
 from pocketpref.errors import InputError
+from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
+from pocketpref.methods import popi
+from pocketpref.methods.popi_wording import without_block
 from pocketpref.parts import Parts
 from pocketpref.records import (
     Condition,
     Counts,
-    Effort,
     Feedback,
     Forgotten,
     Memory,
@@ -31,16 +35,20 @@ from pocketpref.records import (
     Pair,
     Sampling,
 )
-from pocketpref.results import LearnReport, Personalized, Profile, ProfileEntry, Scores
+from pocketpref.results import LearnReport, Personalized, Profile, Scores
 from pocketpref.retrieval import PromptIndex
-from pocketpref.scoring import PairScorer, compose
+from pocketpref.scoring import compose
+from pocketpref.summarizing import SummarizeRun
+from pocketpref.summary import Summary, SummaryReport
+
+PersonalizeMethod = Literal["exact", "popi"]
 
 
-class Pocket:
+class Pocket(Elsewhere):
     """One person's preferences on this machine, and replies that follow them."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        super().__init__(parts)
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
         self._closed = False
@@ -97,8 +105,7 @@ class Pocket:
             PairError: a text is empty, over-long or invalid, or the answers are the same.
             VaultError: it could not be kept; nothing was changed.
         """
-        # Text that came out of memory is not evidence: an injected block is taken off again.
-        pair = Pair(self._parts.bank.strip(prompt), chosen, rejected)
+        pair = Pair(self._bare(prompt), chosen, rejected)
         return self._parts.store.add(Feedback(pair, origin=origin, meta=meta or {}))
 
     def add_many(self, feedback: Iterable[Feedback]) -> list[str]:
@@ -107,12 +114,19 @@ class Pocket:
         return self._parts.store.add_many(clean)
 
     def _without_block(self, item: Feedback) -> Feedback:
-        prompt = self._parts.bank.strip(item.pair.prompt)
+        prompt = self._bare(item.pair.prompt)
         return (
             item
             if prompt == item.pair.prompt
             else replace(item, pair=replace(item.pair, prompt=prompt))
         )
+
+    def _bare(self, prompt: str) -> str:
+        """The prompt alone: text that came out of memory is not evidence."""
+        if "\n" not in prompt:  # an injected block has a line of its own
+            return prompt
+        bare = self._parts.bank.strip(prompt)
+        return without_block(bare, [summary.text for summary in self.summaries()])
 
     def memories(self) -> Iterator[Memory]:
         """Everything remembered, the newest first."""
@@ -134,6 +148,8 @@ class Pocket:
         """
         if not ids:
             raise InputError("nothing to forget", hint="name at least one id")
+        if not dry_run:
+            self._erase([self.memory(memory_id).pair for memory_id in ids])
         return self._parts.store.forget(ids, dry_run=dry_run)
 
     def forget_everything(self) -> None:
@@ -167,18 +183,31 @@ class Pocket:
     # ------------------------------------------------------------------------------ using
 
     def personalize(
-        self, prompt: str, *, system: str | None = None, history: Sequence[Message] = ()
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        method: PersonalizeMethod = "exact",
     ) -> Personalized:
         """Add what was learned to a prompt, if anything relevant was.
 
         Only the embedder is needed, no language model.
 
+        Args:
+            prompt: what is asked.
+            system: a system prompt.
+            history: earlier turns.
+            method: what is added: the attributes recalled for prompts like this one ("exact"), or
+                the preference summary in force ("popi").
+
         Raises:
             InputError: the prompt is empty.
             ModelError: the embedder is missing or failed.
         """
-        condition = self._condition(_checked(prompt))
-        messages = _with_system(system, compose(prompt, condition.block, history))
+        checked(prompt)
+        condition = popi.condition(self.summary()) if method == "popi" else self._condition(prompt)
+        messages = with_system(system, compose(prompt, condition.block, history))
         return Personalized(
             prompt=messages[-1]["content"],
             messages=messages,
@@ -257,44 +286,68 @@ class Pocket:
             ModelError: a model is missing or failed.
         """
         if plain:
-            messages = _with_system(system, compose(_checked(prompt), "", history))
+            messages = with_system(system, compose(checked(prompt), "", history))
         else:
             messages = self.personalize(prompt, system=system, history=history).messages
         pieces = self._parts.model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
 
+    # ------------------------------------------------------------------------------ the summary
+
+    def summary(self) -> Summary | None:
+        """The preference summary in force, or None."""
+        return summaries.current(self._parts.store)
+
+    def summaries(self) -> list[Summary]:
+        """Every summary that was in force, the oldest first."""
+        return summaries.history(self._parts.store)
+
+    def summarize(
+        self, *, budget: float | None = None, on_progress: ProgressCallback | None = None
+    ) -> SummaryReport:
+        """Look for the summary that best explains choices it was not written from.
+
+        One comes into force only if it beats the present one and none by more than the noise.
+
+        Args:
+            budget: seconds after which to stop; the next call goes on from there.
+            on_progress: told of every step; what it raises ends the search.
+
+        Raises:
+            ModelError: a model is missing or failed.
+            VaultError: the vault cannot be read or written.
+        """
+        return SummarizeRun(self._parts, budget, on_progress or (lambda _: None)).run()
+
+    def edit_summary(self, text: str) -> Summary:
+        """Put the person's own text in force as their summary.
+
+        Raises:
+            InputError: the text is empty or too long.
+            ModelError: a model is missing or failed.
+        """
+        return revising.edit(self._parts, text)
+
+    def state(self, text: str) -> str:
+        """Keep a preference in the person's own words; every later summary says it.
+
+        Returns:
+            The statement's id.
+
+        Raises:
+            InputError: it is empty or too long.
+        """
+        return summaries.state(self._parts.store, text)
+
     # ------------------------------------------------------------------------------ looking
 
     def status(self) -> dict[str, Any]:
         """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
-        efforts = [entry.effort for entry in self._parts.store.lessons(self._parts.recipe())]
-        return {
-            "user": self.user,
-            "pairs": self.counts().memories,
-            "indexed": len(efforts),
-            "in_part": efforts.count(Effort.PARTIAL),
-            **self._parts.about(),
-        }
+        return insight.status(self._parts) | {"egress": self._exit.describe()}
 
     def profile(self) -> Profile:
         """What was learned, strongest first, with the memories that speak for each part."""
-        learned = self._parts.store.learned(self._parts.recipe())
-        evidence: dict[str, list[tuple[float, str]]] = defaultdict(list)
-        for entry in learned:
-            chosen = entry.selection
-            for name, gain in zip(chosen.attributes, chosen.gains, strict=True):
-                evidence[name].append((gain, entry.memory_id))
-        entries = [
-            ProfileEntry(
-                name=name,
-                weight=sum(gain for gain, _ in found) / len(learned),
-                pairs=tuple(memory_id for _, memory_id in sorted(found, reverse=True)),
-            )
-            for name, found in evidence.items()
-        ]
-        entries.sort(key=lambda e: (-e.weight, e.name))
-        counts = self.counts()
-        return Profile(tuple(entries), counts.memories, len(learned), self._parts.method.name)
+        return insight.profile(self._parts)
 
     def in_force(self) -> frozenset[str]:
         """Ids of the memories that recall draws on: for each distinct prompt the one that stands.
@@ -328,26 +381,13 @@ class Pocket:
             ModelError: the model is missing or failed.
         """
         pair = Pair(prompt, chosen, rejected)
-        bank = self._parts.bank
-        names = [bank[name].name for name in (bank.names if attributes is None else attributes)]
-        model = self._parts.scorer()
-        scorer = PairScorer(model, pair)
-        margins = scorer.margins([bank.block([name], wording) for name in names])
-        base_chosen, base_rejected = scorer.plain()
-        return Scores(
-            model=model.name,
-            noise=self._parts.noise(),
-            chosen=base_chosen,
-            rejected=base_rejected,
-            margins=dict(zip(names, margins.tolist(), strict=True)),
-        )
+        return insight.score(self._parts, pair, attributes, wording)
 
+    def evaluate(self, feedback: Iterable[Feedback] | None = None, **options: Any) -> Report:
+        """Compare methods on choices that they did not learn from; see ``evaluation.evaluate``.
 
-def _checked(prompt: str) -> str:
-    if not prompt.strip():
-        raise InputError("the prompt is empty", hint="ask for something")
-    return prompt
-
-
-def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    return (Message(role="system", content=system), *messages) if system else messages
+        Args:
+            feedback: choices of one or many people; None for those remembered here.
+            options: of ``evaluation.evaluate``.
+        """
+        return evaluate(self._parts, feedback, **options)

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = open_cached(options.cache, options.weights)
     began = time.monotonic()
     todo = list(_work(feedback, options.seed, options.part))
-    conditions = _blocks(bank_of(options.attributes))
+    conditions = blocks_of(bank_of(options.attributes))
     for place, (item, prompt, answers) in enumerate(todo, 1):
         for start in range(0, len(answers), _TOGETHER):
             if time.monotonic() - began > options.budget:
@@ -76,24 +76,29 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def open_cached(folder: Path, weights: str, model: str | None = None) -> CachedModel:
+def open_cached(
+    folder: Path, weights: str, model: str | None = None, *, compute: bool = True
+) -> CachedModel:
     """The starter model (or another) in 16-bit weights, behind a file of likelihoods.
 
     Args:
         folder: where the likelihoods and the copy of the model are kept; made if not there.
         weights: "f16" or "bf16".
         model: a handle or path; None for the configured one.
+        compute: load the model; False works with what is known.
     """
     folder.mkdir(parents=True, exist_ok=True)
     places = Places.find()
     catalogue = Catalogue(places.models)
     entry = catalogue.find(model if model is not None else Config.load(places).model)
     digest = catalogue.digest(entry)
+    file = LikelihoodFile(folder / f"{digest[:16]}-{weights}.likelihoods", f"{digest} {weights}")
+    if not compute:
+        return CachedModel(None, file, name=entry.handle)
     precision: Precision = "bf16" if weights == "bf16" else "f16"
     path = prepare(entry.path, Path(tempfile.gettempdir()) / "pocketpref-eval", digest, precision)
     loaded = LlamaModel(path, name=entry.handle, sha256=digest)
-    file = folder / f"{digest[:16]}-{weights}.likelihoods"
-    return CachedModel(loaded, LikelihoodFile(file, f"{digest} {weights}"))
+    return CachedModel(loaded, file)
 
 
 def item_of(feedback: Feedback) -> str:
@@ -128,7 +133,7 @@ def bank_of(names: str | None) -> AttributeBank:
     return AttributeBank(bank[name] for name in names.split(",")) if names else bank
 
 
-def _blocks(bank: AttributeBank) -> list[str]:
+def blocks_of(bank: AttributeBank) -> list[str]:
     """The plain prompt, each attribute, and the opposite of each."""
     turned = AttributeBank(replace(a, wording=a.opposite, opposite=a.wording) for a in bank)
     return [""] + [side.block([name]) for side in (bank, turned) for name in bank.names]

@@ -20,6 +20,8 @@ from pocketpref.cli.chat import chat
 from pocketpref.cli.console import printable
 from pocketpref.cli.demo import demo
 from pocketpref.cli.doctor import doctor
+from pocketpref.cli.egress import egress
+from pocketpref.cli.evaluate import evaluate
 from pocketpref.cli.forget import forget
 from pocketpref.cli.hardening import no_core_dumps
 from pocketpref.cli.importing import import_file
@@ -28,7 +30,9 @@ from pocketpref.cli.learn import learn
 from pocketpref.cli.memory import add, memory
 from pocketpref.cli.models import models
 from pocketpref.cli.profile import profile
+from pocketpref.cli.remote import remote
 from pocketpref.cli.status import status
+from pocketpref.cli.summary import summary
 from pocketpref.cli.use import personalize, score
 from pocketpref.errors import PocketprefError
 
@@ -43,7 +47,7 @@ FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 def cli() -> None:
     """Learn on this machine how you like to be answered, and be answered that way.
 
-    What is learned stays here, encrypted. Nothing is sent anywhere.
+    What is learned stays here, encrypted. Nothing leaves that you have not allowed.
 
     Example: pocketpref chat
     """
@@ -57,9 +61,13 @@ for _command in (
     import_file,
     learn,
     profile,
+    summary,
+    evaluate,
     memory,
     forget,
     score,
+    egress,
+    remote,
     models,
     keys,
     export,

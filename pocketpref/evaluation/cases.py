@@ -45,7 +45,8 @@ def cases_of(
     """Choices as cases.
 
     Args:
-        feedback: in any order; those without a user are one person's.
+        feedback: those without a user are one person's; if one has no time, the order is that in
+            which they stand here.
         embedder: of the prompts.
         item_of: what a choice is about, at least as wide as its prompt.
 
@@ -54,6 +55,7 @@ def cases_of(
     """
     prompts = list(dict.fromkeys(entry.pair.prompt for entry in feedback))
     vectors = dict(zip(prompts, embedder.embed(prompts), strict=True)) if prompts else {}
+    timed = all(entry.created for entry in feedback)
     return [
         Case(
             user=entry.user or "",
@@ -61,9 +63,9 @@ def cases_of(
             vector=vectors[entry.pair.prompt],
             group=_group(entry),
             item=item_of(entry),
-            when=entry.created.timestamp() if entry.created else 0.0,
+            when=entry.created.timestamp() if timed and entry.created else float(place),
         )
-        for entry in feedback
+        for place, entry in enumerate(feedback)
     ]
 
 

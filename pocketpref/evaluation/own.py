@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.evaluation.roster import DEFAULT, Roster
-from pocketpref.evaluation.run import LEAST_PAIRS, ProgressCallback, Report, compare
+from pocketpref.evaluation.run import ProgressCallback, Report, compare
 from pocketpref.methods.contest import Case, Evidence
+from pocketpref.methods.prior import LEAST_PEOPLE, shipped
+from pocketpref.methods.traits import WITHOUT_MODEL
 from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Memory
 
@@ -49,19 +50,21 @@ def evaluate(
         owner = parts.store.user
         feedback = [Feedback(f.pair, owner, f.created, meta=f.meta) for f in feedback]
     cases = _newest(cases_of(list(feedback), parts.embedder(), item_of=_item), limit)
-    if not by_user(cases, LEAST_PAIRS):
-        raise InputError(
-            f"nobody here has {LEAST_PAIRS} choices, so there is nothing to hold out",
-            hint="name a file with more choices",
-        )
     model = parts.scorer()
     file = _likelihoods(cache, parts.recipe()) if cache else None
     evidence = Evidence(CachedModel(model, file), parts.bank)
-    roster = Roster(evidence, noise=parts.noise())
+    roster = _roster(evidence, parts, people=len(by_user(cases)))
     found = compare(
         cases, roster.pick(methods), protocol=protocol, seeds=seeds, on_progress=on_progress
     )
     return Report(found.outcomes, {"model": model.name, **found.protocol})
+
+
+def _roster(evidence: Evidence, parts: Parts, *, people: int) -> Roster:
+    """The methods: with a prior from these people, or with the one that comes along."""
+    if people > LEAST_PEOPLE:  # without the person who is asked there are enough
+        return Roster(evidence, noise=parts.noise())
+    return Roster(evidence, noise=parts.noise(), shipped=shipped(), parts=WITHOUT_MODEL)
 
 
 def _as_feedback(memory: Memory) -> Feedback:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Protocol, Split, by_user, crowd_for, splits
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
@@ -113,10 +114,16 @@ def compare(
         on_progress: told of every split that is done.
 
     Raises:
+        InputError: nobody has enough choices.
         ModelError: the model failed, or is missing.
     """
     people = by_user(cases, least)
     todo = [split for theirs in people.values() for split in splits(theirs, protocol, seeds)]
+    if not todo:
+        raise InputError(
+            f"nobody here has {least} choices about different prompts: nothing can be held out",
+            hint="use a file with more choices",
+        )
     scores: list[list[tuple[float, ...]]] = [[] for _ in methods]
     users: list[str] = []
     for done, split in enumerate(todo):

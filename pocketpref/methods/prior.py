@@ -7,8 +7,10 @@ Where adapting to a person predicts no better, the spread is 0, and nothing is a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Final
 
 import numpy as np
@@ -79,6 +81,12 @@ class Prior:
         """What ``to_dict`` gave."""
         scale, mean = (np.array(values[key], dtype=np.float64) for key in ("scale", "mean"))
         return cls(tuple(values["names"]), scale, mean, float(values["spread"]))
+
+
+def shipped() -> Prior:
+    """The prior that comes with the library, on plain style measures (``tools/fit_prior.py``)."""
+    content = resources.files("pocketpref.methods").joinpath("prior.json").read_bytes()
+    return Prior.from_dict(json.loads(content))
 
 
 def unknown(names: Sequence[str], differences: Matrix, spread: float) -> Prior:
