@@ -19,6 +19,7 @@ from pocketpref.cli.console import note, plural, printable
 from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.hardening import without_network
 from pocketpref.cli.learn import learn_visibly
+from pocketpref.cli.leaving import somebody_to_ask, terminal_ask
 from pocketpref.cli.talk import ChatOptions
 from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
@@ -41,6 +42,7 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
     metavar="KEY VALUE",
     help="temperature, top_k, top_p, max_tokens or seed; may be given several times.",
 )
+@click.option("--to", metavar="DEST", help="Have this remote model answer; see /remote.")
 @click.option("--no-stream", is_flag=True, help="Show an answer when it is complete.")
 @click.option("--no-learn", is_flag=True, help="Remember and learn nothing from this chat.")
 @offline_option
@@ -52,26 +54,36 @@ def chat(
     *,
     system: str | None,
     settings: tuple[tuple[str, str], ...],
+    to: str | None,
     no_stream: bool,
     no_learn: bool,
     offline: bool,
     user: str | None,
     model: str | None,
 ) -> None:
-    """Talk to the local model, answered the way you like it. No network is used.
+    """Talk to the local model, answered the way you like it; without --to no network is used.
 
-    /help in the chat lists its commands: /retry, /prefer, /edit, /why, /plain, /forget, !multi,
-    !edit, exit. The conversation itself is not kept, only the choices you make in it. !edit and
-    /edit call $EDITOR on a file in memory where the system has such a folder, else on a file that
-    is deleted as soon as the editor closes; some editors keep copies or a history of their own.
+    /help in the chat lists its commands: /retry, /prefer, /edit, /why, /plain, /forget, /summary,
+    /remote, /preview, /local, !multi, !edit, exit. With --to a remote model answers; what may not
+    leave yet is shown first, and you are asked.
+
+    The conversation itself is not kept, only the choices you make in it, and what left in the log
+    of what left. !edit and /edit call $EDITOR on a file in memory where the system has such a
+    folder, else on a file that is deleted as soon as the editor closes; some editors keep copies
+    or a history of their own.
 
     Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
     """
+    if offline and to is not None:
+        raise MisuseError("choose one of --offline and --to")
     options = ChatOptions(
         system=system,
         sampling=_sampling(settings),
         stream=not no_stream,
         record=not no_learn,
+        to=to,
+        ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
+        offline=offline,
     )
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model) as pocket:

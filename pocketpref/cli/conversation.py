@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from pocketpref.cli.leaving import GOES_ALONG, level_name
+from pocketpref.cli.remote import Away, mark
 from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
-from pocketpref.errors import InputError
+from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
@@ -29,6 +31,10 @@ class Conversation:
         self._turns: list[Turn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
+        self._away: Away | None = None
+        self._last_to = self._options.to
+        if self._last_to is not None:
+            self._go_away(self._last_to)
         self._commands: dict[str, Callable[[str], None]] = {
             "/retry": self._retry,
             "/prefer": self._prefer,
@@ -36,6 +42,10 @@ class Conversation:
             "/why": self._why,
             "/plain": self._plain,
             "/forget": self._forget,
+            "/summary": self._summary,
+            "/remote": self._remote,
+            "/preview": self._preview,
+            "/local": self._local,
             "/help": lambda _: self._view.note(HELP),
         }
 
@@ -75,10 +85,12 @@ class Conversation:
             return False
         try:
             self._act(line.strip(), word, rest.strip())
-        except InputError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            self._view.note(f"{error.message}{hint}")
+        except (InputError, EgressError) as error:
+            self._complain(error)
         return True
+
+    def _complain(self, error: PocketprefError) -> None:
+        self._view.note(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
 
     def _act(self, line: str, word: str, rest: str) -> None:
         if not line:
@@ -108,19 +120,14 @@ class Conversation:
         """Answer a text that is a prompt whatever it looks like."""
         try:
             self._ask(text)
-        except InputError as error:
-            self._view.note(error.message)
+        except (InputError, EgressError) as error:
+            self._complain(error)
 
     # ------------------------------------------------------------------------------ answering
 
     def _ask(self, prompt: str) -> None:
         plain, self._plain_next = self._plain_next, False
-        used = None
-        if not plain:
-            used = self._pocket.personalize(
-                prompt, system=self._options.system, history=self.history
-            )
-        turn = Turn(prompt, used)
+        turn = Turn(prompt, plain)
         answer = self._answer(turn, self.history)
         if answer:
             turn.answers.append(answer)
@@ -137,22 +144,53 @@ class Conversation:
                         self._view.piece(piece)
         except KeyboardInterrupt:
             self._view.note("\n(stopped)")
+        except EgressError:
+            if pieces and self._options.stream:
+                self._view.end_answer()
+            raise
         if not self._options.stream:
             self._view.piece("".join(pieces))
         self._view.end_answer()
+        if turn.left is not None:
+            self._view.note(mark(turn.left))
         return "".join(pieces).strip()
 
     def _reply(self, turn: Turn, history: tuple[Message, ...]) -> Generator[str, None, None]:
-        stream = self._pocket.reply(
-            turn.prompt,
-            stream=True,
-            system=self._options.system,
-            history=history,
-            sampling=self._sampling(len(turn.answers)),
-            plain=turn.used is None,
+        stream = (
+            self._local_reply(turn, history)
+            if self._away is None
+            else self._remote_reply(self._away, turn, history)
         )
         # A generator by any back end's making; closing it stops the model at once.
         return cast("Generator[str, None, None]", stream)
+
+    def _local_reply(self, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
+        turn.left = None
+        system = self._options.system
+        if not turn.plain:
+            turn.used = self._pocket.personalize(turn.prompt, system=system, history=history)
+            turn.under += turn.used.attributes
+        return self._pocket.reply(
+            turn.prompt,
+            stream=True,
+            system=system,
+            history=history,
+            sampling=self._sampling(len(turn.answers)),
+            plain=turn.plain,
+        )
+
+    def _remote_reply(self, away: Away, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
+        stream = away.reply(
+            turn.prompt,
+            history=history,
+            system=self._options.system,
+            sampling=self._sampling(len(turn.answers)),
+            plain=turn.plain,
+        )
+        turn.left = away.shown
+        if turn.left is not None and turn.left.text:
+            turn.under.append(f"{level_name(turn.left.level)} sent")
+        return stream
 
     def _sampling(self, earlier: int) -> Sampling | None:
         """With a fixed seed another answer needs another seed."""
@@ -222,7 +260,7 @@ class Conversation:
         self._take_back(turn)
         # What the answers were written under is kept beside them, so that nothing that came out of
         # memory is ever counted as new evidence for itself.
-        meta = {"answered_under": list(turn.used.attributes if turn.used else ())}
+        meta = {"answered_under": list(dict.fromkeys(turn.under))}
         turn.recorded = [
             self._pocket.add(
                 turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
@@ -237,8 +275,12 @@ class Conversation:
             turn.recorded = []
 
     def _why(self, _: str) -> None:
-        used = self._last().used
-        if used is None:
+        turn = self._last()
+        used = turn.used
+        if turn.left is not None:
+            words = GOES_ALONG[level_name(turn.left.level)]
+            self._view.note(f"sent to {turn.left.destination}, with {words}: {turn.left.text}")
+        elif used is None:
             self._view.note("nothing was added: this turn was plain")
         elif not used.attributes:
             self._view.note("nothing was added: no past choice is close enough to this prompt")
@@ -255,6 +297,48 @@ class Conversation:
             self._ask(rest)
         else:
             self._view.note("the next answer is without personalization")
+
+    def _summary(self, _: str) -> None:
+        summary = self._pocket.summary()
+        if summary is None:
+            raise InputError("there is no summary yet", hint="pocketpref summary refresh")
+        self._view.note(summary.text)
+
+    def _remote(self, rest: str) -> None:
+        to = rest or self._last_to
+        if to is None:
+            raise InputError("name a destination", hint="for example /remote openai:gpt-5")
+        self._go_away(to)
+        self._view.note(f"answers come from {to} now; /local brings them back to this machine")
+
+    def _go_away(self, to: str) -> None:
+        from pocketpref.disclosure import Destination
+
+        if self._options.offline:
+            raise InputError("this chat is offline", hint="start one without --offline")
+        full = str(Destination.parse(to))
+        self._away = Away(self._pocket, full, self._view.note, self._options.ask)
+        self._last_to = full
+
+    def _preview(self, rest: str) -> None:
+        if self._away is None:
+            raise InputError("nothing would leave: the model on this machine answers")
+        if rest:
+            shown = self._away.preview(
+                rest,
+                history=self.history,
+                system=self._options.system,
+                sampling=self._options.sampling,
+            )
+        elif self._away.shown is None:
+            raise InputError("nothing has left yet", hint="/preview PROMPT shows what would")
+        else:
+            shown = self._away.shown
+        self._away.describe(shown)
+
+    def _local(self, _: str) -> None:
+        self._away = None
+        self._view.note("the model on this machine answers now; nothing leaves")
 
     def _forget(self, rest: str) -> None:
         if rest:

@@ -45,8 +45,12 @@ def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
         ("key", vault["key_custody"]),
         ("settings", str(app.places.config_file)),
         ("models", str(app.places.models)),
-        ("egress", f"{found['egress']}: nothing learned leaves this machine"),
+        ("egress", _egress(found["egress"])),
     ]
+
+
+def _egress(words: str) -> str:
+    return "off: nothing learned leaves this machine" if words == "off" else words
 
 
 def _remembered(found: dict[str, Any]) -> str:

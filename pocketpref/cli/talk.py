@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pocketpref.egress import Ask, Preview
     from pocketpref.records import Sampling
     from pocketpref.results import Personalized
 
@@ -21,6 +22,10 @@ Type a prompt and press Enter. Besides that:
   /edit             improve the last answer in your editor: remember that
   /why              which attributes were used, and the past prompt they came from
   /plain [PROMPT]   answer one prompt (this one or the next) without personalization
+  /summary          how you like to be answered, in the words that may be sent along
+  /remote [DEST]    have a remote model answer from now on: openai:MODEL or anthropic:MODEL
+  /preview [PROMPT] exactly what would leave for a prompt, or what left with the last one
+  /local            have the model on this machine answer again
   /forget [ID]      forget what this chat last remembered, or the choice with this id
   exit, quit        end the chat (Ctrl-D too; Ctrl-C stops an answer)
 The editor works on a file in memory where the system has such a folder; it is deleted at once."""
@@ -51,20 +56,36 @@ class ChatOptions:
         sampling: how answers are drawn; None for the defaults.
         stream: show answers piece by piece.
         record: remember what is preferred.
+        to: the destination that answers; None for the model on this machine.
+        ask: asks the person about what may leave; None refuses what is not allowed.
+        offline: never leave this machine.
     """
 
     system: str | None = None
     sampling: Sampling | None = None
     stream: bool = True
     record: bool = True
+    to: str | None = None
+    ask: Ask | None = None
+    offline: bool = False
 
 
 @dataclass(repr=False)
 class Turn:
-    """A prompt and the answers to it, of which one stands in the conversation."""
+    """A prompt and the answers to it, of which one stands in the conversation.
+
+    Attributes:
+        plain: without personalization.
+        used: what the last local answer was personalized with.
+        left: what left for the last answer, if it is a remote one.
+        under: everything that any of the answers was written under.
+    """
 
     prompt: str
-    used: Personalized | None
+    plain: bool = False
+    used: Personalized | None = None
+    left: Preview | None = None
+    under: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     standing: int = 0
     recorded: list[str] = field(default_factory=list)

@@ -1,0 +1,242 @@
+"""egress status|allow|revoke: what may leave. What would and what did is in `releases`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketpref.cli.apikeys import key
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
+from pocketpref.cli.console import note, plural, print_table, report, report_json, table
+from pocketpref.cli.leaving import (
+    GOES_ALONG,
+    finding_lines,
+    level_name,
+    offer_of,
+    time_span,
+    when,
+)
+from pocketpref.cli.releases import log, preview, verify
+from pocketpref.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pocketpref.egress import Door, Grant, Offer
+    from pocketpref.pocket import Pocket
+
+_LEVELS = ("none", "attributes", "summary")
+
+
+@click.group()
+def egress() -> None:
+    """See and decide what may leave this machine, and see what did. By default nothing may.
+
+    Example: pocketpref egress status
+    """
+
+
+for _command in (key, preview, log, verify):
+    egress.add_command(_command)
+
+
+@egress.command("status")
+@json_option
+@user_option
+@model_option
+@pass_app
+def egress_status(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """List what is allowed, the addresses there are API keys for, and how much has left.
+
+    Example: pocketpref egress status
+    """
+    with app.pocket(user, model) as pocket:
+        door = pocket.egress
+        grants, entries = door.grants(), door.log()
+        found = {
+            "grants": [_grant_as_dict(door, grant) for grant in grants],
+            "keys": pocket.api_keys.addresses(),
+            "sent": sum(entry.event == "allowed" for entry in entries),
+            "log": len(entries),
+        }
+    if as_json:
+        report_json(found)
+        return
+    _print_status(found)
+
+
+def _grant_as_dict(door: Door, grant: Grant) -> dict[str, Any]:
+    refusal = door.refusal(grant)
+    return {
+        "id": grant.id,
+        "destination": str(grant.destination),
+        "level": level_name(grant.level),
+        "summary": _bound(grant),
+        "values": list(grant.values),
+        "expires": grant.expires.isoformat(),
+        "daily": grant.daily,
+        "today": grant.uses,
+        "refused": None if refusal is None else refusal.value,
+    }
+
+
+def _bound(grant: Grant) -> str | None:
+    if level_name(grant.level) != "summary":
+        return None
+    return "any" if grant.summary_hash is None else "this"
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    if not found["grants"]:
+        report("nothing may leave: no destination is allowed")
+        note("`pocketpref egress allow DEST --level summary` allows one")
+    else:
+        listing = table("id", "destination", "level", "until", "today", "")
+        for grant in found["grants"]:
+            limit = "" if grant["daily"] is None else f" of {grant['daily']}"
+            listing.add_row(
+                *(grant["id"], grant["destination"], _level_words(grant)),
+                *(when(datetime.fromisoformat(grant["expires"])), f"{grant['today']}{limit}"),
+                "" if grant["refused"] is None else f"allows nothing: {grant['refused']}",
+            )
+        print_table(listing)
+    for address in found["keys"]:
+        report(f"key for {address}")
+    report(f"{plural(found['sent'], 'request')} left; {plural(found['log'], 'line')} in the log")
+
+
+def _level_words(grant: dict[str, Any]) -> str:
+    bound = {"this": " (this one)", "any": " (any)", None: ""}[grant["summary"]]
+    values = f", {', '.join(grant['values'])}" if grant["values"] else ""
+    return f"{grant['level']}{bound}{values}"
+
+
+@egress.command("allow")
+@click.argument("destination", metavar="DEST")
+@click.option(
+    "--level",
+    type=click.Choice(_LEVELS),
+    required=True,
+    help="The most that may go with a request: nothing, a sentence, or your summary.",
+)
+@click.option(
+    "--any-summary",
+    is_flag=True,
+    help="Any summary that passes the checks, not just the present one.",
+)
+@click.option(
+    "--value",
+    "values",
+    multiple=True,
+    metavar="NAME",
+    help="An attribute of the category values that may be told, too; may be given several times.",
+)
+@click.option(
+    "--expires",
+    default="30d",
+    show_default=True,
+    metavar="TIME",
+    help="For how long: 12h, 30d, 4w.",
+)
+@click.option("--daily", type=click.IntRange(min=1), help="How many requests a day (UTC).")
+@json_option
+@user_option
+@model_option
+@pass_app
+def allow(
+    app: App,
+    *,
+    destination: str,
+    level: str,
+    any_summary: bool,
+    values: tuple[str, ...],
+    expires: str,
+    daily: int | None,
+    as_json: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
+    """Allow requests to one model at one address, in place of what was allowed there before.
+
+    DEST is openai:MODEL or anthropic:MODEL, or with its address: openai:MODEL@https://HOST/v1.
+    Another model, port or path is another destination.
+
+    Example: pocketpref egress allow openai:gpt-5 --level attributes --expires 7d
+    """
+    from pocketpref.egress import Destination, Level
+
+    to, wanted = Destination.parse(destination), Level[level.upper()]
+    if any_summary and wanted is not Level.SUMMARY:
+        raise MisuseError("--any-summary goes with --level summary")
+    span = time_span(expires)
+    with app.pocket(user, model) as pocket:
+        offer = offer_of(pocket)
+        grant = pocket.egress.allow(
+            *(to, wanted),
+            offer=offer,
+            any_summary=any_summary,
+            values=values,
+            expires=span,
+            daily=daily,
+        )
+        held_back = _held_back(pocket, grant, offer)
+        shape = _grant_as_dict(pocket.egress, grant)
+    if as_json:
+        report_json(shape)
+        return
+    report(f"allowed until {when(grant.expires)}: {grant.destination}")
+    report(f"with each request goes {_terms(shape, offer)}")
+    for line in held_back:
+        note(line)
+
+
+def _held_back(pocket: Pocket, grant: Grant, offer: Offer) -> list[str]:
+    """What the checks say of a summary that was just allowed."""
+    from pocketpref.egress import Request
+
+    ask = Request(({"role": "user", "content": "?"},))
+    findings = pocket.egress.preview(ask, offer, grant.destination).findings
+    if not findings:
+        return []
+    return [
+        *finding_lines(findings, offer.summary),
+        "until it says something else, a sentence goes",
+    ]
+
+
+def _terms(grant: dict[str, Any], offer: Offer) -> str:
+    if grant["summary"] == "this":
+        return f"this summary, and no other:\n  {offer.summary}"
+    words = {"any": "your summary of the day, if the checks find nothing in it"}
+    return words.get(grant["summary"], GOES_ALONG[grant["level"]])
+
+
+@egress.command("revoke")
+@click.argument("which", metavar="[DEST|ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Take back everything that is allowed.")
+@user_option
+@model_option
+@pass_app
+def revoke(
+    app: App, *, which: str | None, everything: bool, user: str | None, model: str | None
+) -> None:
+    """Take back what is allowed, at once and in every program.
+
+    Example: pocketpref egress revoke openai:gpt-5
+    """
+    from pocketpref.egress import Destination
+
+    if (which is None) != everything:
+        raise MisuseError("name a destination or an id, or say --all")
+    with app.pocket(user, model) as pocket:
+        door = pocket.egress
+        if which is None:
+            gone = sum(door.revoke(grant.id) for grant in door.grants())
+        else:
+            gone = door.revoke(Destination.parse(which) if ":" in which else which)
+    if not gone and not everything:
+        raise NotFoundError(
+            "nothing is allowed there", hint="`pocketpref egress status` lists what is"
+        )
+    report(f"revoked: {plural(gone, 'destination')}")

@@ -1,0 +1,185 @@
+"""What would leave, in words: previews, findings, and the question whether it may."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketpref.cli.arguments import MisuseError
+from pocketpref.cli.console import note, plural, report
+
+if TYPE_CHECKING:
+    from pocketpref.disclosure import Level
+    from pocketpref.egress import Answer, Ask, Finding, Offer, Preview
+    from pocketpref.pocket import Pocket
+
+_SPAN = re.compile(r"([0-9]{1,5})([hdw])")
+_SHOWN = 6000  # bytes of a request that a question shows; /preview and `egress preview` show all
+_CONTEXT = 12  # characters around a finding
+
+GOES_ALONG = {
+    "none": "nothing but the request",
+    "attributes": "a sentence about how you like to be answered",
+    "summary": "your preference summary",
+}
+"""What each level means, in words."""
+
+
+def level_name(level: Level) -> str:
+    """As options and ``--json`` spell it."""
+    return level.name.lower()
+
+
+def when(moment: datetime) -> str:
+    """A moment in the machine's own time zone, for listings."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def time_span(text: str) -> timedelta:
+    """``12h``, ``30d`` or ``4w``.
+
+    Raises:
+        MisuseError: it is in another form.
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None:
+        raise MisuseError("--expires takes a number and h, d or w: 12h, 30d, 4w")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def offer_of(pocket: Pocket) -> Offer:
+    """The summary in force as what could leave; nothing if there is none."""
+    from pocketpref.egress import Offer
+
+    summary = pocket.summary()
+    return Offer() if summary is None else Offer(summary.text, sources=summary.sources)
+
+
+def preview_as_dict(preview: Preview) -> dict[str, Any]:
+    """The ``--json`` shape of ``pocketpref egress preview``."""
+    return {
+        "destination": str(preview.destination),
+        "endpoint": preview.destination.endpoint,
+        "allowed": preview.allowed,
+        "reason": preview.reason,
+        "level": level_name(preview.level),
+        "text": preview.text,
+        "bits": preview.bits,
+        "findings": [
+            {"check": f.check, "start": f.start, "end": f.end, "reason": f.reason}
+            for f in preview.findings
+        ],
+        "diff": list(preview.diff),
+        "body": preview.body.decode(),
+        "bytes": len(preview.body),
+    }
+
+
+def preview_lines(preview: Preview, summary: str) -> list[str]:
+    """What would leave, for people, without the bytes themselves.
+
+    Args:
+        preview: what the door worked out.
+        summary: the person's summary, in which findings are shown.
+    """
+    lines = [
+        f"to:      {preview.destination}",
+        f"allowed: {'yes' if preview.allowed else 'no'} ({preview.reason})",
+        f"adds:    {_added(preview)}",
+    ]
+    if preview.text:
+        lines.append(f"         {preview.text}")
+    lines += finding_lines(preview.findings, summary)
+    if preview.diff:
+        lines += ["changed since it was allowed:", *(f"  {line}" for line in preview.diff)]
+    return lines
+
+
+def _added(preview: Preview) -> str:
+    words = GOES_ALONG[level_name(preview.level)]
+    if preview.bits is None:
+        return f"{words} (how much it can tell about you is not bounded by a number)"
+    return f"{words} (at most {preview.bits:.1f} bits about you)"
+
+
+def finding_lines(findings: Sequence[Finding], summary: str) -> list[str]:
+    """What the checks found in a summary, each with its place."""
+    if not findings:
+        return []
+    lines = ["the summary stays here, for the checks found in it:"]
+    for finding in findings:
+        place = f"characters {finding.start + 1} to {finding.end}"
+        shown = summary[max(0, finding.start - _CONTEXT) : finding.end + _CONTEXT]
+        quoted = f' "{shown}"' if shown else ""
+        lines.append(f"  {finding.check}, {place}:{quoted} {finding.reason}")
+    return lines
+
+
+def report_body(preview: Preview) -> None:
+    """Print exactly the bytes, and nothing else on those lines."""
+    where = preview.destination.endpoint
+    report(f"exactly these {len(preview.body):,} bytes would be posted to {where}:")
+    report(preview.body.decode())
+
+
+def somebody_to_ask() -> bool:
+    """Whether a person sits at a terminal who can be shown something and asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def terminal_ask(*, for_this_chat: bool = False) -> Ask:
+    """Asks at the terminal about what no grant allows.
+
+    Args:
+        for_this_chat: offer to go on allowing what is shown, until the program ends.
+    """
+    return _TerminalAsk(for_this_chat=for_this_chat)
+
+
+class _TerminalAsk:
+    """Remembers what was allowed for this chat: one destination, and exactly one added text."""
+
+    def __init__(self, *, for_this_chat: bool) -> None:
+        self._for_this_chat = for_this_chat
+        self._said: set[tuple[str, str]] = set()
+
+    def __call__(self, preview: Preview) -> Answer:
+        from pocketpref.egress import Answer
+
+        said = (str(preview.destination), preview.text)
+        if said in self._said:
+            return Answer.ONCE
+        self._show(preview)
+        letter = self._letter()
+        if letter == "c":
+            self._said.add(said)
+        return {"n": Answer.NO, "k": Answer.KEEP}.get(letter, Answer.ONCE)
+
+    def _show(self, preview: Preview) -> None:
+        note("\n".join(["This would leave your machine:", *preview_lines(preview, "")]))
+        text = preview.body.decode()
+        if len(text) > _SHOWN:
+            text = f"{text[:_SHOWN]}... ({len(text) - _SHOWN:,} more characters)"
+        note(f"as {plural(len(preview.body), 'byte')}:\n{text}")
+
+    def _letter(self) -> str:
+        ways = {"n": "no", "o": "once"}
+        if self._for_this_chat:
+            ways["c"] = "for this chat"
+        ways["k"] = "keep allowing it for 30 days"
+        words = ", ".join(f"[{letter}] {way}" for letter, way in ways.items())
+        return str(
+            click.prompt(
+                f"Send it? {words}",
+                type=click.Choice(list(ways), case_sensitive=False),
+                default="n",
+                show_choices=False,
+                err=True,
+            )
+        ).lower()

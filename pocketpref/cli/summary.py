@@ -1,0 +1,198 @@
+"""summary show|refresh|edit|state|history: how you like to be answered, in a few words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
+from pocketpref.cli.console import (
+    duration,
+    note,
+    plural,
+    print_table,
+    progress,
+    report,
+    report_json,
+    table,
+)
+from pocketpref.cli.leaving import when
+from pocketpref.cli.terminal import TerminalView
+from pocketpref.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pocketpref.results import Progress
+    from pocketpref.summary import Summary, SummaryReport
+
+_WRITERS = {"template": "from what was learned", "model": "by the model", "edit": "by you"}
+
+
+class _ShowsByDefault(click.Group):
+    """``pocketpref summary`` alone is ``pocketpref summary show``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that was left out."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ShowsByDefault)
+def summary() -> None:
+    """See and change the summary of how you like to be answered: all that may ever be sent along.
+
+    Example: pocketpref summary show
+    """
+
+
+@summary.command("show")
+@json_option
+@user_option
+@model_option
+@pass_app
+def show(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """Print the summary, and what each part of it was learned from.
+
+    Example: pocketpref summary show --json
+    """
+    with app.pocket(user, model) as pocket:
+        found = pocket.summary()
+    if found is None:
+        raise NotFoundError(
+            "there is no summary yet", hint="`pocketpref summary refresh` makes one"
+        )
+    if as_json:
+        report_json(found.to_dict())
+        return
+    report(found.text)
+    note(_account(found))
+    for clause in found.clauses:
+        about = f" (about {clause.topic})" if clause.topic else ""
+        source = "said by you" if clause.stated else f"from {plural(len(clause.pairs), 'choice')}"
+        note(f"  {'not ' if clause.avoid else ''}{clause.text}{about}: {source}")
+
+
+def _account(found: Summary) -> str:
+    words = f"{plural(found.tokens, 'token')}, written {_WRITERS[found.origin]}"
+    words += f" on {when(found.created)}"
+    if found.margin is None:
+        return f"{words}; not measured"
+    low, high = found.margin.low, found.margin.high
+    return (
+        f"{words}; explains choices that it was not written from by {found.margin.mean:+.2f} nats "
+        f"each ({low:+.2f} to {high:+.2f})"
+    )
+
+
+@summary.command("refresh")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Stop after this time; the next call goes on.",
+)
+@json_option
+@user_option
+@model_option
+@pass_app
+def refresh(
+    app: App, *, budget: float | None, as_json: bool, user: str | None, model: str | None
+) -> None:
+    """Look for the summary that explains your choices best, and put it in force.
+
+    Stop it with Ctrl-C whenever you like, and call it again to go on.
+
+    Example: pocketpref summary refresh --budget 300
+    """
+    with app.pocket(user, model) as pocket, progress("summarizing") as advance:
+        done = pocket.summarize(budget=budget, on_progress=lambda p: advance(*_share(p)))
+    if as_json:
+        report_json(_as_dict(done))
+        return
+    if done.summary is not None:
+        report(done.summary.text)
+    note(
+        f"{'changed' if done.changed else 'not changed'}: {done.reason} ({duration(done.seconds)})"
+    )
+
+
+def _share(step: Progress) -> tuple[int, int]:
+    """A step in hundredths of the whole."""
+    part = 0.0 if step.part >= 1.0 else step.part
+    return round(100 * (step.done + part)), 100 * step.total
+
+
+def _as_dict(done: SummaryReport) -> dict[str, object]:
+    return {
+        "summary": None if done.summary is None else done.summary.to_dict(),
+        "changed": done.changed,
+        "complete": done.complete,
+        "reason": done.reason,
+        "pairs": done.pairs,
+        "seconds": done.seconds,
+    }
+
+
+@summary.command("edit")
+@click.argument("text", type=TEXT, required=False)
+@user_option
+@model_option
+@pass_app
+def edit(app: App, *, text: str | None, user: str | None, model: str | None) -> None:
+    """Put your own words in force, TEXT or what you make of it in your editor.
+
+    What you add stands in every later summary; what you strike out does not come back. A summary
+    that was allowed to leave is another one then, and is asked about again.
+
+    Example: pocketpref summary edit "Short answers, metric units."
+    """
+    with app.pocket(user, model) as pocket:
+        before = pocket.summary()
+        old = before.text if before else ""
+        new = text if text is not None else TerminalView(app.environ).edit(old)
+        if new is None or not new.strip() or new.strip() == old.strip():
+            note("nothing was changed")
+            return
+        report(pocket.edit_summary(new).text)
+
+
+@summary.command("state")
+@click.argument("text", type=TEXT)
+@user_option
+@model_option
+@pass_app
+def state(app: App, *, text: str, user: str | None, model: str | None) -> None:
+    """Say how you like to be answered; it stands in every later summary.
+
+    Example: pocketpref summary state "I prefer metric units"
+    """
+    with app.pocket(user, model) as pocket:
+        pocket.state(text)
+    report("kept; `pocketpref summary refresh` makes the summary anew")
+
+
+@summary.command("history")
+@json_option
+@user_option
+@model_option
+@pass_app
+def history(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """List the summaries there were, the oldest first; a star marks the one in force.
+
+    Example: pocketpref summary history
+    """
+    with app.pocket(user, model) as pocket:
+        found = pocket.summaries()
+    if as_json:
+        report_json([each.to_dict() for each in found])
+        return
+    if not found:
+        report("there is no summary yet")
+        return
+    listing = table("since", "", "written", "summary")
+    for each in found:
+        star = "" if each.replaced else "*"
+        listing.add_row(when(each.created), star, _WRITERS[each.origin], each.text)
+    print_table(listing)
