@@ -20,12 +20,13 @@ from pocketpref import custody
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
+from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
-from pocketpref.protocols import Embedder, KeyStore, LanguageModel
+from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator
 from pocketpref.results import Personalized
 from pocketpref.scoring import noise_floor
 from pocketpref.vault import Vault
@@ -148,10 +149,18 @@ def _parts(
         model=models.model,
         scorer=lambda: models.scorer().model,
         judge=lambda: _judge(models, method.bank),
+        names=vault.users,
+        remote=_remote,
         embedder=embedder,
         about=lambda: _about(vault, models),
         on_close=close,
     )
+
+
+def _remote(keys: ApiKeys) -> RemoteGenerator:
+    from pocketpref.backends.http import HttpGenerator
+
+    return HttpGenerator(keys)
 
 
 def _about(vault: Vault, models: _Models) -> dict[str, Any]:
@@ -167,7 +176,6 @@ def _about(vault: Vault, models: _Models) -> dict[str, Any]:
             "encryption": info.encryption,
             "key_custody": info.key_custody,
         },
-        "egress": "off",
     }
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pocketpref.attributes import AttributeBank
+from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.methods import Method
-from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
+from pocketpref.protocols import (
+    EmbedderLoader,
+    LanguageModel,
+    MemoryStore,
+    ModelLoader,
+    RemoteGenerator,
+)
 from pocketpref.records import Pair
 from pocketpref.scoring import PairScorer
 
@@ -37,6 +44,8 @@ class Parts:
         embedder: loads the embedder.
         about: model, embedder, vault and egress for ``status``.
         on_close: frees whatever was opened for this Pocket.
+        names: gives the names of all people in the vault.
+        remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
     store: MemoryStore
@@ -50,6 +59,8 @@ class Parts:
     about: Callable[[], dict[str, Any]]
     on_close: Callable[[], None] = lambda: None
     judge: Callable[[], Judge | None] = lambda: None
+    names: Callable[[], Sequence[str]] = lambda: ()
+    remote: Callable[[ApiKeys], RemoteGenerator] | None = None
 
     def pair_scorer(self, pair: Pair) -> PairScorer:
         """What learns from a pair.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,12 +17,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("prompt", type=TEXT)
 @click.option("-s", "--system", type=TEXT, help="System prompt for --json's messages.")
+@click.option(
+    "--method",
+    type=click.Choice(["exact", "popi"]),
+    default="exact",
+    show_default=True,
+    help="Add the attributes of similar prompts, or the preference summary.",
+)
 @json_option
 @user_option
 @model_option
 @pass_app
 def personalize(
-    app: App, *, prompt: str, system: str | None, as_json: bool, user: str | None, model: str | None
+    app: App,
+    *,
+    prompt: str,
+    system: str | None,
+    method: Literal["exact", "popi"],
+    as_json: bool,
+    user: str | None,
+    model: str | None,
 ) -> None:
     """Print a prompt with what was learned added to it, ready for any model.
 
@@ -31,7 +45,7 @@ def personalize(
     Example: echo "Explain DNS" | pocketpref personalize -
     """
     with app.pocket(user, model) as pocket:
-        result = pocket.personalize(prompt, system=system)
+        result = pocket.personalize(prompt, system=system, method=method)
     if as_json:
         report_json(result.to_dict())
         return
@@ -40,6 +54,8 @@ def personalize(
 
 
 def _account(result: Personalized) -> str:
+    if result.method == "popi":
+        return "added your preference summary"
     if not result.attributes:
         return "added nothing: no past choice is close enough to this prompt"
     sources = ", ".join(f"{s.id} (similarity {s.similarity:.2f})" for s in result.sources)

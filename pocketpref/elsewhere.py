@@ -1,0 +1,153 @@
+"""The side of a Pocket that reaches models elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, overload
+
+from pocketpref import insight
+from pocketpref.disclosure import Destination, Level
+from pocketpref.egress import Ask, Door, Offer, Preview, Request
+from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.errors import InputError
+from pocketpref.exits import Exit
+from pocketpref.parts import Parts
+from pocketpref.records import Message, Pair, Sampling
+from pocketpref.scoring import compose
+
+
+class Elsewhere:
+    """What a Pocket can do with a remote model: preview, ask, allow, look at the log."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._exit = Exit(parts.store, parts.bank, parts.names, parts.remote)
+
+    @property
+    def egress(self) -> Door:
+        """What may leave, and the log of what left."""
+        return self._exit.door()
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """Keys of remote models, kept in the vault."""
+        return self._exit.keys
+
+    def offer(self) -> Offer:
+        """What could go with a request, if it is allowed: summary and strongest attributes."""
+        return self._exit.offer(insight.profile(self._parts))
+
+    def preview(
+        self,
+        prompt: str,
+        *,
+        to: str,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        sampling: Sampling | None = None,
+        level: Level = Level.SUMMARY,
+    ) -> Preview:
+        """Exactly what would leave with a prompt, and whether it may. Sends nothing.
+
+        Args:
+            prompt: what is asked.
+            to: the destination, such as ``openai:MODEL``.
+            system: a system prompt.
+            history: earlier turns; they leave, too.
+            sampling: how to draw; None leaves that to the destination.
+            level: the most that is to go along.
+
+        Raises:
+            InputError: the prompt is empty, or the destination cannot be used.
+        """
+        request = _request(prompt, system, history, sampling)
+        return self.egress.preview(request, self.offer(), Destination.parse(to), level=level)
+
+    @overload
+    def reply_remotely(
+        self,
+        prompt: str,
+        *,
+        to: str,
+        stream: Literal[True],
+        system: str | None = ...,
+        history: Sequence[Message] = ...,
+        sampling: Sampling | None = ...,
+        level: Level = ...,
+        ask: Ask | None = ...,
+    ) -> Iterator[str]: ...
+
+    @overload
+    def reply_remotely(
+        self,
+        prompt: str,
+        *,
+        to: str,
+        stream: Literal[False] = ...,
+        system: str | None = ...,
+        history: Sequence[Message] = ...,
+        sampling: Sampling | None = ...,
+        level: Level = ...,
+        ask: Ask | None = ...,
+    ) -> str: ...
+
+    def reply_remotely(
+        self,
+        prompt: str,
+        *,
+        to: str,
+        stream: bool = False,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        sampling: Sampling | None = None,
+        level: Level = Level.SUMMARY,
+        ask: Ask | None = None,
+    ) -> str | Iterator[str]:
+        """A remote model's answer, with as much about the person as is allowed to go there.
+
+        Args:
+            prompt: what is asked.
+            to: the destination, such as ``openai:MODEL``.
+            stream: return an iterator of pieces instead of the whole answer.
+            system: a system prompt.
+            history: earlier turns; they leave, too.
+            sampling: how to draw; None leaves that to the destination.
+            level: the most that is to go along.
+            ask: shows the person what no grant allows and returns their answer; None denies it.
+
+        Raises:
+            InputError: the prompt is empty, or the destination cannot be used.
+            DeniedError: it does not leave; the log says so, too.
+            RemoteError: what left came to no good end on the other side.
+        """
+        request, destination = _request(prompt, system, history, sampling), Destination.parse(to)
+        pieces = self._exit.reply(request, self.offer(), destination, level=level, ask=ask)
+        return pieces if stream else "".join(pieces)
+
+    def _erase(self, pairs: Sequence[Pair]) -> None:
+        """Take what is about to be forgotten out of the bytes kept of releases, too."""
+        if self.egress.log():
+            self.egress.erase(*(t for p in pairs for t in (p.prompt, p.chosen, p.rejected)))
+
+
+def _request(
+    prompt: str, system: str | None, history: Sequence[Message], sampling: Sampling | None
+) -> Request:
+    messages = with_system(system, compose(checked(prompt), "", history))
+    return Request(messages, sampling)
+
+
+def checked(prompt: str) -> str:
+    """A prompt that asks for something.
+
+    Raises:
+        InputError: it is empty.
+    """
+    if not prompt.strip():
+        raise InputError("the prompt is empty", hint="ask for something")
+    return prompt
+
+
+def with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Messages with a system prompt before them, if there is one."""
+    return (Message(role="system", content=system), *messages) if system else messages

@@ -1,0 +1,131 @@
+"""A Pocket's way to models elsewhere: what could go along, and the reply to what may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pocketpref import summaries
+from pocketpref.attributes import AttributeBank
+from pocketpref.disclosure import Destination, Disclosure, Level
+from pocketpref.egress import Ask, Door, Known, Offer, Request
+from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.errors import InputError, RemoteError
+from pocketpref.protocols import MemoryStore, RemoteGenerator
+from pocketpref.results import Profile
+
+_OFFERED = 3
+"""Attributes of the profile that are offered: as many as a set of EXACT has."""
+
+
+class Exit:
+    """One person's exit. Nothing about it is loaded before it is used.
+
+    Attributes:
+        keys: API keys of destinations.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        bank: AttributeBank,
+        names: Callable[[], Sequence[str]],
+        remote: Callable[[ApiKeys], RemoteGenerator] | None,
+    ) -> None:
+        """Build the exit.
+
+        Args:
+            store: the person's part of the vault.
+            bank: the attributes that sentences are built from.
+            names: gives the names of all people in the vault, which must not leave.
+            remote: makes what sends; None where there is none.
+        """
+        self._store = store
+        self._bank = bank
+        self._names = names
+        self._remote = remote
+        self._known: Known | None = None
+        self.keys = ApiKeys(store)
+
+    def door(self, ask: Ask | None = None) -> Door:
+        """The door, with somebody to ask or nobody."""
+        attributes = tuple(self._bank)
+        if self._known is None:  # it remembers what it has read of the memory
+            self._known = Known(
+                texts=self._texts,
+                names=tuple(self._names()),
+                attributes=attributes,
+                version=self._store.version,
+            )
+        return Door(self._store, attributes, self._known, ask)
+
+    def describe(self) -> str:
+        """In words, for ``status``: whether anything may leave."""
+        door = self.door()
+        open_to = sum(door.refusal(grant) is None for grant in door.grants())
+        return f"allowed to {open_to}, see: pocketpref egress status" if open_to else "off"
+
+    def _texts(self) -> Iterator[str]:
+        for memory in self._store.memories():
+            yield from (memory.pair.prompt, memory.pair.chosen, memory.pair.rejected)
+            yield from _strings(memory.meta)
+        for statement in summaries.statements(self._store):
+            yield statement.text
+
+    def offer(self, profile: Profile) -> Offer:
+        """What could go along: the summary in force, and the attributes that weigh most."""
+        entries = [entry for entry in profile.entries if entry.weight > 0][:_OFFERED]
+        summary = summaries.current(self._store)
+        pairs = [pair for entry in entries for pair in entry.pairs]
+        sources = [*(summary.sources if summary else ()), *pairs]
+        return Offer(
+            summary.text if summary else "",
+            tuple(entry.name for entry in entries),
+            tuple(dict.fromkeys(sources)),
+        )
+
+    def reply(
+        self,
+        request: Request,
+        offer: Offer,
+        destination: Destination,
+        *,
+        level: Level = Level.SUMMARY,
+        ask: Ask | None = None,
+    ) -> Iterator[str]:
+        """Clear a request, send it, and stream the answer as pieces of text.
+
+        Raises:
+            InputError: there is nothing that sends.
+            DeniedError: it does not leave.
+            RemoteError: while the answer is read: it came to no good end.
+        """
+        if self._remote is None:
+            raise InputError("this Pocket has nothing that sends", hint="use pocketpref.open")
+        remote = self._remote(self.keys)
+        door = self.door(ask)
+        return _stream(remote, door, door.clear(request, offer, destination, level=level))
+
+
+def _stream(remote: RemoteGenerator, door: Door, disclosure: Disclosure) -> Iterator[str]:
+    outcome = "interrupted"
+    try:
+        yield from remote.generate(disclosure)
+        outcome = "complete"
+    except RemoteError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        door.finished(disclosure, outcome)
+
+
+def _strings(value: object) -> Iterator[str]:
+    """All texts in what JSON can hold."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings([*value.keys(), *value.values()])
+    elif isinstance(value, Iterable):
+        items: Iterable[Any] = value
+        for item in items:
+            yield from _strings(item)

@@ -1,0 +1,76 @@
+"""What was learned, looked at from outside: profile, scores and status of a Pocket."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pocketpref.attributes import Wording
+from pocketpref.parts import Parts
+from pocketpref.records import Effort, Pair
+from pocketpref.results import Profile, ProfileEntry, Scores
+from pocketpref.scoring import PairScorer
+
+
+def status(parts: Parts) -> dict[str, Any]:
+    """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
+    efforts = [entry.effort for entry in parts.store.lessons(parts.recipe())]
+    return {
+        "user": parts.store.user,
+        "pairs": parts.store.counts().memories,
+        "indexed": len(efforts),
+        "in_part": efforts.count(Effort.PARTIAL),
+        **parts.about(),
+    }
+
+
+def profile(parts: Parts) -> Profile:
+    """What was learned, strongest first, with the memories that speak for each part."""
+    learned = parts.store.learned(parts.recipe())
+    evidence: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for entry in learned:
+        chosen = entry.selection
+        for name, gain in zip(chosen.attributes, chosen.gains, strict=True):
+            evidence[name].append((gain, entry.memory_id))
+    entries = [
+        ProfileEntry(
+            name=name,
+            weight=sum(gain for gain, _ in found) / len(learned),
+            pairs=tuple(memory_id for _, memory_id in sorted(found, reverse=True)),
+        )
+        for name, found in evidence.items()
+    ]
+    entries.sort(key=lambda e: (-e.weight, e.name))
+    counts = parts.store.counts()
+    return Profile(tuple(entries), counts.memories, len(learned), parts.method.name)
+
+
+def score(
+    parts: Parts, pair: Pair, attributes: Sequence[str] | None = None, wording: Wording = "text"
+) -> Scores:
+    """Anchored margins of single attributes on a pair, without keeping anything.
+
+    Args:
+        parts: what to work with.
+        pair: the pair.
+        attributes: names (None: the whole bank).
+        wording: inject descriptions ("text") or bare names ("names").
+
+    Raises:
+        NotFoundError: an attribute is not in the bank.
+        ModelError: the model is missing or failed.
+    """
+    bank = parts.bank
+    names = [bank[name].name for name in (bank.names if attributes is None else attributes)]
+    model = parts.scorer()
+    scorer = PairScorer(model, pair)
+    margins = scorer.margins([bank.block([name], wording) for name in names])
+    chosen, rejected = scorer.plain()
+    return Scores(
+        model=model.name,
+        noise=parts.noise(),
+        chosen=chosen,
+        rejected=rejected,
+        margins=dict(zip(names, margins.tolist(), strict=True)),
+    )
