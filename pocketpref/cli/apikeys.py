@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import MisuseError, user_option
+from pocketpref.cli.arguments import MisuseError, model_option, user_option
 from pocketpref.cli.console import report
 from pocketpref.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from pocketpref.disclosure import Destination
-    from pocketpref.egress.apikeys import ApiKey, ApiKeys
+    from pocketpref.egress.apikeys import ApiKey
 
 
 @click.group("key")
@@ -36,9 +35,16 @@ def key() -> None:
 )
 @click.option("--fd", type=click.IntRange(min=3), help="Read it from this open descriptor.")
 @user_option
+@model_option
 @pass_app
 def set_key(
-    app: App, *, destination: str, file: str | None, fd: int | None, user: str | None
+    app: App,
+    *,
+    destination: str,
+    file: str | None,
+    fd: int | None,
+    user: str | None,
+    model: str | None,
 ) -> None:
     """Keep a key, asked for without being shown, in place of an earlier one.
 
@@ -53,16 +59,17 @@ def set_key(
         raise MisuseError("choose one of --file and --fd")
     to = Destination.parse(destination)
     given = _read(to, file, fd)
-    with _keys(app, user) as keys:
-        keys.put(to, given)
+    with app.pocket(user, model) as pocket:
+        pocket.api_keys.put(to, given)
     report(f"key kept for {_address(to)}")
 
 
 @key.command("remove")
 @click.argument("destination", metavar="DEST")
 @user_option
+@model_option
 @pass_app
-def remove_key(app: App, *, destination: str, user: str | None) -> None:
+def remove_key(app: App, *, destination: str, user: str | None, model: str | None) -> None:
     """Remove the key for the address of DEST.
 
     Example: pocketpref egress key remove openai:gpt-5
@@ -70,20 +77,12 @@ def remove_key(app: App, *, destination: str, user: str | None) -> None:
     from pocketpref.disclosure import Destination
 
     to = Destination.parse(destination)
-    with _keys(app, user) as keys:
-        if not keys.remove(to):
+    with app.pocket(user, model) as pocket:
+        if not pocket.api_keys.remove(to):
             raise NotFoundError(
                 f"there is no key for {_address(to)}", hint="`pocketpref egress status` lists them"
             )
     report(f"key removed for {_address(to)}")
-
-
-@contextmanager
-def _keys(app: App, user: str | None) -> Iterator[ApiKeys]:
-    from pocketpref.egress.apikeys import ApiKeys
-
-    with app.vault() as vault:
-        yield ApiKeys(vault.store(user or app.config.user))
 
 
 def _address(to: Destination) -> str:

@@ -156,7 +156,11 @@ def test_the_commands_are_those_that_are_promised():
         *("memory", "memory ls", "memory show", "memory history"),
         *("models", "models ls", "models show", "models default", "models pull", "models rm"),
         *("models prepare", "keys", "keys status", "keys set", "keys rotate"),
-        *("export", "restore", "status", "doctor"),
+        *("export", "restore", "status", "doctor", "eval", "remote"),
+        *("egress", "egress status", "egress allow", "egress revoke", "egress preview"),
+        *("egress log", "egress verify", "egress key", "egress key set", "egress key remove"),
+        *("summary", "summary show", "summary refresh", "summary edit", "summary state"),
+        *("summary history",),
     }
 
 
