@@ -15,9 +15,8 @@ import struct
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -37,6 +36,8 @@ _MISFORMED = (
     *(struct.error, RecursionError),
 )
 _ORIGINS = get_args(Origin)
+_EFFORTS = {int(effort): effort for effort in Effort}
+_DECODER = json.JSONDecoder()
 
 
 def dump_memory(feedback: Feedback, now: datetime) -> bytes:
@@ -145,15 +146,11 @@ def _part(content: object) -> bytes:
 
 def _parts(payload: bytes) -> tuple[bytes, bytes, bytes]:
     """Head, rest and vector of a learned entry."""
-    parts, start = [], 0
-    for _ in range(2):
-        (length,) = _LENGTH.unpack_from(payload, start)
-        start += _LENGTH.size
-        parts.append(payload[start : start + length])
-        start += length
-    if start > len(payload):
+    rest = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    vector = rest + _LENGTH.size + _LENGTH.unpack_from(payload, rest)[0]
+    if vector > len(payload):
         raise ValueError
-    return parts[0], parts[1], payload[start:]
+    return payload[_LENGTH.size : rest], payload[rest + _LENGTH.size : vector], payload[vector:]
 
 
 def load_learned(memory_id: str, payload: bytes) -> Learned:
@@ -172,17 +169,23 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
     raise _unreadable("learned entry", memory_id)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLesson:
-    """What recall needs of a learned entry: a `Lesson`."""
+class StoredLesson(NamedTuple):
+    """What recall needs of a learned entry: a `Lesson`.
+
+    A named tuple, for thousands of them are made whenever a vault is opened, and a frozen dataclass
+    takes three times as long.
+    """
 
     memory_id: str
-    vector: Vector = field(repr=False)
-    prompt_digest: bytes = field(repr=False)
-    attributes: tuple[str, ...] = field(repr=False)
-    objective: float = field(repr=False)
-    effort: Effort = field(repr=False)
+    vector: Vector
+    prompt_digest: bytes
+    attributes: tuple[str, ...]
+    objective: float
+    effort: Effort
     recipe: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.memory_id!r}, recipe={self.recipe!r})"
 
 
 def load_lesson(memory_id: str, payload: bytes) -> StoredLesson:
@@ -193,14 +196,17 @@ def load_lesson(memory_id: str, payload: bytes) -> StoredLesson:
     """
     with suppress(*_MISFORMED):
         head, _, vector = _parts(payload)
-        content = json.loads(head.decode())
+        text = head.decode()
+        content, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError
         return StoredLesson(
             memory_id,
             _vector(vector),
             bytes.fromhex(content["digest"]),
             tuple(map(sys.intern, content["attributes"])),
             _finite(sum(content["gains"])),
-            Effort(content["effort"]),
+            _EFFORTS[content["effort"]],
             sys.intern(content["recipe"]),
         )
     raise _unreadable("learned entry", memory_id)
