@@ -8,7 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from pocketpref.disclosure import Destination, Disclosure, Level
+from pocketpref.attributes import AttributeBank
+from pocketpref.egress import Destination, Disclosure, Door, Known, Level, Offer, Request
 from pocketpref.protocols import DocumentStore
 from pocketpref.records import Message
 from pocketpref.vault import Vault
@@ -41,13 +42,17 @@ def assert_only_approved(peer: Peer, disclosure: Disclosure) -> None:
 
 
 @pytest.fixture
-def clear(store: DocumentStore) -> Clear:
-    from pocketpref.disclosure import _cleared
-    from pocketpref.egress.bodies import Request, body
+def door(store: DocumentStore, bank: AttributeBank) -> Door:
+    """Nothing is stored, so that the checks have nothing to find."""
+    return Door(store, tuple(bank), Known(lambda: (), (), tuple(bank)))
 
+
+@pytest.fixture
+def clear(door: Door) -> Clear:
     def make(url: str, question: str = QUESTION, dialect: str = "openai") -> Disclosure:
         destination = Destination.parse(f"{dialect}:tiny@{url}")
+        door.allow(destination, Level.NONE)
         request = Request((Message(role="user", content=question),))
-        return _cleared(destination, Level.NONE, "", body(destination, request, ""), "0123456789ab")
+        return door.clear(request, Offer(), destination)
 
     return make
