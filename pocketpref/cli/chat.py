@@ -87,8 +87,8 @@ def chat(
     )
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model) as pocket:
-        note(_header(pocket))
         conversation = Conversation(pocket, TerminalView(app.environ), options)
+        note(_header(pocket, to))
         _converse(conversation, line_reader())
         if conversation.recorded:
             note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
@@ -111,12 +111,12 @@ def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:
             note(error.message)
 
 
-def _header(pocket: Pocket) -> str:
+def _header(pocket: Pocket, to: str | None) -> str:
     status = pocket.status()
     return printable(
-        f"Chatting with {status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}, "
-        f"runs on: {status['device']}\n"
+        f"Chatting with {to or status['model']} as {status['user']}, "
+        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}"
+        f"{'' if to else ', runs on: ' + status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
     )
 

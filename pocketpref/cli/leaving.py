@@ -82,30 +82,34 @@ def preview_as_dict(preview: Preview) -> dict[str, Any]:
 
 
 def preview_lines(preview: Preview, summary: str) -> list[str]:
-    """What would leave, for people, without the bytes themselves.
+    """What would leave and whether it may, for people, without the bytes themselves.
 
     Args:
         preview: what the door worked out.
         summary: the person's summary, in which findings are shown.
     """
-    lines = [
+    return [
         f"to:      {preview.destination}",
         f"allowed: {'yes' if preview.allowed else 'no'} ({preview.reason})",
         f"adds:    {_added(preview)}",
+        *finding_lines(preview.findings, summary),
+        *_difference(preview),
     ]
-    if preview.text:
-        lines.append(f"         {preview.text}")
-    lines += finding_lines(preview.findings, summary)
-    if preview.diff:
-        lines += ["changed since it was allowed:", *(f"  {line}" for line in preview.diff)]
-    return lines
 
 
 def _added(preview: Preview) -> str:
     words = GOES_ALONG[level_name(preview.level)]
-    if preview.bits is None:
-        return f"{words} (how much it can tell about you is not bounded by a number)"
-    return f"{words} (at most {preview.bits:.1f} bits about you)"
+    tells = "" if preview.bits is None else f" (tells at most {preview.bits:.1f} bits about you)"
+    return f"{words}{tells}" + (f":\n         {preview.text}" if preview.text else "")
+
+
+def _difference(preview: Preview) -> list[str]:
+    if not preview.diff:
+        return []
+    return [
+        "the summary has changed since it was allowed:",
+        *(f"  {line}" for line in preview.diff),
+    ]
 
 
 def finding_lines(findings: Sequence[Finding], summary: str) -> list[str]:
@@ -162,11 +166,18 @@ class _TerminalAsk:
         return {"n": Answer.NO, "k": Answer.KEEP}.get(letter, Answer.ONCE)
 
     def _show(self, preview: Preview) -> None:
-        note("\n".join(["This would leave your machine:", *preview_lines(preview, "")]))
-        text = preview.body.decode()
-        if len(text) > _SHOWN:
-            text = f"{text[:_SHOWN]}... ({len(text) - _SHOWN:,} more characters)"
-        note(f"as {plural(len(preview.body), 'byte')}:\n{text}")
+        body = preview.body.decode()
+        if len(body) > _SHOWN:
+            body = f"{body[:_SHOWN]}... ({len(body) - _SHOWN:,} more characters)"
+        lines = [
+            f"This would leave your machine ({preview.reason}):",
+            f"to:      {preview.destination}",
+            f"adds:    {_added(preview)}",
+            *_difference(preview),
+            f"in full: {plural(len(preview.body), 'byte')}",
+            body,
+        ]
+        note("\n".join(lines))
 
     def _letter(self) -> str:
         ways = {"n": "no", "o": "once"}

@@ -88,13 +88,21 @@ def _print_log(entries: list[Entry], forgotten: frozenset[str]) -> None:
         return
     listing = table("id", "when", "what", "destination", "bytes", "")
     listing.columns[4].justify = "right"
+    ends = {entry.release: entry.reason for entry in entries if entry.event == "finished"}
     for entry in entries:
+        if entry.event == "finished":
+            continue  # said where it was allowed
         what = entry.event if entry.level is None else f"{entry.event} ({level_name(entry.level)})"
-        words = entry.reason + ("; text forgotten here" if entry.id in forgotten else "")
+        words = [entry.reason, ends.get(entry.id, ""), _fate(entry, forgotten)]
         size = f"{entry.sent:,}" if entry.sent else ""
-        listing.add_row(entry.id, when(entry.when), what, entry.destination, size, words)
+        shown = "; ".join(word for word in words if word)
+        listing.add_row(entry.id, when(entry.when), what, entry.destination, size, shown)
     print_table(listing)
     note("`pocketpref egress log ID` shows the bytes of one that was allowed")
+
+
+def _fate(entry: Entry, forgotten: frozenset[str]) -> str:
+    return "it left, and its text is forgotten here" if entry.id in forgotten else ""
 
 
 def _print_release(entry: Entry | None, body: bytes | None) -> None:

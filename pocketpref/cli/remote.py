@@ -64,8 +64,8 @@ def remote(
 
 
 def mark(shown: Preview) -> str:
-    """The quiet sign of a remote answer: where it came from, and what went along."""
-    return f"[{shown.destination.host}: {GOES_ALONG[level_name(shown.level)]}]"
+    """The quiet sign of a remote answer: where the request went, and what went along."""
+    return f"[sent to {shown.destination.host} with {GOES_ALONG[level_name(shown.level)]}]"
 
 
 class Away:
@@ -139,9 +139,16 @@ class Away:
         )
 
     def describe(self, shown: Preview) -> None:
-        """Say what would leave, to the byte."""
+        """Say what left with the last prompt, or would leave with another one, to the byte."""
         summary = offer_of(self._pocket).summary
-        self._say("\n".join([*preview_lines(shown, summary), shown.body.decode()]))
+        lines = preview_lines(shown, summary)
+        if shown is self.shown:
+            lines = [f"the last prompt left for {shown.destination}, as exactly these bytes:"]
+        elif not shown.allowed and self._ask is not None:
+            lines.append("you would be asked; exactly these bytes would leave:")
+        else:
+            lines.append("exactly these bytes would leave:")
+        self._say("\n".join([*lines, shown.body.decode()]))
 
     def _tell(self, shown: Preview) -> None:
         """Say what leaves, the first time and whenever that has changed."""

@@ -98,7 +98,7 @@ def test_what_is_allowed_leaves_byte_for_byte_as_it_was_shown(desk, peer, to):
     assert shown["allowed"]
     result = desk.run("remote", PROMPT, "--to", to)
     assert result.out == "Hello, you.\n"
-    assert "[127.0.0.1: your preference summary]" in result.err
+    assert "[sent to 127.0.0.1 with your preference summary]" in result.err
     assert peer.bodies() == [shown["body"].encode()]
     granted, left, finished = as_json(desk, "egress", "log")
     assert [granted["decision"], left["decision"]] == ["granted", "allowed"]

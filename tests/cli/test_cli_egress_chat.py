@@ -51,7 +51,7 @@ def test_a_chat_with_a_grant_says_once_what_leaves_and_then_marks_it(desk, peer,
     assert result.code == 0
     assert result.out == "Hello, you.\nGood day.\n"
     assert result.err.count(TEXT) == 1
-    assert result.err.count("[127.0.0.1: your preference summary]") == 2
+    assert result.err.count("[sent to 127.0.0.1 with your preference summary]") == 2
     first, second = bodies(peer)
     assert [m["role"] for m in second["messages"]] == ["system", "user", "assistant", "user"]
     assert second["messages"][2]["content"] == "Hello, you."
