@@ -37,6 +37,7 @@ from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.numbers import card, dates, digits, iban, number_words, phone
 from pocketpref.egress.checks.orders import orders
 from pocketpref.egress.checks.people import organisations, people, users
+from pocketpref.egress.checks.reading import forget_text
 from pocketpref.egress.checks.shape import (
     MAX_CHARACTERS,
     blanks,
@@ -103,4 +104,7 @@ def findings(text: str, known: Known) -> tuple[Finding, ...]:
     A text that is far too long is looked at for its length only.
     """
     checks = CHECKS if len(text) <= _FAR_TOO_LONG else (length,)
-    return tuple(sorted({found for check in checks for found in check(text, known)}))
+    try:
+        return tuple(sorted({found for check in checks for found in check(text, known)}))
+    finally:
+        forget_text()

@@ -8,6 +8,7 @@ for that is the program's own text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from pocketpref.egress.checks.finding import Finding
@@ -77,7 +78,8 @@ def _finding(run: Sequence[Word], check: str, reason: str) -> Finding:
     return Finding(start, end, check, reason)
 
 
-def _own_wordings(attributes: Sequence[Attribute], *, small: bool = True) -> str:
+@lru_cache(maxsize=8)
+def _own_wordings(attributes: tuple[Attribute, ...], *, small: bool = True) -> str:
     """All wordings of the bank as words between blanks; runs do not reach from one to the next."""
     texts = [text for a in attributes for text in (a.wording, a.opposite, a.name)]
     found = (folded_words(fold(text)) for text in texts)

@@ -61,12 +61,18 @@ def across(text: str, known: Known) -> Iterator[Finding]:
 
 def shifted(text: str, known: Known) -> Iterator[Finding]:
     """Words that another alphabet (Caesar's, ROT13, Atbash) or reading backwards makes stored."""
-    for word in words(text):
-        ways = [word.text.translate(shift) for shift in (*_SHIFTED, _MIRRORED)]
-        ways += [way[::-1] for way in (word.text, *ways)]
-        if _worth_hiding(ways, known, SHIFTED):
-            reason = "a word of the memory in another alphabet, or backwards"
-            yield Finding(word.start, word.end, "shifted", reason)
+    ways = [(word, way) for word in words(text) for way in _alphabets(word.text)]
+    for place in _worth_hiding([way for _, way in ways], known, SHIFTED):
+        word, _ = ways[place]
+        reason = "a word of the memory in another alphabet, or backwards"
+        yield Finding(word.start, word.end, "shifted", reason)
+
+
+def _alphabets(word: str) -> Iterator[str]:
+    yield word[::-1]
+    for alphabet in (*_SHIFTED, _MIRRORED):
+        way = word.translate(alphabet)
+        yield from (way, way[::-1])
 
 
 def acrostic(text: str, known: Known) -> Iterator[Finding]:
@@ -112,13 +118,13 @@ def _hidden(letters: Sequence[Letter], known: Known, least: Least) -> Iterator[t
         (first, first + size)
         for size in range(min(least.name, least.word), min(LONGEST, len(stream)) + 1)
         for first in range(len(stream) - size + 1)
-        if _reaches_over(letters[first : first + size])
     ]
     candidates = [stream[first:last] for first, last in runs]
     for place in _worth_hiding(candidates, known, least):
-        first, last = runs[place]
-        ends = [end for _, *both in letters[first:last] for end in both]
-        yield min(ends), max(ends)
+        run = letters[slice(*runs[place])]
+        if _reaches_over(run):
+            ends = [end for _, *both in run for end in both]
+            yield min(ends), max(ends)
 
 
 def _reaches_over(run: Sequence[Letter]) -> bool:
@@ -130,6 +136,7 @@ def _reaches_over(run: Sequence[Letter]) -> bool:
 
 def _worth_hiding(candidates: Sequence[str], known: Known, least: Least) -> list[int]:
     """Places of the candidates that are names or uncommon words of the memory, if long enough."""
-    names = [n for n in known.memory.names(candidates) if len(candidates[n]) >= least.name]
-    others = [n for n in known.memory.uncommon(candidates) if len(candidates[n]) >= least.word]
-    return sorted({*names, *others})
+    names = known.memory.names(candidates)
+    others = known.memory.uncommon(candidates)
+    named = (n for n in names if len(candidates[n]) >= least.name)
+    return sorted({*named, *(n for n in others if len(candidates[n]) >= least.word)})

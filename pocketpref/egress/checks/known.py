@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 from pocketpref.egress.checks.memory import MemoryIndex
 from pocketpref.egress.checks.reading import fold, folded_words
@@ -14,6 +14,12 @@ from pocketpref.records import Attribute
 
 def _never_changes() -> Hashable:
     return None
+
+
+@lru_cache(maxsize=8)
+def _said(attributes: tuple[Attribute, ...], words: frozenset[str]) -> frozenset[str]:
+    bank = (f"{a.name} {a.wording} {a.opposite}" for a in attributes)
+    return frozenset(folded_words(fold(" ".join((*bank, *words)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,7 @@ class Known:
     @property
     def said(self) -> frozenset[str]:
         """Folded words that may be said besides those of the vocabulary."""
-        bank = (f"{a.name} {a.wording} {a.opposite}" for a in self.attributes)
-        return frozenset(folded_words(fold(" ".join((*bank, *self.words)))))
+        return _said(self.attributes, self.words)
 
     @property
     def speaks(self) -> Callable[[str], bool]:

@@ -1,14 +1,13 @@
 """What the checks know of everything stored, as hashes: enough to recognize, not enough to read.
 
-The texts are read once. What is kept of them are keyed 64-bit hashes (the key lives and dies with
-the index): of runs of words, of words, and of words that only ever appear as names. Somebody who
-reads the memory of this process could still test guesses against it; a vault that is open shows
-them more.
+The texts are read once. What is kept of them are salted 64-bit hashes (the salt lives and dies
+with the index): of runs of words, of words, and of words that only ever appear as names. Somebody
+who reads the memory of this process could still test guesses against it; a vault that is open
+shows them more.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.egress.checks.reading import fold, folded_words
-from pocketpref.egress.checks.vocabulary import SMALL_WORDS
+from pocketpref.egress.checks.vocabulary import NAMES_THAT_ARE_WORDS, SMALL_WORDS
 
 Hashes = NDArray[np.uint64]
 
@@ -34,6 +33,7 @@ _NAME: Final = re.compile(
     r"(?<=[a-z,;:] )[A-Z][a-z'\u2019]+(?:[ -][A-Z][a-z'\u2019]+){0,2}(?! [A-Z])"
 )
 _CAPITAL: Final = re.compile(r"\b[A-Z][a-z]+\b")
+_MASK: Final = 2**64 - 1
 _PLAIN: Final = re.compile(r"\b[a-z]+\b")
 
 
@@ -50,7 +50,7 @@ class MemoryIndex:
             texts: everything stored.
             common: whether a word is one of a summary's vocabulary.
         """
-        self._key = secrets.token_bytes(16)
+        self._salt = secrets.token_hex(8)
         reader = _Reader(self._hash)
         for text in texts:
             reader.read(text)
@@ -64,8 +64,9 @@ class MemoryIndex:
         return f"MemoryIndex(<{len(self._words)} words>)"
 
     def _hash(self, word: str) -> int:
-        digest = hashlib.blake2b(word.encode(), digest_size=8, key=self._key).digest()
-        return int.from_bytes(digest, "little")
+        # Python's own hash is SipHash under a key drawn for this process; the salt is for those
+        # who fix that key. Nothing better is needed, for nothing of it is ever stored.
+        return hash(self._salt + word) & _MASK
 
     def copied(self, sequence: Sequence[str]) -> list[int]:
         """Where in a sequence of words ``RUN`` of them begin that stand so in a stored text."""
@@ -100,7 +101,7 @@ class _Reader:
         self._tokens: list[Hashes] = []
         self._plain: set[str] = set()
         self._capital: set[str] = set()
-        self._within_sentences: set[str] = set()
+        self._runs_of_capitals: set[tuple[str, ...]] = set()
 
     def read(self, text: str) -> None:
         words = folded_words(fold(text))
@@ -108,8 +109,8 @@ class _Reader:
         self._tokens.append(np.array(hashes, dtype=np.uint64))
         self._plain.update(_PLAIN.findall(text))
         self._capital.update(map(str.lower, _CAPITAL.findall(text)))
-        for name in _NAME.findall(text):
-            self._within_sentences.update(folded_words(fold(name)))
+        runs = (folded_words(fold(run)) for run in _NAME.findall(text))
+        self._runs_of_capitals.update(map(tuple, runs))
 
     def _new(self, word: str) -> int:
         hashed = self._hashes[word] = self._hash_word(word)
@@ -127,13 +128,23 @@ class _Reader:
         return _sorted(list(self._hashes.values()))
 
     def names(self, common: Callable[[str], bool]) -> Hashes:
-        """Words with a capital letter and never without: within a sentence, or if uncommon."""
-        within = self._within_sentences - self._plain - SMALL_WORDS
-        heads = (word for word in self._capital - self._plain if not common(word))
-        return _sorted([self._hash_word(word) for word in {*within, *heads}])
+        """Words with a capital letter and never without, if nothing else explains it."""
+        within = {word for run in self._runs_of_capitals for word in _names(run, common)}
+        heads = {word for word in self._capital if not common(word)}
+        names = (within | heads) - self._plain - SMALL_WORDS
+        return _sorted([self._hash_word(word) for word in names])
 
     def uncommon(self, common: Callable[[str], bool]) -> Hashes:
         return _sorted([hashed for word, hashed in self._hashes.items() if not common(word)])
+
+
+def _names(run: tuple[str, ...], common: Callable[[str], bool]) -> Iterator[str]:
+    """Which words of a run of capitals are names: all of it, if one can be nothing else.
+
+    "Anna Short" is a name, "Frank" may be one; "Computer Science" is none.
+    """
+    certain = any(not common(word) for word in run)
+    yield from (word for word in run if certain or word in NAMES_THAT_ARE_WORDS)
 
 
 def _rolled(hashes: Hashes, length: int) -> Hashes:

@@ -14,17 +14,14 @@ from pocketpref.egress.checks.reading import Word, words
 from pocketpref.egress.checks.vocabulary import listed
 
 MAX_NUMBER_WORDS: Final = 3
-"""Small numbers in one summary ("three points, two sentences"): more could be digits of one."""
+"""Times that one, two or three may be said ("one point, two sentences"): more could be digits."""
 
-_SMALL: Final = listed(
-    """
-    zero one two three four five six seven eight nine ten
-    """
-)
+_SMALL: Final = listed("one two three")
 _LARGE: Final = listed(
     """
-    eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty
-    forty fifty sixty seventy eighty ninety million billion trillion nought oh
+    zero four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety million
+    billion trillion nought oh
     """
 )
 _ORDINALS: Final = listed(
@@ -59,7 +56,10 @@ def digits(text: str, known: Known) -> Iterator[Finding]:
 
 
 def number_words(text: str, known: Known) -> Iterator[Finding]:
-    """Numbers in words: two beside each other, large ones, or too many in one summary."""
+    """Numbers in words: beside each other, larger than three, or too many in one summary.
+
+    So no number is told digit by digit over several summaries, unless all its digits are small.
+    """
     found = words(text)
     for before, word in pairwise(found):
         if before.text in _SMALL and word.text in _SMALL:

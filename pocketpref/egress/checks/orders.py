@@ -20,7 +20,7 @@ _PATTERNS: Final = tuple(
         # undoing what it was told
         rf"\b(?:ignore|disregard|forget|override|overrule|bypass|drop|cancel|discard)\b"
         rf"(?: \w+){{0,4}} {_THINGS}\b",
-        r"\b(?:previous|prior|earlier|above|preceding|original|hidden|initial|system|developer)"
+        r"\b(?:previous|prior|above|preceding|original|hidden|initial|system|developer)"
         r" (?:instructions?|prompts?|rules?|messages?|directives?)\b",
         # becoming somebody else
         r"\byou are (?:now|no longer|a|an|the|in)\b",

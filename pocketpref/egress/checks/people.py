@@ -9,6 +9,7 @@ from typing import Final
 from pocketpref.egress.checks.finding import Finding
 from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.reading import fold, folded_words, search, sentences, words
+from pocketpref.egress.checks.vocabulary import FIRST_NAMES
 
 _TITLES: Final = re.compile(
     r"\b(?:mr|mrs|ms|mx|dr|prof|herr|frau|monsieur|madame|senora?|sir|lady|madam|rev|fr|capt|sgt)"
@@ -23,15 +24,8 @@ _BUSINESS: Final = re.compile(
     r"|universitat|hospital|clinic|klinik|ministry|institute|academy|college|bank|church"
     r"|mosque|synagogue|temple|foundation|association|council|embassy|police|navy|army)\b"
 )
-# First names that are words of the vocabulary, too; as the subject of a sentence they are names.
-_NAMES_THAT_ARE_WORDS: Final = (
-    "frank|will|mark|grace|rich|may|dean|drew|art|joy|hope|grant|rose|bill|jack|rob|sue|pat|chase"
-    "|earnest|ernest|merit|honor|august|april|june|summer|autumn|dawn|ray|gene|guy|miles|max|faith"
-    "|charity|clay|cliff|dale|earl|glen|heath|holly|ivy|iris|lance|melody|misty|norm|olive|pearl"
-    "|penny|reed|robin|ruby|ted|victor|wade|violet|story|sage|bliss|harmony|major|noble|sterling"
-)
 _SUBJECT: Final = re.compile(
-    rf"\b(?:{_NAMES_THAT_ARE_WORDS})(?='s\b|,? (?:and [a-z]+ )?"
+    rf"\b(?:{'|'.join(sorted(FIRST_NAMES))})(?='s\b|,? (?:and [a-z]+ )?"
     r"(?:prefers|likes|wants|dislikes|enjoys|needs|is|was|has|had|loves|hates|says|said|asks|asked"
     r"|reads|writes|chooses|picks|appreciates|favou?rs|works|lives|does|thinks|expects|values)\b)"
 )

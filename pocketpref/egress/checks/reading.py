@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -92,11 +93,22 @@ def words(text: str) -> list[Word]:
 
 def search(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int, int]]:
     """Every match of a pattern in the folded text, and where it stands in the text as it is."""
-    pieces = [_FOLDS[ord(character)] for character in text]
-    origin = [place for place, piece in enumerate(pieces) for _ in piece]
-    for found in pattern.finditer("".join(pieces)):
+    folded, origin = _traced(text)
+    for found in pattern.finditer(folded):
         if found[0]:
             yield found[0], origin[found.start()], origin[found.end() - 1] + 1
+
+
+@lru_cache(maxsize=2)
+def _traced(text: str) -> tuple[str, list[int]]:
+    """The folded text, and from which character each of its characters comes."""
+    pieces = [_FOLDS[ord(character)] for character in text]
+    return "".join(pieces), [place for place, piece in enumerate(pieces) for _ in piece]
+
+
+def forget_text() -> None:
+    """Drop what was kept of the last texts, so that one need not be read anew by each check."""
+    _traced.cache_clear()
 
 
 def folded_words(folded: str) -> list[str]:

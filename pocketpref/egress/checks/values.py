@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from pocketpref.egress.checks.finding import Finding
@@ -103,18 +104,24 @@ def _said(text: str, phrases: Collection[str]) -> Iterator[tuple[int, int]]:
                 yield run[0].start, run[-1].end
 
 
+@lru_cache(maxsize=256)
 def _texts(phrase: str) -> list[str]:
     return folded_words(fold(phrase))
 
 
 def _paraphrased(text: str, wording: str, reason: str) -> Iterator[Finding]:
     """Sentences that hold most telling words of a wording, in any order and form."""
-    telling = {word[:_STEM] for word in _texts(wording) if word not in _EMPTY}
+    telling = _telling(wording)
     for start, end in sentences(text):
         shared = [w for w in words(text[start:end]) if w.text[:_STEM] in telling]
         count = len({word.text[:_STEM] for word in shared})
         if count >= max(2, SHARE * len(telling)):
             yield _stretch(shared, start, reason)
+
+
+@lru_cache(maxsize=256)
+def _telling(wording: str) -> frozenset[str]:
+    return frozenset(word[:_STEM] for word in _texts(wording) if word not in _EMPTY)
 
 
 def _stretch(shared: Sequence[Word], start: int, reason: str) -> Finding:

@@ -40,6 +40,25 @@ SMALL_WORDS: Final = listed(
 )
 """Words that say little by themselves: no sign of a copy, and no sign of a name."""
 
+FIRST_NAMES: Final = listed(
+    """
+    art august bill charity chase clay cliff dale dawn dean drew earl earnest ernest faith frank
+    gene glen grace guy harmony heath holly honor hope iris ivy jack joy june lance mark may max
+    melody merit miles misty norm olive pat pearl penny ray reed rich rob robin rose ruby sage sue
+    ted victor violet wade will
+    """
+)
+"""Words that are also first names."""
+
+NAMES_THAT_ARE_WORDS: Final = FIRST_NAMES | listed(
+    """
+    banks bell best bliss brown cook fields good grant green grey long love major marks mills moody
+    noble pope power price reading rivers savage sharp short small stark sterling stone story strong
+    summer sweet swift waters wells west wild wise wood woods young
+    """
+)
+"""Words that are also names of people: a capital letter within a sentence makes them one."""
+
 _ENDINGS: Final = (
     ("ies", "y"),
     ("es", ""),
