@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -205,11 +205,13 @@ class Notes(Discreet):
         recipe: of the model and the settings; notes under another are of no use.
         margins: text to memory id to anchored margin, nats.
         drafts: what the local model wrote, by what it was asked.
+        sources: ids of every memory that had a part in any of it, of earlier runs, too.
     """
 
     recipe: str
-    margins: dict[str, dict[str, float]]
-    drafts: dict[str, str]
+    margins: dict[str, dict[str, float]] = field(default_factory=dict)
+    drafts: dict[str, str] = field(default_factory=dict)
+    sources: frozenset[str] = frozenset()
     _open = ("recipe",)
 
     def dump(self) -> bytes:
@@ -218,12 +220,13 @@ class Notes(Discreet):
         return _NOTES + json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
 
     def only(self, ids: frozenset[str]) -> Notes:
-        """Without what is known of other memories."""
-        margins = {
-            text: {name: value for name, value in found.items() if name in ids}
-            for text, found in self.margins.items()
+        """Without margins of other memories; texts may be made of any of the sources still."""
+        found = {
+            text: {name: value for name, value in margins.items() if name in ids}
+            for text, margins in self.margins.items()
         }
-        return Notes(self.recipe, {t: m for t, m in margins.items() if m}, self.drafts)
+        kept = {text: margins for text, margins in found.items() if margins}
+        return Notes(self.recipe, kept, self.drafts, self.sources | ids)
 
 
 def read_notes(store: DocumentStore, recipe: str) -> Notes:
@@ -237,19 +240,25 @@ def read_notes(store: DocumentStore, recipe: str) -> Notes:
             found = _load_notes(document)
             if found is not None and found.recipe == recipe:
                 return found
-    return Notes(recipe, {}, {})
+    return Notes(recipe)
 
 
-def write_notes(store: DocumentStore, notes: Notes, sources: frozenset[str]) -> bool:
-    """Keep notes in place of older ones; they go with the first of these memories forgotten.
+def write_notes(store: DocumentStore, notes: Notes, ids: frozenset[str]) -> bool:
+    """Keep notes in place of older ones; they go with the first of their sources forgotten.
+
+    Args:
+        store: whose.
+        notes: what was found.
+        ids: the memories looked at; margins of others are dropped.
 
     Returns:
-        False if one was forgotten meanwhile: nothing is kept then.
+        False if a source was forgotten meanwhile: nothing is kept then.
     """
+    kept = notes.only(ids)
     with suppress(NotFoundError), store.changing() as documents:
         for document in _notes(documents):
             documents.delete(KIND, document.id)
-        documents.insert(KIND, notes.only(sources).dump(), sorted(sources))
+        documents.insert(KIND, kept.dump(), sorted(kept.sources))
         return True
     return False
 
@@ -267,5 +276,5 @@ def _load_notes(document: Document) -> Notes | None:
             for text, found in content["margins"].items()
         }
         drafts = {str(key): str(text) for key, text in content["drafts"].items()}
-        return Notes(str(content["recipe"]), margins, drafts)
+        return Notes(str(content["recipe"]), margins, drafts, frozenset(document.sources))
     return None

@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pocketpref import summaries
@@ -23,7 +24,7 @@ from pocketpref.methods.popi_wording import render
 from pocketpref.parts import Parts
 from pocketpref.results import Progress
 from pocketpref.revising import recipe
-from pocketpref.summary import Interval, Summary, SummaryReport, Written
+from pocketpref.summary import Clause, Interval, Summary, SummaryReport, Written
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -34,6 +35,9 @@ _SAVE_EVERY = 10.0
 """Seconds between two savings of the notes."""
 
 _STAGES = 3
+
+_EVIDENCE = 8
+"""Choices that are named for a clause which brought no evidence of its own."""
 
 
 class SummarizeRun:
@@ -66,6 +70,7 @@ class SummarizeRun:
         self._at = ("reading", 0.0)
         self._signals: list[Signal] = []
         self._tried: list[str] = []
+        self._finalists: list[str] = []
         self._evaluations = 0
 
     def run(self) -> SummaryReport:
@@ -79,6 +84,7 @@ class SummarizeRun:
         self._notes = summaries.read_notes(self._store, self._recipe)
         self._current = summaries.current(self._store)
         self._wishes = self._read_wishes()
+        self._notes.sources |= self._borrowed()
         with self._timed("reading"):
             self._report("reading your choices", 0.0)
             self._signals = self._gather()
@@ -111,6 +117,11 @@ class SummarizeRun:
             tuple(s.clause for s in self._stated), tuple(s.text for s in found if not s.wanted)
         )
 
+    def _borrowed(self) -> frozenset[str]:
+        """Memories that the texts came from which this run begins with, and may note."""
+        present = self._current.sources if self._current else ()
+        return frozenset([*present, *(source for s in self._stated for source in s.sources)])
+
     @property
     def _ground(self) -> str:
         """What stands there without any proposal: what the person stated, or nothing."""
@@ -119,7 +130,7 @@ class SummarizeRun:
     # ------------------------------------------------------------------------------ searching
 
     def _search(self) -> list[Verdict]:
-        """Finalists of both halves, each judged on the other."""
+        """Finalists of both halves, each judged on the other, the best first."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
             self._margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
@@ -143,7 +154,9 @@ class SummarizeRun:
                 )
             )
         self._waning = self._is_waning(objective)
-        return [v for v in verdicts if v is not None]
+        judged = sorted((v for v in verdicts if v), key=lambda v: -v.over_none.mean)
+        self._finalists = [v.finalist.text for v in judged]
+        return judged
 
     def _half(
         self, half: Sequence[Signal], objective: Objective, meaning: Meaning
@@ -156,8 +169,7 @@ class SummarizeRun:
         search = HalfSearch(
             half,
             self._parts.bank,
-            self._settings,
-            objective=objective,
+            objective,
             meaning=meaning,
             wishes=self._wishes,
             on_part=self._report,
@@ -172,12 +184,14 @@ class SummarizeRun:
         """The present summary as a proposal: it has seen what it was made of, and this half."""
         if self._current is None or not self._current.clauses:
             return None
-        seen = frozenset(self._current.sources) | {signal.id for signal in half}
+        sources = frozenset(self._current.sources)
+        seen = sources | {signal.id for signal in half}
         stated = self._wishes.stated
         own = tuple(c for c in self._current.clauses if not c.stated)
         if not (own or stated):
             return None
-        return Proposal((*stated, *own), self._current.origin, seen, self._current.language)
+        present = self._current
+        return Proposal((*stated, *own), present.origin, seen, present.language, sources)
 
     def _draft(self, signals: Sequence[Signal], language: str, draw: int) -> Proposal | Refused:
         key = f"{language} {draw} {' '.join(signal.id for signal in signals)}"
@@ -228,7 +242,7 @@ class SummarizeRun:
     def _decide(self, verdicts: Sequence[Verdict]) -> SummaryReport:
         winners = [v for v in verdicts if v.wins]
         if winners:
-            best = max(winners, key=lambda v: v.over_none.mean)
+            best = winners[0]
             reason = f"it explains {len(best.unseen)} choices that it was not written from"
             return self._keep(self._summary(best.finalist, best.margin), reason)
         if self._says_more_than_current():
@@ -260,6 +274,7 @@ class SummarizeRun:
         text = proposal.text
         looked_at = [s.id for s in self._signals] if margin else []
         words = [source for s in self._stated for source in s.sources]
+        made_of = proposal.seen | proposal.made_of
         model = self._parts.scorer()
         counted = Margins(model, {}).tokens([text])
         return Summary(
@@ -267,14 +282,22 @@ class SummarizeRun:
             text=text,
             tokens=int(counted[0]),
             language=proposal.language,
-            clauses=proposal.clauses,
+            clauses=tuple(self._with_pairs(clause, text) for clause in proposal.clauses),
             margin=margin,
-            sources=tuple(dict.fromkeys([*looked_at, *sorted(proposal.seen), *words])),
+            sources=tuple(dict.fromkeys([*looked_at, *sorted(made_of), *words])),
             origin=proposal.origin,
             model=model.fingerprint,
             recipe=self._recipe,
             created=datetime.now(UTC),
         )
+
+    def _with_pairs(self, clause: Clause, text: str) -> Clause:
+        """A clause with its evidence; if it brought none, what the summary explains best."""
+        if clause.pairs or clause.stated:
+            return clause
+        margins = self._notes.margins.get(text, {})
+        best = sorted((name for name in margins if margins[name] > 0), key=lambda n: -margins[n])
+        return replace(clause, pairs=tuple(best[:_EVIDENCE]))
 
     def _keep(self, summary: Summary, reason: str) -> SummaryReport:
         try:
@@ -297,6 +320,7 @@ class SummarizeRun:
             seconds=self._elapsed(),
             spent=tuple(sorted(self._spent.items())),
             tried=tuple(dict.fromkeys(self._tried)),
+            finalists=tuple(self._finalists),
         )
 
     # ------------------------------------------------------------------------------ time

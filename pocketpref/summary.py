@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
@@ -176,6 +176,8 @@ class SummaryReport(Discreet):
         seconds: wall-clock time.
         spent: seconds by kind of work.
         tried: texts that were compared, for evaluation.
+        finalists: texts that were judged on choices that they were not written from, the best
+            first: what would have been taken if noise were no matter.
     """
 
     summary: Summary | None
@@ -187,7 +189,8 @@ class SummaryReport(Discreet):
     evaluations: int = 0
     seconds: float = 0.0
     spent: tuple[tuple[str, float], ...] = ()
-    tried: tuple[str, ...] = field(default=(), repr=False)
+    tried: tuple[str, ...] = ()
+    finalists: tuple[str, ...] = ()
     _open = ("changed", "complete", "reason", "refused", "pairs", "evaluations", "seconds", "spent")
 
 

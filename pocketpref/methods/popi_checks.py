@@ -32,7 +32,7 @@ _REFUSALS = re.compile(
 )
 _ORDERS = re.compile(
     r"\b(ignore|disregard|forget|override|bypass) (the|all|any|every|my|your|previous|prior|above)|"
-    r"\b(previous|prior|above|these|system|new|following) (instructions?|prompts?|rules?)\b|"
+    r"\b(previous|prior|above|these|system|new) (instructions?|prompts?|rules?)\b|"
     r"\b(system|developer) (prompt|message)\b|\byou are (now|a|an)\b|\bpretend\b|\bjailbreak|"
     r"\b(reveal|print|send|output|leak|email|upload) (the|all|your|my|everything|any)\b|"
     r"\b(password|secret|api key|credential)s?\b|\bact as\b|\bdo anything\b",

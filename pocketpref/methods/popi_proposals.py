@@ -9,7 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,14 +44,16 @@ class Proposal(Discreet):
     Attributes:
         clauses: what it says.
         origin: who wrote it.
-        seen: ids of the memories that had a part in it.
+        seen: ids of the memories that had a part in it, and so cannot judge it.
         language: of its text.
+        made_of: ids of further memories that its words came from.
     """
 
     clauses: tuple[Clause, ...]
     origin: Written
     seen: frozenset[str]
     language: str = "en"
+    made_of: frozenset[str] = frozenset()
     _open = ("origin", "language")
 
     @property
@@ -154,7 +156,7 @@ def edits(
     said = {(clause.text, clause.topic) for clause in best.clauses}
     found += [(*best.clauses, clause) for clause in pool if (clause.text, clause.topic) not in said]
     return [
-        Proposal(clauses, best.origin, best.seen, best.language)
+        replace(best, clauses=clauses)
         for clauses in dict.fromkeys(found)
         if clauses and _distinct(clauses)
     ]

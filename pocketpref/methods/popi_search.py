@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import (
     Proposal,
     Refused,
@@ -105,9 +104,8 @@ class HalfSearch:
         self,
         signals: Sequence[Signal],
         bank: AttributeBank,
-        settings: PopiSettings,
-        *,
         objective: Objective,
+        *,
         meaning: Meaning,
         wishes: Wishes,
         on_part: Callable[[str, float], None] = lambda note, part: None,
@@ -117,8 +115,7 @@ class HalfSearch:
         Args:
             signals: the half, the worthiest first.
             bank: the attributes.
-            settings: how to search.
-            objective: what decides.
+            objective: what decides, and how to search.
             meaning: tells duplicates.
             wishes: what the person said.
             on_part: told what is being done and how much of the half's work is done, in [0, 1].
@@ -126,7 +123,7 @@ class HalfSearch:
         self._signals = list(signals)
         self._seen = frozenset(signal.id for signal in signals)
         self._bank = bank
-        self._settings = settings
+        self._settings = objective.settings
         self._objective = objective
         self._meaning = meaning
         self._wishes = wishes

@@ -103,27 +103,27 @@ class Objective:
 
     def __init__(self, margins: Margins, settings: PopiSettings) -> None:
         self.margins = margins
-        self._settings = settings
+        self.settings = settings
 
     def scores(self, texts: Sequence[str], signals: Sequence[Signal]) -> NDArray[np.float64]:
         """Weighted mean of log sigma(beta m) less the cost of tokens, shape (texts,)."""
-        values = utility(self.margins.table(texts, signals), self._settings.beta)
+        values = utility(self.margins.table(texts, signals), self.settings.beta)
         weights = np.array([signal.weight for signal in signals])
         means = values @ weights / weights.sum()
         return np.asarray(means - self.costs(texts), dtype=np.float64)
 
     def costs(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """What tokens cost, as utility; a nat is worth beta / 2 where margins are small."""
-        nats = self._settings.token_cost * self.margins.tokens(texts)
-        return np.asarray(nats * self._settings.beta / 2, dtype=np.float64)
+        nats = self.settings.token_cost * self.margins.tokens(texts)
+        return np.asarray(nats * self.settings.beta / 2, dtype=np.float64)
 
     def fits(self, text: str) -> bool:
         """Whether a summary is short enough."""
-        return int(self.margins.tokens([text])[0]) <= self._settings.max_tokens
+        return int(self.margins.tokens([text])[0]) <= self.settings.max_tokens
 
     def lead(self, text: str, rival: str, signals: Sequence[Signal]) -> Interval:
         """By how much one text's objective is above another's: paired, with its interval."""
-        values = utility(self.margins.table([text, rival], signals), self._settings.beta)
+        values = utility(self.margins.table([text, rival], signals), self.settings.beta)
         cost, rival_cost = self.costs([text, rival])
         return spread(values[0] - values[1] - (cost - rival_cost), signals)
 

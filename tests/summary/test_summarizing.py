@@ -183,6 +183,20 @@ def test_a_planted_string_is_nowhere_after_forgetting(parts, writer, tmp_path):
     assert any(b"Be kind" in content for content in left)
 
 
+def test_words_of_an_old_choice_go_with_it_even_if_it_is_no_longer_looked_at(parts, writer):
+    canary = "zyzzyvaflux"
+    writer.draft = DRAFT.replace("kind and warm", f"full of {canary}")
+    writer._tastes[canary] = {"brief": 20.0}
+    old = parts.store.add_many(choice(n) for n in range(16))
+    assert canary in summarize(parts).summary.text
+    parts.store.add_many(choice(n, days=200) for n in range(16, 40))
+    writer.draft = DRAFT
+    summarize(parts, most_pairs=16)
+    assert any(canary.encode() in content for content in documents(parts))
+    parts.store.forget(old[:1])
+    assert not any(canary.encode() in content for content in documents(parts))
+
+
 def test_a_choice_forgotten_during_the_search_leaves_no_summary_behind(parts, ids):
     def forget_once(progress) -> None:
         if progress.done == 2 and ids:
