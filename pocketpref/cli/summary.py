@@ -43,7 +43,7 @@ class _ShowsByDefault(click.Group):
 def summary() -> None:
     """See and change the summary of how you like to be answered: all that may ever be sent along.
 
-    Example: pocketpref summary show
+    Example: pocketpref summary history
     """
 
 

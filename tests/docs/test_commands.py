@@ -25,6 +25,10 @@ NOT_RUN = [
     ("models", "default"),
     ("models", "rm"),
     ("models", "prepare"),
+    ("remote",),
+    ("chat", "--to"),
+    ("egress", "key"),
+    ("eval",),
 ]
 
 # Of the pages a newcomer follows, what is quick with the real models, too.
