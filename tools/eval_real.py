@@ -15,19 +15,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from eval_margins import bank_of, blocks_of, item_of, open_cached
 from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.evaluation.cases import by_user, cases_of
+from pocketpref.evaluation.curves import After
 from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.evaluation.metrics import calibration, log_loss
+from pocketpref.evaluation.metrics import calibration, credited, log_loss
 from pocketpref.evaluation.roster import Roster
 from pocketpref.evaluation.run import READINGS, Outcomes, Report, compare
 from pocketpref.methods.auto import Auto
@@ -54,6 +57,10 @@ WIDTH, HALF_LIFE = 0.3, 40.0
 """Of the two weightings that are tried: similarity of the prompt, age in choices."""
 
 
+CURVED = ("drift", "reward", "ours")
+"""Methods whose learning curves are drawn."""
+
+
 class Nothing:
     """Where there is no model: every pair is a tie."""
 
@@ -70,27 +77,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     feedback = [entry for entry in read(options.file) if not isinstance(entry, BadEntry)]
     cases = cases_of(feedback, open_embedder(None), item_of=item_of)
-    methods: list[Contestant]
-    with threadpool_limits(1):
-        if options.texts_only:
-            methods = text_methods()
-        else:
-            evidence = Evidence(_model(options), bank_of(options.attributes))
-            cases = _complete(cases, evidence)
-            methods = [
-                *Roster(evidence, k=1).pick(options.methods.split(",")),
-                *ablations(evidence),
-            ]
-        print(f"{len(cases):,} of {len(feedback):,} pairs, {len(by_user(cases, 1))} people")
+    if options.texts_only:
+        methods = text_methods()
+    else:
+        evidence = Evidence(_model(options), bank_of(options.attributes))
+        cases = _complete(cases, evidence)
+        methods = [*Roster(evidence, k=1).pick(options.methods.split(",")), *ablations(evidence)]
+    print(f"{len(cases):,} of {len(feedback):,} pairs, {len(by_user(cases))} people")
+    steps = [int(count) for count in options.curve.split(",")] if options.curve else []
+    later = [After(m, count) for m in methods if m.name in CURVED for count in steps]
+    with threadpool_limits(1):  # many small systems: threads would only wait for each other
         report = compare(
             cases,
-            methods,
+            [*methods, *later],
             protocol="ordered" if options.ordered else "shuffled",
             seeds=options.seeds,
             least=options.least,
-            past=options.past,
         )
     _print(report)
+    _print_harm(report)
     print(f"{time.monotonic() - began:.0f} s")
     if options.json:
         options.json.write_text(json.dumps(_figures(report), indent=1) + "\n", "utf-8")
@@ -107,7 +112,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ordered", action="store_true", help="learn from the past")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--least", type=int, default=10, help="pairs of a person who takes part")
-    parser.add_argument("--past", type=int, help="learn from the last so many only")
+    parser.add_argument("--curve", metavar="0,1,2,5", help="also after so many past choices")
     parser.add_argument(
         "--methods",
         default="none,placebo,other,longer,drift,reward,exact,exact-global,ours-pooled,ours,"
@@ -182,6 +187,24 @@ def _print(report: Report) -> None:
         above = found.above(longer, "absolute")
         gained = f"{100 * above.mean:+.1f} ({100 * above.low:+.1f} to {100 * above.high:+.1f})"
         print(f"| {found.method} | {' | '.join(cells)} | {gained} | {_loss(found):.3f} |")
+
+
+def _print_harm(report: Report) -> None:
+    """For whom "auto" is worse than "none" beyond luck: an exact sign test for each person."""
+    auto, none = report["auto"], report["none"]
+    right = credited(auto.scores[:, 0]) - credited(none.scores[:, 0])
+    chances = {}
+    for user in sorted(set(auto.users)):
+        differs = right[(np.array(auto.users) == user) & (right != 0)]
+        worse, of = int((differs < 0).sum()), len(differs)
+        chances[user] = sum(math.comb(of, n) for n in range(worse, of + 1)) / 2**of
+    least = min(chances.values())
+    harmed = sum(chance < 0.05 / len(chances) for chance in chances.values())
+    applied = sum(bool((right[np.array(auto.users) == user] != 0).any()) for user in chances)
+    print(
+        f"auto differs from none for {applied} of {len(chances)} people; significantly worse "
+        f"(5 % in all) for {harmed}, the smallest probability is {least:.3f}"
+    )
 
 
 def _words(found: Outcomes, reading: str) -> str:

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.to.write_text(json.dumps(found.to_dict() | about, indent=1) + "\n", "utf-8")
     for name, weight in sorted(zip(found.names, found.mean, strict=True), key=lambda w: -abs(w[1])):
         print(f"{name:20} {weight:+.3f}")
-    print(f"spread of persons: {found.spread}")
+    print(f"spread of persons: {dict(zip(found.names, found.spread.tolist(), strict=True))}")
     return 0
 
 

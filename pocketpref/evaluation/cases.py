@@ -38,6 +38,11 @@ class Split:
     asked: tuple[Case, ...]
     seed: int = 0
 
+    def questions(self) -> list[list[Case]]:
+        """What is asked about, item by item."""
+        inside = sorted(self.asked, key=lambda case: case.item)
+        return [list(cases) for _, cases in groupby(inside, key=lambda case: case.item)]
+
 
 def cases_of(
     feedback: Sequence[Feedback], embedder: Embedder, *, item_of: Callable[[Feedback], str]
@@ -126,8 +131,18 @@ def splits(cases: Sequence[Case], protocol: Protocol, seeds: int) -> list[Split]
     return [split for split in found if split is not None]
 
 
-def crowd_for(split: Split, cases: Sequence[Case]) -> list[Case]:
-    """Other people's choices about other items than those that are asked about."""
-    users = {case.user for case in split.asked}
-    items = {case.item for case in split.asked}
-    return [case for case in cases if case.user not in users and case.item not in items]
+class Crowds:
+    """Other people's choices about other items than the one that is asked about."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._known: dict[tuple[str, str], list[Case]] = {}
+
+    def around(self, asked: Case) -> list[Case]:
+        """The same list for every question to this person about this item."""
+        key = (asked.user, asked.item)
+        if key not in self._known:
+            self._known[key] = [
+                case for case in self._cases if case.user != key[0] and case.item != key[1]
+            ]
+        return self._known[key]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from pocketpref.errors import InputError
-from pocketpref.evaluation.cases import Protocol, Split, by_user, crowd_for, splits
+from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
 from pocketpref.summary import Interval
@@ -97,20 +97,18 @@ def compare(
     protocol: Protocol = "shuffled",
     seeds: int = 3,
     least: int = LEAST_PAIRS,
-    past: int | None = None,
     on_progress: ProgressCallback = lambda done, of: None,
 ) -> Report:
     """Compare methods on the same splits of the same people.
 
     Args:
         cases: of all people. Everybody's are what priors are fitted on, except those of the person
-            and those about items that the person is asked about.
+            who is asked and those about the item that is asked about.
         methods: learn and are asked, in this order.
         protocol: "shuffled" splits 8:2 at random, once for each seed; "ordered" asks about what
             came last.
         seeds: random splits of each person.
         least: pairs of a person who takes part.
-        past: learn from this many of the past choices only, the last ones; None for all.
         on_progress: told of every split that is done.
 
     Raises:
@@ -124,42 +122,27 @@ def compare(
             f"nobody here has {least} choices about different prompts: nothing can be held out",
             hint="use a file with more choices",
         )
+    crowds = Crowds(cases)
     scores: list[list[tuple[float, ...]]] = [[] for _ in methods]
     users: list[str] = []
     for done, split in enumerate(todo):
         on_progress(done, len(todo))
-        learned = split.past if past is None else split.past[len(split.past) - past :]
-        crowd = crowd_for(split, cases)
-        users += [case.user for case in split.asked]
-        for found, method in zip(scores, methods, strict=True):
-            judge = method.fit(learned, crowd)
-            found += [astuple(judge(case)) for case in split.asked]
+        for asked in split.questions():
+            crowd = crowds.around(asked[0])
+            users += [case.user for case in asked]
+            for found, method in zip(scores, methods, strict=True):
+                judge = method.fit(split.past, crowd)
+                found += [astuple(judge(case)) for case in asked]
     on_progress(len(todo), len(todo))
     outcomes = tuple(
         Outcomes(method.name, tuple(users), np.array(found).reshape(-1, len(READINGS)))
         for method, found in zip(methods, scores, strict=True)
     )
-    return Report(outcomes, _described(todo, protocol, seeds, past))
+    return Report(outcomes, _described(todo, protocol, seeds))
 
 
-def curve(
-    cases: Sequence[Case], methods: Sequence[Contestant], pasts: Sequence[int], **options: Any
-) -> dict[int, Report]:
-    """Learning curves: the same comparison after so many past choices.
-
-    Args:
-        cases: as ``compare`` takes them.
-        methods: as ``compare`` takes them.
-        pasts: numbers of past choices.
-        options: of ``compare``.
-    """
-    return {past: compare(cases, methods, past=past, **options) for past in pasts}
-
-
-def _described(
-    todo: Sequence[Split], protocol: Protocol, seeds: int, past: int | None
-) -> dict[str, Any]:
-    learned = [len(split.past) if past is None else min(past, len(split.past)) for split in todo]
+def _described(todo: Sequence[Split], protocol: Protocol, seeds: int) -> dict[str, Any]:
+    learned = [len(split.past) for split in todo]
     return {
         "split": "8:2 of each person's pairs, whole prompts, shuffled"
         if protocol == "shuffled"

@@ -2,7 +2,8 @@
 
 Both are measured on people: the ridge of the common weights by how well they predict people left
 out, the spread of persons around them by how well half of a person's prompts predict the rest.
-Where adapting to a person predicts no better, the spread is 0, and nothing is adapted.
+Where adapting to a person predicts no better, the spread is 0, and nothing is adapted. Length has a
+spread of its own: people agree far less about it than about anything else.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ RIDGES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 SPREADS: Final = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5)
 """Standard deviations that are tried for persons around the common weights, in the same units."""
+
+OWN: Final = "length"
+"""The feature that has a spread of its own."""
+
+_FIXED: Final = 1e6
+"""Precision of a weight that is not adapted."""
 
 FOLDS: Final = 5
 LEAST_PEOPLE: Final = 5
@@ -50,22 +57,20 @@ class Prior:
         names: of the features.
         scale: typical size of each difference, shape (features,); features are divided by it.
         mean: common weights of scaled features, shape (features,).
-        spread: standard deviation of a person's weights around them; 0: people do not differ in a
-            way that helps to predict them.
+        spread: standard deviation of a person's weights around them, shape (features,); 0: people
+            do not differ in a way that helps to predict them.
     """
 
     names: tuple[str, ...]
     scale: Matrix
     mean: Matrix
-    spread: float
+    spread: Matrix
 
     def adapted(self, differences: Matrix, weights: Matrix | None = None) -> Posterior:
         """A person's weights, from their choices and what people have in common."""
-        count = len(self.mean)
-        if self.spread == 0 or not len(differences):
-            return Posterior(self.mean, np.eye(count) * self.spread**2)
-        precision = np.full(count, self.spread**-2)
-        return fit(differences / self.scale, self.mean, precision, weights)
+        if not len(differences) or not self.spread.any():
+            return Posterior(self.mean, np.diag(self.spread**2))
+        return fit(differences / self.scale, self.mean, _precision(self.spread), weights)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
@@ -73,14 +78,14 @@ class Prior:
             "names": list(self.names),
             "scale": self.scale.tolist(),
             "mean": self.mean.tolist(),
-            "spread": self.spread,
+            "spread": self.spread.tolist(),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Prior:
         """What ``to_dict`` gave."""
-        scale, mean = (np.array(values[key], dtype=np.float64) for key in ("scale", "mean"))
-        return cls(tuple(values["names"]), scale, mean, float(values["spread"]))
+        keys = ("scale", "mean", "spread")
+        return cls(tuple(values["names"]), *(np.array(values[k], dtype=np.float64) for k in keys))
 
 
 def shipped() -> Prior:
@@ -91,7 +96,8 @@ def shipped() -> Prior:
 
 def unknown(names: Sequence[str], differences: Matrix, spread: float) -> Prior:
     """The prior of somebody of whose like nothing is known: no weights, any sign."""
-    return Prior(tuple(names), _scale(differences), np.zeros(len(names)), spread)
+    count = len(names)
+    return Prior(tuple(names), _scale(differences), np.zeros(count), np.full(count, spread))
 
 
 def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
@@ -105,7 +111,7 @@ def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
     scaled = [Person(person.differences / scale, person.groups) for person in people]
     folds = [scaled[start::FOLDS] for start in range(min(FOLDS, len(scaled)))]
     ridge, common = _ridge(folds)
-    spread = _spread(folds, common)
+    spread = _spread(folds, common, own=[name == OWN for name in names])
     return Prior(tuple(names), scale, _common(scaled, ridge), spread)
 
 
@@ -141,22 +147,37 @@ def _without(folds: Sequence[Sequence[Person]], place: int) -> list[Person]:
     return rest or list(folds[place])
 
 
-def _spread(folds: Sequence[Sequence[Person]], common: Sequence[Matrix]) -> float:
-    """The spread with which half of a person's groups predicts the other half best."""
-    losses = dict.fromkeys(SPREADS, 0.0)
-    for weights, fold in zip(common, folds, strict=True):
-        for person in fold:
-            for learned, asked in _halves(person):
-                for spread in SPREADS:
-                    own = _own(learned, weights, spread)
-                    losses[spread] += float(log_losses(own, asked).sum())
-    return min(SPREADS, key=lambda spread: losses[spread])
+def _spread(
+    folds: Sequence[Sequence[Person]], common: Sequence[Matrix], own: Sequence[bool]
+) -> Matrix:
+    """The spreads with which half of a person's groups predicts the other half best."""
+    halves = [
+        (weights, learned, asked)
+        for weights, fold in zip(common, folds, strict=True)
+        for person in fold
+        for learned, asked in _halves(person)
+    ]
+
+    def loss(spread: Matrix) -> float:
+        return sum(
+            float(log_losses(_own(learned, weights, spread), asked).sum())
+            for weights, learned, asked in halves
+        )
+
+    found = np.zeros(len(own))
+    for block in (np.array(own), ~np.array(own)):  # one after the other: length matters most
+        if block.any():
+            tried = [np.where(block, spread, found) for spread in SPREADS]
+            found = min(tried, key=loss)
+    return found
 
 
-def _own(learned: Matrix, weights: Matrix, spread: float) -> Matrix:
-    if spread == 0:
-        return weights
-    return fit(learned, weights, np.full(len(weights), spread**-2)).mean
+def _own(learned: Matrix, weights: Matrix, spread: Matrix) -> Matrix:
+    return fit(learned, weights, _precision(spread)).mean if spread.any() else weights
+
+
+def _precision(spread: Matrix) -> Matrix:
+    return np.asarray(1 / np.maximum(spread, _FIXED**-0.5) ** 2)
 
 
 def _halves(person: Person) -> list[tuple[Matrix, Matrix]]:

@@ -39,7 +39,7 @@ class Traits:
         self._parts = tuple(parts)
         self._evidence = evidence
         self._known: dict[Pair, Matrix] = {}
-        self._prior: tuple[Sequence[Case], Prior | None] | None = None
+        self._priors: dict[int, tuple[Sequence[Case], Prior | None]] = {}
         self.names = tuple(name for part in self._parts for name in self._names(part))
 
     def of(self, pair: Pair) -> Matrix:
@@ -55,9 +55,10 @@ class Traits:
 
     def prior(self, crowd: Sequence[Case]) -> Prior | None:
         """What a crowd has in common; None if it is too small to tell."""
-        if self._prior is None or self._prior[0] is not crowd:
-            self._prior = (crowd, self._fitted(crowd))
-        return self._prior[1]
+        # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
+        if id(crowd) not in self._priors:
+            self._priors[id(crowd)] = (crowd, self._fitted(crowd))
+        return self._priors[id(crowd)][1]
 
     def _fitted(self, crowd: Sequence[Case]) -> Prior | None:
         people: dict[str, list[Case]] = {}

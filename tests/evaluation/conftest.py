@@ -53,7 +53,7 @@ def person(
         chosen, rejected = (first, second) if liked > 0 else (second, first)
         pair = Pair(prompt, f"{chosen} {place}", f"{rejected} {place}")
         vector = HashEmbedder().embed([prompt])[0]
-        cases.append(Case(user, pair, vector, prompt, prompt, float(place)))
+        cases.append(Case(user, pair, vector, prompt, f"topic {place % 3}", float(place)))
     return cases
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref.evaluation.cases import cases_of, crowd_for, ordered, shuffled
+from pocketpref.evaluation.cases import Crowds, cases_of, ordered, shuffled
 from pocketpref.methods.contest import Case
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder
@@ -60,13 +60,11 @@ def test_the_crowd_is_other_people_and_other_items() -> None:
     def case(user: str, item: str) -> Case:
         return Case(user, Pair(item, "a", "b"), np.ones(1, np.float32), item, item)
 
-    cases = [case(user, item) for user in "xyz" for item in ("tea", "cats", "rain", "maps", "sun")]
-    mine = [c for c in cases if c.user == "x"]
-    split = shuffled(mine, 0)
-    assert split is not None
-    crowd = crowd_for(split, cases)
-    assert {c.user for c in crowd} == {"y", "z"}
-    assert {c.item for c in crowd} == {c.item for c in split.past}
+    cases = [case(user, item) for user in "xyz" for item in ("tea", "cats", "rain")]
+    crowds = Crowds(cases)
+    crowd = crowds.around(cases[0])
+    assert {(c.user, c.item) for c in crowd} == {(u, i) for u in "yz" for i in ("cats", "rain")}
+    assert crowds.around(case("x", "tea")) is crowd
 
 
 def test_pairs_of_one_ranking_are_one_group() -> None:

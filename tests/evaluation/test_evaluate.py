@@ -149,7 +149,7 @@ def test_eval_says_what_is_wrong(desk: Desk, tmp_path: Path) -> None:
 def test_the_shipped_prior_fits_the_measures() -> None:
     prior = shipped()
     assert prior.names == tuple(MEASURES)
-    assert prior.mean.shape == prior.scale.shape == (len(MEASURES),)
+    assert prior.mean.shape == prior.scale.shape == prior.spread.shape == (len(MEASURES),)
     assert (prior.scale > 0).all()
 
 
