@@ -41,10 +41,12 @@ def assert_only_approved(peer: Peer, disclosure: Disclosure) -> None:
         assert len(head.split(b"\r\n")) == 8
 
 
-@pytest.fixture
-def door(store: DocumentStore, bank: AttributeBank) -> Door:
-    """Nothing is stored, so that the checks have nothing to find."""
-    return Door(store, tuple(bank), Known(lambda: (), (), tuple(bank)))
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory, bank: AttributeBank) -> Iterator[Door]:
+    """One for all tests of a file. Nothing is remembered, so that its checks find nothing."""
+    folder = tmp_path_factory.mktemp("door")
+    with Vault.create(folder / "vault.db", KeyFile.make(folder / "key")) as vault:
+        yield Door(vault.store("ada"), tuple(bank), Known(lambda: (), (), tuple(bank)))
 
 
 @pytest.fixture

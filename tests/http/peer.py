@@ -157,7 +157,7 @@ def serve(
         eager: let the scripts read requests themselves.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.05)  # closing alone wakes up no thread that accepts
+        listener.settimeout(0.01)  # closing alone wakes up no thread that accepts
         peer = Peer(scripts, tls, port=listener.getsockname()[1], eager=eager)
         thread = threading.Thread(target=peer._serve, args=(listener,), daemon=True)
         thread.start()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
+from pocketpref.backends.http import HttpGenerator, Retries, Timeouts, network
 from pocketpref.backends.http.watch import MOST_BYTES
 from pocketpref.disclosure import Disclosure
 from pocketpref.errors import (
@@ -58,8 +61,12 @@ def forever(data: bytes, head: bytes = OK, pause: float = 0.0) -> Script:
     return script
 
 
-def dripping(data: bytes) -> Script:
-    return lambda line: line.drip(data, 0.05)
+def dripping(data: bytes, head: bytes = b"") -> Script:
+    def script(line: Line) -> None:
+        line.send(head)
+        line.drip(data, 0.05)
+
+    return script
 
 
 def resetting(data: bytes) -> Script:
@@ -82,7 +89,7 @@ UNREACHABLE = {
     "stops after its head": then_silence(OK),
     "stops within an event": then_silence(OK + HELLO[:20]),
     "stops after an event": then_silence(OK + chunk("Hello")),
-    "drips for too long": dripping(OK + chunk("Hello") * 20),
+    "drips for too long": dripping(chunk("Hello") * 20, head=OK),
     "is alive and says nothing": forever(b": ping\n\n", pause=0.05),
     "informs for ever": forever(b"HTTP/1.1 100 Continue\r\n\r\n", head=b"", pause=0.05),
     "ends within an event": answer(chunk("Hello") + HELLO[:20]),
@@ -119,6 +126,9 @@ GARBLED = {
     "answers with no type": answer(HELLO, head=b"HTTP/1.1 200 OK\r\n\r\n"),
     "packs its answer": answer(
         gzip.compress(HELLO), head=OK.replace(b"Connection: close", b"Content-Encoding: gzip")
+    ),
+    "says that it packs its answer": answer(
+        HELLO, head=OK.replace(b"Connection: close", b"Content-Encoding: br")
     ),
     "sends a page as events": answer(b"<html>\n<body>\n"),
     "sends no UTF-8": answer(b"data: \xff\xfe\n\n"),
@@ -187,6 +197,22 @@ def test_a_flood_is_dammed(clear: Clear) -> None:
     assert isinstance(error, RemoteGarbledError)
     assert_discreet(error)
     assert MOST_BYTES * 0.9 < sum(map(len, pieces)) <= MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (silence, "waiting for 0.5 seconds"),
+        (UNREACHABLE["drips its head"], "waiting for 0.5 seconds"),
+        (UNREACHABLE["stops after its head"], "waiting for 0.5 seconds"),
+        (UNREACHABLE["stops after an event"], "waiting for 0.3 seconds"),
+        (UNREACHABLE["drips for too long"], "longer than 1.5 seconds altogether"),
+        (UNREACHABLE["is alive and says nothing"], "longer than 1.5 seconds altogether"),
+    ],
+)
+def test_the_limit_that_was_reached_is_named(clear: Clear, script: Script, words: str) -> None:
+    """Each of them is its own, and says so."""
+    assert words in attempt(clear, script)[0].message
 
 
 STATUSES = [400, 401, 402, 403, 404, 405, 413, 422, 429, 451, 500, 501, 502, 503, 504, 529, 599]
@@ -314,26 +340,45 @@ def test_a_name_that_nobody_has_is_unreachable(clear: Clear) -> None:
     assert_discreet(caught.value)
 
 
+@pytest.mark.parametrize("answer", ["192.0.2.1", "2001:db8::1", "0.0.0.0", "::ffff:192.0.2.1"])
 def test_plain_text_goes_nowhere_when_localhost_is_somewhere_else(
-    clear: Clear, monkeypatch: pytest.MonkeyPatch
+    clear: Clear, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """A name server or a hosts file may say what it likes."""
-    import socket
+    """A name server or a hosts file may say what it likes: not even a connection is tried."""
+    asked, tried = [], []
 
-    answers: list[str] = []
-    real = socket.getaddrinfo
+    def lying(host: str, port: int, **more: object) -> list[object]:
+        asked.append(host)
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (answer, port))]
 
-    def lying(host: str, *args: object, **more: object) -> object:
-        answers.append(host)
-        return real("192.0.2.1", *args, **more)  # type: ignore[arg-type]  # passed on
+    def connecting(family: int, address: tuple[str, int], seconds: float) -> None:
+        tried.append(address)
+        raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", lying)
+    monkeypatch.setattr(network, "_connected", connecting)
     disclosure = clear("http://localhost:8080/v1")
-    began = time.monotonic()
     with pytest.raises(RemoteUnreachableError):
-        list(HttpGenerator(timeouts=Timeouts(connect=5)).generate(disclosure))
-    assert answers == ["localhost"]
-    assert time.monotonic() - began < 1, "it tried to connect"
+        list(HttpGenerator(timeouts=QUICK).generate(disclosure))
+    assert asked == ["localhost"]
+    assert tried == []
+    with pytest.raises(RemoteUnreachableError):
+        list(HttpGenerator(timeouts=QUICK).generate(clear("https://localhost:8080/v1")))
+    assert tried == [(answer, 8080)], "under TLS it is tried, and has to prove itself"
+
+
+def test_an_address_that_does_not_answer_is_not_the_only_one(
+    clear: Clear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """localhost is often tried on IPv6 first, where nobody listens."""
+    with serve(answer(HELLO)) as peer:
+        found = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", peer.port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", peer.port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *names, **more: found)
+        disclosure = clear(f"http://localhost:{peer.port}/v1")
+        assert "".join(HttpGenerator().generate(disclosure)) == "Hello, you."
 
 
 def test_what_a_server_quotes_in_its_head_is_not_logged(
@@ -356,4 +401,25 @@ def test_every_script_here_would_be_noticed_if_it_did_well(clear: Clear) -> None
     with serve(answer(HELLO)) as peer:
         disclosure = clear(peer.url())
         assert "".join(HttpGenerator().generate(disclosure)) == "Hello, you."
+        assert peer.bodies() == [disclosure.body]
+
+
+HEADS = [OK, CHUNKED, JSON, b"HTTP/1.1 200 OK\r\n", b"Content-Length: 5\r\n", b"\r\n"]
+EVENTS = [b"data: ", b"event: error\n", b'{"choices": [', b'{"error": {}}', HELLO, DONE, b"\n\n"]
+PIECES = st.sampled_from([*HEADS, *EVENTS, b"5\r\n", b"0\r\n\r\n"])
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(PIECES | st.binary(max_size=20), max_size=12).map(b"".join))
+def test_whatever_a_server_says_ends_in_text_or_in_a_named_error(
+    clear: Clear, content: bytes
+) -> None:
+    with serve(answer(content, head=b"")) as peer:
+        disclosure = clear(peer.url())
+        try:
+            list(HttpGenerator(timeouts=QUICK, retries=ONCE).generate(disclosure))
+        except RemoteError as error:
+            assert_discreet(error)
         assert peer.bodies() == [disclosure.body]

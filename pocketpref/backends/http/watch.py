@@ -97,7 +97,7 @@ class Watch:
         if time.monotonic() >= self._end:
             what = f"took longer than {self.timeouts.total:g} seconds altogether"
         else:
-            what = f"was silent for {self._allowed:g} seconds"
+            what = f"kept us waiting for {self._allowed:g} seconds"
         return RemoteUnreachableError(f"{self.where} {what}", hint="try again, or ask another one")
 
     def gone(self) -> RemoteUnreachableError:
