@@ -73,10 +73,15 @@ def open(  # noqa: A001 - pocketpref.open is its name
     key = key or custody.choose(config, file, ask_passphrase)
     vault = open_vault(file, key, places)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
-    method = Exact(AttributeBank.standard(places.attributes), settings)
+    method = Exact(_bank(places, config), settings)
     models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
     return Pocket(_parts(vault, user or config.user, method, models, embed))
+
+
+def _bank(places: Places, config: Config) -> AttributeBank:
+    bank = AttributeBank.standard(places.attributes)
+    return bank if config.learn_values == "yes" else bank.without("values")
 
 
 def open_vault(file: Path, key: KeyStore, places: Places, *, accept_older: bool = False) -> Vault:

@@ -53,6 +53,10 @@ class AttributeBank:
             attributes += read_attributes(extra)
         return cls(attributes)
 
+    def without(self, category: str) -> AttributeBank:
+        """The bank without the attributes of one category."""
+        return AttributeBank(a for a in self._attributes if a.category != category)
+
     def __iter__(self) -> Iterator[Attribute]:
         return iter(self._attributes)
 

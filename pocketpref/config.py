@@ -24,11 +24,13 @@ from pocketpref.tomlfile import TomlError, read_toml
 
 KeyCustody = Literal["keyring", "passphrase", "key-file"]
 Wording = Literal["text", "names"]
+Choice = Literal["yes", "no"]
 
 _APP = "pocketpref"
 _CHOICES: dict[str, tuple[str, ...]] = {
     "key_custody": get_args(KeyCustody),
     "wording": get_args(Wording),
+    "learn_values": get_args(Choice),
 }
 _PATHS = ("key_file", "passphrase_file")
 
@@ -100,6 +102,8 @@ class Config:
         key_file: where the key is, for custody ``key-file``.
         passphrase_file: where the passphrase is read from instead of asking for it.
         wording: inject descriptions ("text") or the paper's bare names ("names").
+        learn_values: whether attributes of the category values (Western, Conspiracy ...) may
+            explain choices; they can say what a person would not.
     """
 
     user: str = field(default="default", repr=False)
@@ -109,6 +113,7 @@ class Config:
     key_file: Path | None = None
     passphrase_file: Path | None = None
     wording: Wording = "text"
+    learn_values: Choice = "yes"
 
     @classmethod
     def load(cls, places: Places, environ: Mapping[str, str] = os.environ) -> Config:

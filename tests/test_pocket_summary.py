@@ -76,3 +76,12 @@ def test_what_left_as_a_prompt_and_is_forgotten_later_goes_from_the_log(pocket):
     assert pocket.egress.released(release) is None
     assert pocket.egress.verify().ok
     assert [entry.reason for entry in pocket.egress.log()][-2] == "RemoteUnreachableError"
+
+
+def test_values_are_not_learned_where_that_is_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("POCKETPREF_LEARN_VALUES", "no")
+    model, embedder = ScriptedModel({"short": {"yes": 2.0}}), HashEmbedder()
+    with pocketpref.open(
+        "ada", path=tmp_path / "o.db", key=EphemeralKey(), model=model, embedder=embedder
+    ) as pocket:
+        assert {a.category for a in pocket.attributes} == {"style", "tone", "expertise"}
