@@ -54,6 +54,13 @@ _HEADINGS = {
     metavar="FOLDER",
     help="Keep what was scored, as hashes and numbers, so that the next call goes on from there.",
 )
+@click.option(
+    "--report",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT.html",
+    help="Also write a page to look at, in one file.",
+)
 @json_option
 @user_option
 @model_option
@@ -67,6 +74,7 @@ def evaluate(
     seeds: int,
     limit: int | None,
     cache: Path | None,
+    picture: Path | None,
     as_json: bool,
     user: str | None,
     model: str | None,
@@ -88,6 +96,11 @@ def evaluate(
         found = _evaluated(
             pocket, feedback, methods, ordered=ordered, seeds=seeds, limit=limit, cache=cache
         )
+    if picture is not None:
+        from pocketpref.evaluation import page
+
+        picture.write_text(page(found), "utf-8")
+        note("the page is written")
     if as_json:
         report_json(found.to_dict())
     else:

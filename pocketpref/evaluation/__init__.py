@@ -5,11 +5,14 @@
 * ``roster``: the methods that can be compared, each in its file in ``pocketpref.methods``
 * ``run``: each method learns from a person's past and is asked about the rest
 * ``metrics``: accuracies, with intervals that respect that one person's pairs are alike
+* ``curves``: what a method would do after fewer choices
+* ``page``: a comparison to look at
 * ``own``: ``evaluate``, all of it on what a Pocket has
 """
 
 from pocketpref.evaluation.own import evaluate
+from pocketpref.evaluation.page import page
 from pocketpref.evaluation.roster import DEFAULT
 from pocketpref.evaluation.run import Outcomes, Report
 
-__all__ = ["DEFAULT", "Outcomes", "Report", "evaluate"]
+__all__ = ["DEFAULT", "Outcomes", "Report", "evaluate", "page"]

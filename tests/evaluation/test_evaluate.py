@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,19 @@ def test_eval_draws_a_table_of_all_methods(desk: Desk, tmp_path: Path) -> None:
     ordered = desk.run("eval", str(file), "--methods", "none,longer", "--ordered")
     assert ordered.code == 0, ordered.err
     assert "6 people, 12 questions" in ordered.out
+
+
+def test_eval_writes_a_page_that_needs_nothing_else(desk: Desk, tmp_path: Path) -> None:
+    file, page = write(tmp_path / "choices.jsonl", people(6, 8)), tmp_path / "out.html"
+    done = desk.run("eval", str(file), "--methods", "none,longer", "--report", str(page))
+    assert done.code == 0, done.err
+    text = page.read_text("utf-8")
+    ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    assert "http" not in text
+    assert "src=" not in text
+    assert text.count('class="person"') == 4 * 2 * 6  # readings, methods, people
+    assert not any(case.user in text for case in people(6, 1))
+    assert "longer" in text
 
 
 def test_eval_without_a_file_is_about_yourself(desk: Desk) -> None:

@@ -1,0 +1,101 @@
+"""A comparison as one page to look at: HTML that holds all it needs and asks no network.
+
+Names of people are not on it: each is a dot.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from pocketpref.evaluation.run import Outcomes, Report
+
+HEADINGS: Final = {
+    "absolute": ("Right", "The chosen answer gets the higher score."),
+    "anchored": ("Helps", "What is applied raises the chosen answer's margin over the plain one."),
+    "absolute_mean": ("Right, per token", "The same with log-probabilities per token."),
+    "anchored_mean": ("Helps, per token", "The same with log-probabilities per token."),
+}
+"""Each reading in words: a heading, and what it means."""
+
+_LABEL, _WIDTH, _ROW, _END = 150, 460, 26, 130
+"""Pixels: of the names, of the scale, of a line, of the figures behind it."""
+
+_STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 820px; margin: 2rem auto; padding: 0 1rem;
+       color: #1c2733; background: #fff }
+h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin: 2rem 0 0 } p { margin: .2rem 0 .6rem }
+svg { width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: currentColor }
+.grid { stroke: #d5dbe1 } .chance { stroke: #9aa5b1; stroke-dasharray: 4 3 }
+.range { stroke: #3b7dd8; stroke-width: 3 } .mean { fill: #1d4f91 }
+.person { fill: #e08a1e; opacity: .4 }
+@media (prefers-color-scheme: dark) {
+  body { color: #dbe2ea; background: #14181d } .grid { stroke: #2c343d } .mean { fill: #9cc3f5 } }
+"""
+
+
+def page(report: Report) -> str:
+    """The page.
+
+    Args:
+        report: a finished comparison.
+    """
+    protocol = report.protocol
+    said = (
+        f"{protocol.get('model', 'no model')}: {protocol['split']}; {protocol['users']:,} people, "
+        f"{protocol['asked']:,} questions, learned from {protocol['learned_mean']:.0f} choices on "
+        f"average. Lines: {protocol['interval']}. Dots: people. Dashed: chance."
+    )
+    charts = "".join(
+        f"<h2>{heading}</h2><p>{meaning}</p>{_chart(report, reading)}"
+        for reading, (heading, meaning) in HEADINGS.items()
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>pocketpref eval</title><style>{_STYLE}</style>"
+        f"<h1>Does it help?</h1><p>{html.escape(said)}</p>{charts}</html>\n"
+    )
+
+
+def _chart(report: Report, reading: str) -> str:
+    height = _ROW * (len(report.outcomes) + 1)
+    lines = "".join(
+        _line(found, reading, _ROW * (place + 0.5)) for place, found in enumerate(report.outcomes)
+    )
+    width = _LABEL + _WIDTH + _END
+    return f'<svg viewBox="0 0 {width} {height}" role="img">{_scale(height)}{lines}</svg>'
+
+
+def _scale(height: int) -> str:
+    parts = []
+    for percent in range(0, 101, 25):
+        kind = "chance" if percent == 50 else "grid"
+        x = _x(percent / 100)
+        parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="0" y2="{height - _ROW}"/>')
+        parts.append(f'<text x="{x}" y="{height - 8}" text-anchor="middle">{percent} %</text>')
+    return "".join(parts)
+
+
+def _line(found: Outcomes, reading: str, y: float) -> str:
+    name = f'<text x="0" y="{y + 4}">{html.escape(found.method)}</text>'
+    return name + "".join(_marks(found, reading, y))
+
+
+def _marks(found: Outcomes, reading: str, y: float) -> Iterator[str]:
+    for share, _ in found.of_users(reading).values():
+        yield f'<circle class="person" cx="{_x(share)}" cy="{y}" r="3.5"/>'
+    accuracy = found.accuracy(reading)
+    words = f"{100 * accuracy.mean:.1f} %"
+    if not math.isnan(accuracy.low):
+        ends = f'x1="{_x(accuracy.low)}" x2="{_x(accuracy.high)}"'
+        yield f'<line class="range" {ends} y1="{y}" y2="{y}"/>'
+        words += f" ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"
+    yield f'<circle class="mean" cx="{_x(accuracy.mean)}" cy="{y}" r="5"/>'
+    yield f'<text x="{_LABEL + _WIDTH + 16}" y="{y + 4}">{words}</text>'
+
+
+def _x(share: float) -> float:
+    return round(_LABEL + _WIDTH * share, 1)
