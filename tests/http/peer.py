@@ -161,6 +161,8 @@ def serve(
         peer = Peer(scripts, tls, port=listener.getsockname()[1], eager=eager)
         thread = threading.Thread(target=peer._serve, args=(listener,), daemon=True)
         thread.start()
-        yield peer
-        peer.over.set()
-        thread.join()
+        try:
+            yield peer
+        finally:
+            peer.over.set()
+            thread.join()

@@ -70,7 +70,7 @@ def openai_pieces(events: Iterable[Event], where: str) -> Pieces:
         if event.data == "[DONE]":
             return True
         content = _object(event.data)
-        if event.name == "error" or content.get("error"):
+        if event.name == "error" or content.get("error") is not None:
             raise broken_off(where, content)
         for choice in _list(content, "choices"):
             # Some servers hang up after the reason, without the last word.
