@@ -208,7 +208,7 @@ def _held_back(pocket: Pocket, grant: Grant, offer: Offer) -> list[str]:
 def _terms(grant: dict[str, Any], offer: Offer) -> str:
     if grant["summary"] == "this":
         return f"this summary, and no other:\n  {offer.summary}"
-    words = {"any": "your summary of the day, if the checks find nothing in it"}
+    words = {"any": "whatever your summary says then, if the checks find nothing in it"}
     return words.get(grant["summary"], GOES_ALONG[grant["level"]])
 
 

@@ -99,8 +99,10 @@ def preview_lines(preview: Preview, summary: str) -> list[str]:
 
 def _added(preview: Preview) -> str:
     words = GOES_ALONG[level_name(preview.level)]
+    if not preview.text:
+        return words
     tells = "" if preview.bits is None else f" (tells at most {preview.bits:.1f} bits about you)"
-    return f"{words}{tells}" + (f":\n         {preview.text}" if preview.text else "")
+    return f"{words}{tells}:\n         {preview.text}"
 
 
 def _difference(preview: Preview) -> list[str]:
@@ -160,7 +162,7 @@ class _TerminalAsk:
         if said in self._said:
             return Answer.ONCE
         self._show(preview)
-        letter = self._letter()
+        letter = self._letter_or_no()
         if letter == "c":
             self._said.add(said)
         return {"n": Answer.NO, "k": Answer.KEEP}.get(letter, Answer.ONCE)
@@ -178,6 +180,15 @@ class _TerminalAsk:
             body,
         ]
         note("\n".join(lines))
+
+    def _letter_or_no(self) -> str:
+        try:
+            return self._letter()
+        except click.Abort:
+            if not self._for_this_chat:
+                raise
+            note("")  # Ctrl-C gives up the prompt, not the chat
+            return "n"
 
     def _letter(self) -> str:
         ways = {"n": "no", "o": "once"}

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import click
 import pytest
 
 from pocketpref.cli import remote as remote_module
@@ -199,6 +200,17 @@ def test_for_this_chat_means_this_text_to_this_destination(desk, pocket, monkeyp
     assert ask(pocket.preview("one", to=there)) is Answer.ONCE
     assert len(asked) == 3
     assert "Prefers long answers." in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_question_is_a_no_that_ends_a_chat_no_more(pocket, monkeypatch):
+    def give_up(*_, **__):
+        raise click.Abort
+
+    monkeypatch.setattr("click.prompt", give_up)
+    shown = pocket.preview("one", to="openai:tiny")
+    assert terminal_ask(for_this_chat=True)(shown) is Answer.NO
+    with pytest.raises(click.Abort):
+        terminal_ask()(shown)
 
 
 # ---------------------------------------------------------------------------------- offline
