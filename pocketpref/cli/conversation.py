@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from pocketpref.cli.leaving import GOES_ALONG, level_name
-from pocketpref.cli.remote import Away, mark
+from pocketpref.cli.away import Away, Sides
+from pocketpref.cli.leaving import GOES_ALONG, level_name, mark
 from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
@@ -31,10 +31,7 @@ class Conversation:
         self._turns: list[Turn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
-        self._away: Away | None = None
-        self._last_to = self._options.to
-        if self._last_to is not None:
-            self._go_away(self._last_to)
+        self._sides = Sides(pocket, view, self._options, lambda: self.history)
         self._commands: dict[str, Callable[[str], None]] = {
             "/retry": self._retry,
             "/prefer": self._prefer,
@@ -43,9 +40,7 @@ class Conversation:
             "/plain": self._plain,
             "/forget": self._forget,
             "/summary": self._summary,
-            "/remote": self._remote,
-            "/preview": self._preview,
-            "/local": self._local,
+            **self._sides.commands,
             "/help": lambda _: self._view.note(HELP),
         }
 
@@ -156,10 +151,11 @@ class Conversation:
         return "".join(pieces).strip()
 
     def _reply(self, turn: Turn, history: tuple[Message, ...]) -> Generator[str, None, None]:
+        away = self._sides.away
         stream = (
             self._local_reply(turn, history)
-            if self._away is None
-            else self._remote_reply(self._away, turn, history)
+            if away is None
+            else self._remote_reply(away, turn, history)
         )
         # A generator by any back end's making; closing it stops the model at once.
         return cast("Generator[str, None, None]", stream)
@@ -303,42 +299,6 @@ class Conversation:
         if summary is None:
             raise InputError("there is no summary yet", hint="pocketpref summary refresh")
         self._view.note(summary.text)
-
-    def _remote(self, rest: str) -> None:
-        to = rest or self._last_to
-        if to is None:
-            raise InputError("name a destination", hint="for example /remote openai:gpt-5")
-        self._go_away(to)
-        self._view.note(f"answers come from {to} now; /local brings them back to this machine")
-
-    def _go_away(self, to: str) -> None:
-        from pocketpref.disclosure import Destination
-
-        if self._options.offline:
-            raise InputError("this chat is offline", hint="start one without --offline")
-        full = str(Destination.parse(to))
-        self._away = Away(self._pocket, full, self._view.note, self._options.ask)
-        self._last_to = full
-
-    def _preview(self, rest: str) -> None:
-        if self._away is None:
-            raise InputError("nothing would leave: the model on this machine answers")
-        if rest:
-            shown = self._away.preview(
-                rest,
-                history=self.history,
-                system=self._options.system,
-                sampling=self._options.sampling,
-            )
-        elif self._away.shown is None:
-            raise InputError("nothing has left yet", hint="/preview PROMPT shows what would")
-        else:
-            shown = self._away.shown
-        self._away.describe(shown)
-
-    def _local(self, _: str) -> None:
-        self._away = None
-        self._view.note("the model on this machine answers now; nothing leaves")
 
     def _forget(self, rest: str) -> None:
         if rest:

@@ -114,6 +114,11 @@ def _difference(preview: Preview) -> list[str]:
     ]
 
 
+def mark(shown: Preview) -> str:
+    """The quiet sign of a remote answer: where the request went, and what went along."""
+    return f"[sent to {shown.destination.host} with {GOES_ALONG[level_name(shown.level)]}]"
+
+
 def finding_lines(findings: Sequence[Finding], summary: str) -> list[str]:
     """What the checks found in a summary, each with its place."""
     if not findings:

@@ -1,0 +1,174 @@
+"""The remote side of a chat: which model answers, and what is said of what leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pocketpref.cli.leaving import GOES_ALONG, level_name, offer_of, preview_lines
+from pocketpref.cli.talk import ChatOptions, View
+from pocketpref.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketpref.egress import Ask, Preview
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import Message, Sampling
+
+
+class Away:
+    """The remote side of a chat: says once what leaves, then only that something did.
+
+    Attributes:
+        to: the destination.
+        shown: what left with the last prompt, or None.
+    """
+
+    def __init__(
+        self, pocket: Pocket, to: str, say: Callable[[str], None], ask: Ask | None
+    ) -> None:
+        self._pocket = pocket
+        self._say = say
+        self._ask = ask
+        self._told: str | None = None
+        self.to = to
+        self.shown: Preview | None = None
+
+    def reply(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Message],
+        system: str | None,
+        sampling: Sampling | None = None,
+        plain: bool = False,
+    ) -> Iterator[str]:
+        """The remote model's answer, in pieces.
+
+        Raises:
+            EgressError: it may not leave, or came to no good end.
+        """
+        from pocketpref.disclosure import Level
+
+        level = Level.NONE if plain else Level.SUMMARY
+        shown = self._pocket.preview(
+            prompt,
+            to=self.to,
+            history=history,
+            system=system,
+            sampling=sampling,
+            level=level,
+        )
+        self._tell(shown)
+        pieces = self._pocket.reply_remotely(
+            prompt,
+            to=self.to,
+            stream=True,
+            history=history,
+            system=system,
+            sampling=sampling,
+            level=level,
+            ask=self._ask,
+        )
+        self.shown = shown
+        return pieces
+
+    def preview(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Message],
+        system: str | None,
+        sampling: Sampling | None = None,
+    ) -> Preview:
+        """What would leave with a prompt."""
+        return self._pocket.preview(
+            prompt, to=self.to, history=history, system=system, sampling=sampling
+        )
+
+    def describe(self, shown: Preview) -> None:
+        """Say what left with the last prompt, or would leave with another one, to the byte."""
+        summary = offer_of(self._pocket).summary
+        lines = preview_lines(shown, summary)
+        if shown is self.shown:
+            lines = [f"the last prompt left for {shown.destination}, as exactly these bytes:"]
+        elif not shown.allowed and self._ask is not None:
+            lines.append("you would be asked; exactly these bytes would leave:")
+        else:
+            lines.append("exactly these bytes would leave:")
+        self._say("\n".join([*lines, shown.body.decode()]))
+
+    def _tell(self, shown: Preview) -> None:
+        """Say what leaves, the first time and whenever that has changed."""
+        # Who is asked is shown it then; what is refused says why.
+        if not shown.allowed or self._told == shown.text:
+            return
+        self._told = shown.text
+        words = GOES_ALONG[level_name(shown.level)]
+        text = f":\n  {shown.text}" if shown.text else ""
+        self._say(f"This conversation leaves for {shown.destination}, and with it {words}{text}")
+
+
+class Sides:
+    """Which side answers: the model on this machine, or one elsewhere.
+
+    Attributes:
+        away: the side elsewhere, while it answers; None for this machine.
+    """
+
+    def __init__(
+        self,
+        pocket: Pocket,
+        view: View,
+        options: ChatOptions,
+        history: Callable[[], Sequence[Message]],
+    ) -> None:
+        self._pocket = pocket
+        self._view = view
+        self._options = options
+        self._history = history
+        self._last_to = options.to
+        self.away: Away | None = None
+        if options.to is not None:
+            self._go(options.to)
+
+    @property
+    def commands(self) -> dict[str, Callable[[str], None]]:
+        """What a person can say about it in a chat."""
+        return {"/remote": self._remote, "/local": self._local, "/preview": self._preview}
+
+    def _remote(self, rest: str) -> None:
+        to = rest or self._last_to
+        if to is None:
+            raise InputError("name a destination", hint="for example /remote openai:gpt-5")
+        self._go(to)
+        self._view.note(f"{self._last_to} answers now; /local brings answers back to this machine")
+
+    def _go(self, to: str) -> None:
+        from pocketpref.disclosure import Destination
+
+        if self._options.offline:
+            raise InputError("this chat is offline", hint="start one without --offline")
+        self._last_to = str(Destination.parse(to))
+        self.away = Away(self._pocket, self._last_to, self._view.note, self._options.ask)
+
+    def _local(self, _: str) -> None:
+        self.away = None
+        self._view.note("the model on this machine answers now; nothing leaves")
+
+    def _preview(self, rest: str) -> None:
+        if self.away is None:
+            raise InputError("nothing would leave: the model on this machine answers")
+        if not rest:
+            self._show_last(self.away)
+            return
+        options = self._options
+        self.away.describe(
+            self.away.preview(
+                rest, history=self._history(), system=options.system, sampling=options.sampling
+            )
+        )
+
+    def _show_last(self, away: Away) -> None:
+        if away.shown is None:
+            raise InputError("nothing has left yet", hint="/preview PROMPT shows what would")
+        away.describe(away.shown)
