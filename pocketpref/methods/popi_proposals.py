@@ -109,16 +109,6 @@ def single_clauses(
     ]
 
 
-def topical_clauses(clauses: Sequence[Clause], signals: Sequence[Signal]) -> list[Clause]:
-    """The clauses conditioned on the topics that enough of these choices are about."""
-    return [
-        Clause(clause.text, topic, clause.pairs, clause.attributes, clause.avoid)
-        for topic in topics(signals)
-        for clause in clauses
-        if not clause.topic and not clause.stated
-    ]
-
-
 def topics(signals: Sequence[Signal]) -> list[str]:
     """Topics that at least ``LEAST_FOR_TOPIC`` of these choices are about, if there are others."""
     names = [signal.topic for signal in signals]

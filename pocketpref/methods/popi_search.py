@@ -18,7 +18,7 @@ from pocketpref.methods.popi_proposals import (
     Refused,
     edits,
     single_clauses,
-    topical_clauses,
+    topics,
 )
 from pocketpref.methods.popi_selection import Objective, halving
 from pocketpref.methods.popi_signals import Signal
@@ -30,6 +30,9 @@ SAME = 0.9
 
 _JUDGED = 6
 """Single clauses that are judged on all choices of a half, and may be added."""
+
+_OF_TOPIC = 2
+"""Clauses that are confined to a topic, for each topic."""
 
 _EDITS_JUDGED = 3
 """Edits of one round that are judged on all choices of a half."""
@@ -148,9 +151,11 @@ class HalfSearch:
         self._on_part("reading drafts", 0.55)
         drafts = self._drafts(write)
         self.tried = [*singles, *drafts]
-        rivals = self._allowed([*drafts, *([current] if current else [])])
+        topical = [self._proposal((clause,)) for clause in self._topical()]
+        rivals = self._allowed([*drafts, *topical, *([current] if current else [])])
         found = self._best([*found, *rivals], self._settings.finalists)
-        pool = [p.clauses[-1] for p in singles] + [c for d in drafts for c in d.clauses]
+        pool = [p.clauses[-1] for p in (*singles, *topical)]
+        pool += [clause for d in drafts for clause in d.clauses]
         for turn in range(self._settings.rounds):
             self._on_part("editing the best", 0.7 + 0.3 * turn / self._settings.rounds)
             better = self._edited(found, pool)
@@ -162,11 +167,28 @@ class HalfSearch:
     def _singles(self) -> list[Proposal]:
         """Single clauses from attribute evidence, the best first."""
         settings = self._settings
-        clauses = single_clauses(
-            self._signals, self._bank, wordings=settings.wordings, opposites=settings.opposites
-        )
-        proposals = self._allowed([self._proposal((clause,)) for clause in clauses])
+        proposals = self._alone(self._signals, settings.wordings, settings.opposites)
         return self._best(proposals, _JUDGED) if proposals else []
+
+    def _alone(self, signals: Sequence[Signal], wordings: int, opposites: int) -> list[Proposal]:
+        """Single clauses that the attribute evidence of some choices speaks for."""
+        clauses = single_clauses(signals, self._bank, wordings=wordings, opposites=opposites)
+        return self._allowed([self._proposal((clause,)) for clause in clauses])
+
+    def _topical(self) -> list[Clause]:
+        """What explains the choices of one topic best, confined to it.
+
+        They are looked for among the choices of that topic: what holds for one topic and not for
+        others is nothing in the mean of all.
+        """
+        found: list[Clause] = []
+        for topic in topics(self._signals):
+            here = [signal for signal in self._signals if signal.topic == topic]
+            alone = self._alone(here, _OF_TOPIC, _OF_TOPIC)
+            if alone:
+                best = halving(self._objective, alone, here, _OF_TOPIC)[:_OF_TOPIC]
+                found += [replace(p.clauses[-1], topic=topic) for p in best]
+        return found
 
     def _composed(self, singles: Sequence[Proposal]) -> list[Proposal]:
         """The best clause, with others added one by one for as long as that helps."""
@@ -197,11 +219,10 @@ class HalfSearch:
         return self._meaning.merged(self._allowed(found))
 
     def _edited(self, found: Sequence[Proposal], pool: Sequence[Clause]) -> list[Proposal]:
-        """The best after one round of edits of the best: drop, add, reword, confine to a topic."""
+        """The best after one round of edits of the best: drop, add, reword a clause."""
         best = found[0]
         reword = {clause.text: self._rewordings(clause) for clause in best.clauses}
-        topical = topical_clauses(pool[: self._settings.finalists], self._signals)
-        changed = self._allowed(edits(best, [*pool, *topical], reword))
+        changed = self._allowed(edits(best, pool, reword))
         changed = [p for p in changed if not any(p.text == known.text for known in found)]
         if not changed:
             return list(found)
@@ -210,7 +231,7 @@ class HalfSearch:
 
     def _rewordings(self, clause: Clause) -> list[Clause]:
         """Other ways to say a clause: as what to avoid, or for some topics only."""
-        others = topical_clauses([clause], self._signals)
+        others = [] if clause.topic else [replace(clause, topic=t) for t in topics(self._signals)]
         if len(clause.attributes) == 1:
             name = clause.attributes[0]
             attribute = self._bank[name.removeprefix("not ")]

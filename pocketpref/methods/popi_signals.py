@@ -196,13 +196,15 @@ def halves(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
         groups[signal.prompt].append(signal)
     if len(groups) < 2:
         groups = {signal.id: [signal] for signal in signals}
-    parts: tuple[list[Signal], list[Signal]] = ([], [])
+    sides: dict[str, int] = {}
     weights = [0.0, 0.0]
     for group in sorted(groups.values(), key=lambda g: (-_weight(g), g[0].subject, g[0].id)):
         lighter = int(weights[1] < weights[0])
-        parts[lighter].extend(group)
+        sides |= {signal.id: lighter for signal in group}
         weights[lighter] += _weight(group)
-    return parts
+    # In their own order: whoever looks at the first few sees every subject.
+    first, second = ([s for s in signals if sides[s.id] == side] for side in (0, 1))
+    return first, second
 
 
 def _weight(signals: Iterable[Signal]) -> float:

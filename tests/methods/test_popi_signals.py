@@ -97,6 +97,8 @@ def test_halves_keep_prompts_together_and_lose_nothing(prompts):
         assert not {s.prompt for s in first} & {s.prompt for s in second}
     assert first
     assert second
+    for half in (first, second):
+        assert [s.id for s in signals if s in half] == [s.id for s in half]
 
 
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 40))

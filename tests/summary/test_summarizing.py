@@ -87,6 +87,32 @@ def test_a_draft_of_the_model_can_win(parts, writer):
     assert found.origin == "model"
 
 
+class Contextual(Writer):
+    """Follows a preference about a topic only where the prompt is about it."""
+
+    def _favours(self, context):
+        prompt, _, summary = context[-1]["content"].partition("\n\n(")
+        everywhere, *topical = summary.split("About ")
+        said = [everywhere, *(part for part in topical if prompt.startswith(part[:6]))]
+        return super()._favours([{"role": "user", "content": " ".join(said)}])
+
+
+def test_what_holds_for_one_topic_only_is_said_of_that_topic(parts):
+    model = Contextual()
+    parts = replace(parts, model=lambda: model, scorer=lambda: model)
+    topic = "programming computer programming, software and code"
+    feedback = []
+    for n in range(24):
+        about, other = choice(n), choice(n, likes="lengthy", other="brief")
+        pair = replace(about.pair, prompt=f"{topic} {n}")
+        feedback += [replace(about, pair=pair), other]
+    parts.store.add_many(feedback)
+    report = summarize(parts)
+    clauses = {(c.topic, SHORT in c.text, LONG in c.text) for c in report.summary.clauses}
+    assert ("programming", True, False) in clauses
+    assert ("", True, False) not in clauses
+
+
 def test_later_choices_overrule_earlier_ones_and_the_old_is_history(parts):
     parts.store.add_many(choice(n) for n in range(24))
     spring = summarize(parts).summary
