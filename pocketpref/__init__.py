@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pocketpref.assemble import open, personalize  # noqa: A004 - pocketpref.open is its name
-    from pocketpref.errors import InputError, ModelError, PocketprefError, VaultError
+    from pocketpref.errors import EgressError, InputError, ModelError, PocketprefError, VaultError
     from pocketpref.pocket import Pocket
     from pocketpref.records import Memory, Message, Pair, Sampling
     from pocketpref.results import LearnReport, Personalized, Profile, Progress
+    from pocketpref.summary import Summary
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "EgressError": "errors",
     "InputError": "errors",
+    "Summary": "summary",
     "LearnReport": "results",
     "Memory": "records",
     "Message": "records",
@@ -43,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look names up
+    "EgressError",
     "InputError",
     "LearnReport",
     "Memory",
@@ -57,6 +61,7 @@ __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look name
     "Profile",
     "Progress",
     "Sampling",
+    "Summary",
     "VaultError",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, overload
 
 from pocketpref import insight
-from pocketpref.disclosure import Destination, Level
+from pocketpref.disclosure import Destination, Disclosure, Level
 from pocketpref.egress import Ask, Door, Offer, Preview, Request
 from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError
@@ -62,6 +62,30 @@ class Elsewhere:
         """
         request = _request(prompt, system, history, sampling)
         return self.egress.preview(request, self.offer(), Destination.parse(to), level=level)
+
+    def clear(
+        self,
+        prompt: str,
+        *,
+        to: str,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        sampling: Sampling | None = None,
+        level: Level = Level.SUMMARY,
+        ask: Ask | None = None,
+    ) -> Disclosure:
+        """Let a prompt leave through a client of your own: ``to_openai()``, ``to_anthropic()``.
+
+        It is logged as leaving; send exactly what is in it, to its destination alone. The arguments
+        are those of ``reply_remotely``.
+
+        Raises:
+            InputError: the prompt is empty, or the destination cannot be used.
+            DeniedError: it does not leave; the log says so, too.
+        """
+        request = _request(prompt, system, history, sampling)
+        door = self._exit.door(ask)
+        return door.clear(request, self.offer(), Destination.parse(to), level=level)
 
     @overload
     def reply_remotely(
