@@ -85,11 +85,15 @@ def plant(rng: random.Random, count: int) -> list[Secret]:
 
 
 def memory(secrets: Sequence[Secret], more: Sequence[str], most: int) -> list[str]:
-    """Every stored text: the secrets', then real prompts and answers, at most so many in all."""
+    """So many stored texts: the secrets', real prompts and answers, and their sentences mixed."""
     pairs = [feedback.pair for name in SAMPLES for feedback in sample_pairs(name)]
     texts = [text for pair in pairs for text in (pair.prompt, pair.chosen, pair.rejected)]
     every = [*(secret.stored for secret in secrets), *texts, *more]
-    return list(dict.fromkeys(every))[:most]
+    stored = list(dict.fromkeys(every))[:most]
+    # Nobody has ten thousand texts at hand; sentences of real ones make as many that are like them.
+    rng, parts = random.Random(1), [s for text in (*texts, *more) for s in text.split(". ")]  # noqa: S311
+    stored += (". ".join(rng.choices(parts, k=8)) for _ in range(most - len(stored)))
+    return stored
 
 
 def _stored(kind: Kind, value: str, rng: random.Random) -> str:

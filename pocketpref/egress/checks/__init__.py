@@ -44,6 +44,7 @@ from pocketpref.egress.checks.shape import (
     length,
     plain_sentences,
     repetition,
+    subject,
 )
 from pocketpref.egress.checks.values import values
 
@@ -55,6 +56,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     # what a summary looks like
     length,
     plain_sentences,
+    subject,
     blanks,
     repetition,
     invisible,

@@ -12,7 +12,7 @@ from pocketpref.egress.checks.reading import search
 
 _EMAIL: Final = re.compile(r"[\w.+%-]+\s?@\s?[\w-]+(?:\.[\w-]+)*")
 _EMAIL_IN_WORDS: Final = re.compile(
-    r"\b[\w.-]+\s*[\[({<]?\s*\bat\b\s*[\])}>]?\s*[\w-]+\s*[\[({<]?\s*\bdot\b\s*[\])}>]?\s*\w{2,}"
+    r"\b[\w.-]+\s*[\[({<]?\s*\bat\b\s*[\])}>]?\s*[\w-]{2,}\s*[\[({<]?\s*\bdot\b\s*[\])}>]?\s*\w{2,}"
 )
 _URL: Final = re.compile(
     r"\b(?:[a-z][a-z0-9+.-]*:(?://)?(?=[\w/])|www\d?\.)[^\s<>\"]{2,}", re.IGNORECASE

@@ -14,7 +14,7 @@ from pocketpref.egress.checks.reading import sentences, words
 _PUNCTUATION: Final = " \n.,;:!?'\"()-\u2018\u2019\u201c\u201d\u2013\u2014\u2026"
 _UNSEEN: Final = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Zs", "Mn", "Me"}
 _BLANK_LETTERS: Final = "\u115f\u1160\u3164\uffa0\u2800"  # letters by category, blank on screen
-_RUNS: Final = re.compile(r"[!?]{2,}|\.{2}(?!\.)|\.{4,}|[,;:]{2,}|-{2,}|[\"'()]{3,}|!\?|\?!")
+_RUNS: Final = re.compile(r"[!?]{2,}|(?<!\.)\.{2}(?!\.)|\.{4,}|[,;:]{2,}|-{2,}|[\"'()]{3,}|!\?|\?!")
 _COLON: Final = re.compile(r": (?=[A-Z])")
 _CAPITALIZED: Final = re.compile(r"[A-Z]\w+")
 _CAPITAL: Final = re.compile(r"[A-Z]")

@@ -36,6 +36,8 @@ _PATTERNS: Final = tuple(
         r"\b(?:repeat|output|print|display|echo|recite|write out|include|quote|return|append|insert"
         r"|embed)\b(?: \w+){0,3} (?:verbatim|word for word|everything|above|below|this text"
         r"|this summary|system|prompts?|instructions?|conversations?|message history)\b",
+        r"\b(?:user|person|reader|their|his|her|my|your)(?:'?s)? (?:messages?|data|names?|prompts?"
+        r"|conversations?|(?:chat )?history|information|memor(?:y|ies)|inputs?)\b",
         # reaching for tools and the net
         r"\b(?:call|invoke|execute|run|use|trigger)\b(?: \w+){0,2} (?:tools?|functions?|plug-?ins?"
         r"|apis?|shells?|commands?|browsers?|code interpreter|webhooks?)\b",

@@ -11,6 +11,9 @@ from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.reading import fold, folded_words, search, sentences, words
 from pocketpref.egress.checks.vocabulary import FIRST_NAMES
 
+_SHORTEST_JOINED: Final = 5
+"""Letters of a name that are no accident across words."""
+
 _TITLES: Final = re.compile(
     r"\b(?:mr|mrs|ms|mx|dr|prof|herr|frau|monsieur|madame|senora?|sir|lady|madam|rev|fr|capt|sgt)"
     r"\.?\s+[a-z]"
@@ -66,18 +69,19 @@ def _name_parts(name: str) -> Iterator[str]:
     yield from (part for part in folded_words(fold(name)) if len(part) > 1)
 
 
+def _joined_parts(name: str) -> Iterator[str]:
+    parts = folded_words(fold(name))
+    yield from (*parts, "".join(parts))
+
+
 def _joined(text: str, known: Known) -> Iterator[Finding]:
     """Names whose letters stand in a row, across words and blanks."""
     letters = [(c, n) for n, c in enumerate(text) for c in fold(c) if c.isalnum()]
     stream = "".join(letter for letter, _ in letters)
-    for name in known.names:
-        wanted = "".join(folded_words(fold(name)))
+    for wanted in {joined for name in known.names for joined in _joined_parts(name)}:
         if len(wanted) < _SHORTEST_JOINED or known.speaks(wanted):
             continue
         for way in (wanted, wanted[::-1]):
             for found in re.finditer(re.escape(way), stream):
                 start, end = letters[found.start()][1], letters[found.end() - 1][1] + 1
                 yield Finding(start, end, "users", "the letters of a user's name in a row")
-
-
-_SHORTEST_JOINED: Final = 5

@@ -10,6 +10,7 @@ from typing import Final
 from pocketpref.egress.checks.finding import Finding
 from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.reading import sentences, words
+from pocketpref.egress.checks.vocabulary import about_answers
 
 MAX_CHARACTERS: Final = 600
 """Longest summary: twice the 64 tokens of POPI's summaries."""
@@ -46,6 +47,13 @@ def plain_sentences(text: str, known: Known) -> Iterator[Finding]:
         if len(words(sentence)) > MAX_SENTENCE_WORDS:
             reason = f"a sentence of more than {MAX_SENTENCE_WORDS} words"
             yield Finding(start, end, "plain_sentences", reason)
+
+
+def subject(text: str, known: Known) -> Iterator[Finding]:
+    """A sentence without a word about language or answers is about something else: a life."""
+    for start, end in sentences(text):
+        if not any(about_answers(word.text) for word in words(text[start:end])):
+            yield Finding(start, end, "subject", "says nothing about answers")
 
 
 def blanks(text: str, known: Known) -> Iterator[Finding]:

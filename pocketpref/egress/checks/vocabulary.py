@@ -9,6 +9,7 @@ at most log2 of the list's length for each word.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Collection, Iterator
 from importlib import resources
 from typing import Final
@@ -42,19 +43,15 @@ SMALL_WORDS: Final = listed(
 
 FIRST_NAMES: Final = listed(
     """
-    art august bill charity chase clay cliff dale dawn dean drew earl earnest ernest faith frank
-    gene glen grace guy harmony heath holly honor hope iris ivy jack joy june lance mark may max
-    melody merit miles misty norm olive pat pearl penny ray reed rich rob robin rose ruby sage sue
-    ted victor violet wade will
+    art drew earnest frank harmony honor hope joy mark max may melody merit norm rich will
     """
 )
 """Words that are also first names."""
 
 NAMES_THAT_ARE_WORDS: Final = FIRST_NAMES | listed(
     """
-    banks bell best bliss brown cook fields good grant green grey long love major marks mills moody
-    noble pope power price reading rivers savage sharp short small stark sterling stone story strong
-    summer sweet swift waters wells west wild wise wood woods young
+    best cook fields good grey long love major marks moody power price reading sharp short small
+    stark story strong swift wells wild wise
     """
 )
 """Words that are also names of people: a capital letter within a sentence makes them one."""
@@ -73,7 +70,7 @@ _ENDINGS: Final = (
     ("bly", "ble"),
     ("ly", ""),
 )
-_PREFIXES: Final = ("un", "non", "re", "over", "under", "mis")
+_PREFIXES: Final = ("un", "non", "over", "under", "mis")
 _SHORTEST_STEM: Final = 3
 _DOUBLED: Final = ("ed", "ing")
 
@@ -81,9 +78,27 @@ _DOUBLED: Final = ("ed", "ing")
 @functools.cache
 def base_words() -> frozenset[str]:
     """The list as it is shipped, in base forms, with the small words."""
+    return frozenset().union(SMALL_WORDS, *(words for _, words in _sections()))
+
+
+@functools.cache
+def answer_words() -> frozenset[str]:
+    """Those of them that say how answers are."""
+    return frozenset().union(*(words for about, words in _sections() if about)) - SMALL_WORDS
+
+
+@functools.cache
+def _sections() -> tuple[tuple[bool, frozenset[str]], ...]:
+    """Whether each section of the file is about answers, and its words."""
     listed = resources.files(__package__).joinpath("vocabulary.txt").read_text("utf-8")
-    lines = [line for line in listed.splitlines() if not line.startswith("#")]
-    return frozenset(folded_words(fold(" ".join(lines)))) | SMALL_WORDS
+    sections = re.split(r"^# (====|----) .*$", listed, flags=re.MULTILINE)[1:]
+    pairs = zip(sections[::2], sections[1::2], strict=True)
+    return tuple((line == "====", frozenset(folded_words(fold(text)))) for line, text in pairs)
+
+
+def about_answers(word: str) -> bool:
+    """Whether a folded word, or what it is a regular form of, says how answers are."""
+    return any(form in answer_words() for form in _forms(word))
 
 
 def common(word: str, more: Collection[str] = ()) -> bool:
