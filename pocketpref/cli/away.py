@@ -103,9 +103,10 @@ class Away:
         if not shown.allowed or self._told == shown.text:
             return
         self._told = shown.text
-        words = GOES_ALONG[level_name(shown.level)]
-        text = f":\n  {shown.text}" if shown.text else ""
-        self._say(f"This conversation leaves for {shown.destination}, and with it {words}{text}")
+        along = ", and nothing else"
+        if shown.text:
+            along = f", and with it {GOES_ALONG[level_name(shown.level)]}:\n  {shown.text}"
+        self._say(f"This conversation leaves for {shown.destination}{along}")
 
 
 class Sides:

@@ -113,9 +113,10 @@ def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:
 
 def _header(pocket: Pocket, to: str | None) -> str:
     status = pocket.status()
+    egress = status["egress"].partition(",")[0]
     return printable(
         f"Chatting with {to or status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, egress: {status['egress']}"
+        f"{plural(status['indexed'], 'choice')} learned, egress: {egress}"
         f"{'' if to else ', runs on: ' + status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
     )

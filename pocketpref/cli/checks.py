@@ -191,8 +191,24 @@ def check_disk(app: App, model: str | None) -> Finding:
 
 
 def check_egress(app: App, model: str | None) -> Finding:
-    """What may leave."""
-    return Finding("egress", "ok", "off: nothing learned leaves this machine")
+    """What may leave, and whether everybody's log of what left is whole."""
+    from pocketpref.egress import Door, Known
+    from pocketpref.vault import Vault
+
+    if not Vault.exists(app.places.vault):
+        return Finding("egress", "ok", "off: nothing may leave")
+    with app.vault() as vault:
+        doors = [Door(vault.store(user), (), Known(list, (), ())) for user in vault.users()]
+        open_to = sum(door.refusal(grant) is None for door in doors for grant in door.grants())
+        logs = [door.verify() for door in doors]
+    if not all(log.ok for log in logs):
+        words = "the log of what left is not whole"
+        return Finding("egress", "wrong", words, "see: pocketpref egress verify")
+    left = plural(sum(log.kept + len(log.forgotten) for log in logs), "request")
+    if open_to:
+        words = f"{plural(open_to, 'destination')} allowed, {left} left, all on a log that is whole"
+        return Finding("egress", "note", words, "see: pocketpref egress status")
+    return Finding("egress", "ok", f"off: nothing may leave ({left} did)")
 
 
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (

@@ -116,7 +116,8 @@ def _difference(preview: Preview) -> list[str]:
 
 def mark(shown: Preview) -> str:
     """The quiet sign of a remote answer: where the request went, and what went along."""
-    return f"[sent to {shown.destination.host} with {GOES_ALONG[level_name(shown.level)]}]"
+    along = f" with {GOES_ALONG[level_name(shown.level)]}" if shown.text else ", the request alone"
+    return f"[sent to {shown.destination.host}{along}]"
 
 
 def finding_lines(findings: Sequence[Finding], summary: str) -> list[str]:

@@ -278,6 +278,24 @@ def test_a_failure_over_there_is_one_line_and_on_the_log(desk, script, words):
     assert finished["reason"].startswith("Remote")
 
 
+def _doctor(desk):
+    found = json.loads(desk.run("doctor", "--json").out)
+    return next((f["state"], f["words"]) for f in found if f["check"] == "egress")
+
+
+def test_the_doctor_and_the_status_say_what_may_leave(desk, peer, to):
+    assert _doctor(desk) == ("ok", "off: nothing may leave")
+    desk.run("egress", "allow", to, "--level", "none", "-u", "ada")
+    desk.run("remote", PROMPT, "--to", to, "-u", "ada")
+    words = "1 destination allowed, 1 request left, all on a log that is whole"
+    assert _doctor(desk) == ("note", words)
+    assert as_json(desk, "status", "-u", "ada")["egress"].startswith("allowed to 1")
+    assert as_json(desk, "status")["egress"] == "off"
+    assert "off: nothing learned leaves" in desk.run("status").out
+    desk.run("egress", "revoke", to, "-u", "ada")
+    assert _doctor(desk) == ("ok", "off: nothing may leave (1 request did)")
+
+
 # ---------------------------------------------------------------------------------- keys
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
