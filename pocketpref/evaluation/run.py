@@ -103,7 +103,7 @@ def compare(
 
     Args:
         cases: of all people. Everybody's are what priors are fitted on, except those of the person
-            who is asked and those about the item that is asked about.
+            who is asked and those about the item that is asked about (``Crowds``).
         methods: learn and are asked, in this order.
         protocol: "shuffled" splits 8:2 at random, once for each seed; "ordered" asks about what
             came last.

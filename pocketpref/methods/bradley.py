@@ -41,7 +41,17 @@ class Posterior:
 def fit(
     differences: Matrix, mean: Matrix, precision: Matrix, weights: Matrix | None = None
 ) -> Posterior:
-    """The posterior of the weights, by Newton's method.
+    """The posterior of the weights; arguments as of ``mode``."""
+    at = mode(differences, mean, precision, weights)
+    counts = np.ones(len(differences)) if weights is None else weights
+    _, curvature = _derivatives(at, differences, mean, precision, counts)
+    return Posterior(at, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
+
+
+def mode(
+    differences: Matrix, mean: Matrix, precision: Matrix, weights: Matrix | None = None
+) -> Matrix:
+    """The likeliest weights, by Newton's method, shape (features,).
 
     Args:
         differences: features of the chosen answer minus those of the rejected one, shape
@@ -69,8 +79,7 @@ def fit(
         else:
             break
         at, value = at + size * step, there
-    _, curvature = _derivatives(at, differences, mean, precision, counts)
-    return Posterior(at, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
+    return at
 
 
 def log_losses(weights: Matrix, differences: Matrix) -> Matrix:

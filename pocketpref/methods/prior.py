@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pocketpref.methods.bradley import Posterior, fit, log_losses
+from pocketpref.methods.bradley import Posterior, fit, log_losses, mode
 from pocketpref.methods.contest import Matrix
 
 RIDGES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -123,7 +123,7 @@ def _scale(differences: Matrix) -> Matrix:
 def _common(people: Sequence[Person], ridge: float) -> Matrix:
     together = np.concatenate([person.differences for person in people])
     count = together.shape[1]
-    return fit(together, np.zeros(count), np.full(count, ridge)).mean
+    return mode(together, np.zeros(count), np.full(count, ridge))
 
 
 def _ridge(folds: Sequence[Sequence[Person]]) -> tuple[float, list[Matrix]]:
@@ -173,7 +173,7 @@ def _spread(
 
 
 def _own(learned: Matrix, weights: Matrix, spread: Matrix) -> Matrix:
-    return fit(learned, weights, _precision(spread)).mean if spread.any() else weights
+    return mode(learned, weights, _precision(spread)) if spread.any() else weights
 
 
 def _precision(spread: Matrix) -> Matrix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketpref.evaluation.cases import Crowds, cases_of, ordered, shuffled
@@ -21,6 +21,7 @@ def cases_from(history: list[tuple[int, int]]) -> list[Case]:
     ]
 
 
+@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(histories, st.integers(0, 5))
 def test_a_random_split_keeps_groups_whole_and_loses_nothing(
     history: list[tuple[int, int]], seed: int
@@ -38,6 +39,7 @@ def test_a_random_split_keeps_groups_whole_and_loses_nothing(
     assert len(split.asked) >= 0.2 * len(cases) or len({c.group for c in split.past}) == 1
 
 
+@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(histories)
 def test_an_ordered_split_learns_from_what_came_before_and_from_other_groups(
     history: list[tuple[int, int]],
@@ -65,6 +67,21 @@ def test_the_crowd_is_other_people_and_other_items() -> None:
     crowd = crowds.around(cases[0])
     assert {(c.user, c.item) for c in crowd} == {(u, i) for u in "yz" for i in ("cats", "rain")}
     assert crowds.around(case("x", "tea")) is crowd
+
+
+def test_of_many_people_none_is_in_their_own_crowd() -> None:
+    users = [f"u{place}" for place in range(23)]
+    cases = [
+        Case(user, Pair(item, "a", "b"), np.ones(1, np.float32), item, item)
+        for user in users
+        for item in ("tea", "cats")
+    ]
+    crowds = Crowds(cases)
+    for asked in cases:
+        crowd = crowds.around(asked)
+        assert asked.user not in {c.user for c in crowd}
+        assert asked.item not in {c.item for c in crowd}
+        assert len(crowd) >= 18  # four fifths of 23 people, one item each
 
 
 def test_pairs_of_one_ranking_are_one_group() -> None:
