@@ -24,11 +24,11 @@ class Reason(StrEnum):
     UNSETTLED = "what is allowed kept changing meanwhile"
 
 
-_ALLOW = "see what would leave and allow it: pocketpref egress preview, pocketpref egress allow"
+_ALLOW = "to allow it: pocketpref egress allow {} --level summary (or attributes, or none)"
 _HINTS = {
-    Reason.NO_GRANT: f"{_ALLOW}; another port, path or model is another destination",
+    Reason.NO_GRANT: _ALLOW,
     Reason.RESTORED: f"what was allowed before is void; {_ALLOW}",
-    Reason.EXPIRED: "allow it again: pocketpref egress allow",
+    Reason.EXPIRED: _ALLOW,
     Reason.USED_UP: "wait for tomorrow (UTC), or allow more: pocketpref egress allow --daily",
     Reason.CHANGED: f"see the difference with pocketpref egress preview; {_ALLOW}",
     Reason.FORGOTTEN: "try again with what is left",
@@ -38,6 +38,8 @@ _HINTS = {
 
 def denied(destination: Destination, reason: Reason) -> DeniedError:
     """The error that says so."""
+    hint = _HINTS.get(reason)
     return DeniedError(
-        f"nothing was sent to {destination}: {reason.value}", hint=_HINTS.get(reason)
+        f"nothing was sent to {destination}: {reason.value}",
+        hint=None if hint is None else hint.format(destination),
     )
