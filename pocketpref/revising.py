@@ -59,7 +59,7 @@ def edit(parts: Parts, text: str) -> Summary:
         NotFoundError: the summary was changed meanwhile.
     """
     line = summaries.one_line(text)
-    store = parts.store
+    store, now = parts.store, datetime.now(UTC)
     before = summaries.current(store)
     old = before.clauses if before else ()
     said = sentences(line)
@@ -80,17 +80,17 @@ def edit(parts: Parts, text: str) -> Summary:
             origin="edit",
             model=parts.model().fingerprint,
             recipe=recipe(parts),
-            created=datetime.now(UTC),
+            created=now,
         ),
         before.id if before else None,
     )
     for part in added:
         origin = sources if _borrowed(part, old) else ()
-        summaries.state(store, part, sources=origin)
+        summaries.state(store, part, sources=origin, when=now)
     for clause in old:
         if clause not in kept:
             origin = () if clause.attributes else sources
-            summaries.state(store, clause.text, wanted=False, sources=origin)
+            summaries.state(store, clause.text, wanted=False, sources=origin, when=now)
     return found
 
 

@@ -124,7 +124,12 @@ def statements(store: DocumentStore) -> list[Statement]:
 
 
 def state(
-    store: DocumentStore, text: str, *, wanted: bool = True, sources: tuple[str, ...] = ()
+    store: DocumentStore,
+    text: str,
+    *,
+    wanted: bool = True,
+    sources: tuple[str, ...] = (),
+    when: datetime | None = None,
 ) -> str:
     """Keep a preference in the person's own words. Returns its id.
 
@@ -133,19 +138,21 @@ def state(
         text: what they said.
         wanted: False if it must not be said of them.
         sources: memories that the words came from.
+        when: it was said; None means now.
 
     Raises:
         InputError: it is empty or too long.
         NotFoundError: one of the sources was forgotten.
     """
     line = one_line(text)
+    said = (when or datetime.now(UTC)).isoformat()
     with store.changing() as documents:
         same = [_statement(d) for d in documents.all(STATEMENT)]
         for other in same:
             # Said again, or said otherwise: the later statement stands.
             if other.text.casefold() == line.casefold():
                 documents.delete(STATEMENT, other.id)
-        content = {"text": line, "wanted": wanted, "created": datetime.now(UTC).isoformat()}
+        content = {"text": line, "wanted": wanted, "created": said}
         return documents.insert(
             STATEMENT, json.dumps(content, ensure_ascii=False).encode(), sources
         )

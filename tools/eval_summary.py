@@ -2,7 +2,7 @@
 
     python tools/eval_summary.py ukp_workers.jsonl --users 8 --cache FOLDER --json FILE
     python tools/eval_summary.py --understanding          ways of injecting a summary, compared
-    python tools/eval_summary.py --timing 40              learn and summary for one person
+    python tools/eval_summary.py --timing --pairs 40      learn and summary for one person
 
 Each person's pairs are split by prompt. From the first part, in a vault of its own, a summary is
 made as `summarize` does; on the second part its mean anchored margin is compared with that of
@@ -35,6 +35,7 @@ from eval_margins import bank_of, open_cached
 from eval_summary_people import Person, people
 from eval_summary_styles import understanding
 
+from pocketpref.assemble import throwaway
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.backends.onnx import open_embedder
@@ -55,6 +56,8 @@ from pocketpref.summary import SummaryReport
 from pocketpref.vault import Vault
 from pocketpref.vault.keys import EphemeralKey
 
+_CACHE = Path(tempfile.gettempdir()) / "pocketpref-eval"
+
 CONDITIONS = ("chosen", "best", "template", "random", "another", "placebo")
 
 _PLACEBO = (
@@ -67,12 +70,15 @@ _PLACEBO = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write. Returns the exit status."""
     options = _parse(argv)
-    model = open_cached(options.cache, options.weights)
+    report: dict[str, Any]
     bank = bank_of(options.attributes)
-    if options.understanding:
-        report: dict[str, Any] = {"understanding": understanding(model, bank)}
+    if options.timing:
+        report = {"timing": _timing(options)}
+    elif options.understanding:
+        model = open_cached(options.cache, options.weights)
+        report = {"understanding": understanding(model, bank)}
     else:
-        report = _evaluate(options, model, bank)
+        report = _evaluate(options, open_cached(options.cache, options.weights), bank)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
@@ -82,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate preference summaries.")
     parser.add_argument("file", type=Path, nargs="?", help="pair file [default: bundled samples]")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for likelihoods")
+    parser.add_argument("--cache", type=Path, default=_CACHE, help="folder for likelihoods")
     parser.add_argument("--weights", choices=["f16", "bf16"], default="bf16")
     parser.add_argument("--users", type=int, default=8, help="people at most")
     parser.add_argument("--pairs", type=int, default=40, help="pairs to summarize, at most")
@@ -96,8 +102,37 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--understanding", action="store_true")
+    parser.add_argument("--timing", action="store_true", help="one person, as a Pocket does it")
     parser.add_argument("--json", type=Path)
     return parser.parse_args(argv)
+
+
+def _timing(options: argparse.Namespace) -> dict[str, Any]:
+    """Learn and summarize for one person as a Pocket does it by default; where the time goes.
+
+    ``cpu`` counts seconds of all cores: on a machine that does other things, too, it tells more
+    than the clock.
+    """
+    person = next(people(options))
+    with throwaway() as pocket:
+        pocket.add_many(person.past)
+        cpu = time.process_time()
+        learned = pocket.learn()
+        learn_cpu = time.process_time() - cpu
+        found = pocket.summarize()
+        return {
+            "pairs": len(person.past),
+            "characters": sum(len(f.pair.chosen + f.pair.rejected) for f in person.past),
+            "learn": {"seconds": learned.seconds, "cpu": learn_cpu},
+            "summarize": {
+                "seconds": found.seconds,
+                "cpu": time.process_time() - cpu - learn_cpu,
+                "spent": dict(found.spent),
+                "evaluations": found.evaluations,
+                "reason": found.reason,
+                "refused": dict(found.refused),
+            },
+        }
 
 
 # ------------------------------------------------------------------------------- summarizing

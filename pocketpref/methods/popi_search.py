@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
+from pocketpref.methods.popi_language import ENGLISH
 from pocketpref.methods.popi_proposals import (
     Proposal,
     Refused,
@@ -155,8 +156,10 @@ class HalfSearch:
         rivals = self._allowed([*drafts, *topical, *([current] if current else [])])
         found = self._best([*found, *rivals], self._settings.finalists)
         pool = [p.clauses[-1] for p in (*singles, *topical)]
-        pool += [clause for d in drafts for clause in d.clauses]
+        pool += [clause for d in drafts if d.language == ENGLISH for clause in d.clauses]
         for turn in range(self._settings.rounds):
+            if not found:  # what the person stated fills a summary alone
+                break
             self._on_part("editing the best", 0.7 + 0.3 * turn / self._settings.rounds)
             better = self._edited(found, pool)
             if better[0].text == found[0].text:
@@ -222,7 +225,8 @@ class HalfSearch:
         """The best after one round of edits of the best: drop, add, reword a clause."""
         best = found[0]
         reword = {clause.text: self._rewordings(clause) for clause in best.clauses}
-        changed = self._allowed(edits(best, pool, reword))
+        # Wordings of attributes are English: they do not go into a text in another language.
+        changed = self._allowed(edits(best, pool if best.language == ENGLISH else (), reword))
         changed = [p for p in changed if not any(p.text == known.text for known in found)]
         if not changed:
             return list(found)
@@ -261,7 +265,7 @@ class HalfSearch:
     def _proposal(self, clauses: tuple[Clause, ...], like: Proposal | None = None) -> Proposal:
         """Clauses as a proposal of this half, with what the person stated before them."""
         own = tuple(c for c in clauses if c not in self._wishes.stated)
-        origin, language = (like.origin, like.language) if like else ("template", "en")
+        origin, language = (like.origin, like.language) if like else ("template", ENGLISH)
         return Proposal((*self._wishes.stated, *own), origin, self._seen, language)
 
 
