@@ -173,16 +173,15 @@ def _system(text: str) -> Inject:
 
 
 FORMS: dict[str, Inject] = {
-    "user turn, 'Attributes: <...>'": _user("Attributes: <{}>"),
-    "user turn, 'Preferences: <Answers that are ...>'": _user("Preferences: <Answers that are {}>"),
-    "user turn, 'Prefers answers that are ...'": _user("Prefers answers that are {}."),
+    "user turn, '(The user prefers ...)'": _user("\n(The user prefers answers that are {}.)"),
     "user turn, '(I prefer ...)'": _user("\n(I prefer answers that are {}.)"),
+    "user turn, 'Prefers ...'": _user("Prefers answers that are {}."),
     "user turn, 'Answer in this way: ...'": _user("Answer in this way: {}."),
-    "system, 'The user prefers ...'": _system("The user prefers answers that are {}."),
-    "system, 'You are a helpful assistant ...'": _system(
+    "user turn, 'Attributes: <...>'": _user("Attributes: <{}>"),
+    "system, 'You are a helpful assistant. The user prefers ...'": _system(
         "You are a helpful assistant. The user prefers answers that are {}."
     ),
-    "system, 'Answer in this way: ...'": _system("Answer in this way: {}."),
+    "system, 'The user prefers ...'": _system("The user prefers answers that are {}."),
 }
 
 
