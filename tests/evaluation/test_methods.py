@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.roster import Roster
-from pocketpref.methods.contest import Case, Contestant, Evidence, Frame
+from pocketpref.methods.contest import Case, Contestant, Evidence, Frame, Judge
 from pocketpref.methods.drift import Drift, weights
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.methods.history import history
@@ -183,3 +184,18 @@ def test_differences_change_sign_with_the_answers() -> None:
 def test_an_unknown_method_is_refused(evidence: Evidence) -> None:
     with pytest.raises(InputError, match="no such method"):
         Roster(evidence).pick(["magic"])
+
+
+def test_another_method_can_take_part(evidence: Evidence) -> None:
+    """A summary, say: a system text before every prompt."""
+
+    class Summarized:
+        name = "popi"
+
+        def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+            frame = Frame(system="Answers please, in a warm wording.")
+            return lambda case: evidence.judge(case.pair, frame)
+
+    roster = Roster(evidence)
+    roster.add("popi", Summarized)
+    assert [method.name for method in roster.pick(["none", "popi"])] == ["none", "popi"]
