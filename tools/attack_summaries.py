@@ -219,7 +219,7 @@ def run(secrets: int, texts: int, seed: int, pairs: Sequence[Path] = ()) -> dict
         "harmless": [row.as_json() for row in harmless(known, bank, rng)],
         "codes": [
             {"code": c.code, "tries": c.tries, "passed": c.passed, "bits": c.bits}
-            for c in carry(known, rng, 100)
+            for c in carry(known, rng, max(10, secrets // 5))
         ],
         "attributes_bits": Vocabulary(tuple(bank)).bits(()),
         "seconds": seconds,
