@@ -71,7 +71,7 @@ class SummarizeRun:
         self._signals: list[Signal] = []
         self._tried: list[str] = []
         self._finalists: list[str] = []
-        self._evaluations = 0
+        self._margins: Margins | None = None
 
     def run(self) -> SummaryReport:
         """Search, and put in force what wins.
@@ -133,9 +133,10 @@ class SummarizeRun:
         """Finalists of both halves, each judged on the other, the best first."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
-            self._margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
+            margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
+        self._margins = margins
         with self._timed("scoring"):
-            return self._judge(Objective(self._margins, self._settings))
+            return self._judge(Objective(margins, self._settings))
 
     def _judge(self, objective: Objective) -> list[Verdict]:
         meaning = Meaning(self._parts.embedder())
@@ -316,7 +317,7 @@ class SummarizeRun:
             reason=reason,
             refused=tuple(sorted(self._refused.items())),
             pairs=len(self._signals),
-            evaluations=self._evaluations,
+            evaluations=self._margins.evaluations if self._margins else 0,
             seconds=self._elapsed(),
             spent=tuple(sorted(self._spent.items())),
             tried=tuple(dict.fromkeys(self._tried)),
@@ -329,7 +330,6 @@ class SummarizeRun:
         """Between two evaluations: stop if it is time, save if it is time, tell how far it is."""
         if self._over():
             raise _StoppedError
-        self._evaluations += 1
         self._report(*self._at)
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self._save()

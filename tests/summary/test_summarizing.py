@@ -45,6 +45,8 @@ def test_what_explains_the_choices_becomes_the_summary(parts, ids):
     assert report.summary.margin is not None
     assert report.summary.margin.mean == pytest.approx(8.0)
     assert set(report.summary.sources) == set(ids)
+    assert report.evaluations > 100
+    assert report.pairs == 24
     assert 0 < report.summary.tokens <= 64
 
 
