@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -106,8 +109,8 @@ def refresh(
 
     Example: pocketpref summary refresh --budget 300
     """
-    with app.pocket(user, model) as pocket, progress("summarizing") as advance:
-        done = pocket.summarize(budget=budget, on_progress=lambda p: advance(*_share(p)))
+    with app.pocket(user, model) as pocket, _display() as show:
+        done = pocket.summarize(budget=budget, on_progress=show)
     if as_json:
         report_json(_as_dict(done))
         return
@@ -118,10 +121,24 @@ def refresh(
     )
 
 
-def _share(step: Progress) -> tuple[int, int]:
-    """A step in hundredths of the whole."""
-    part = 0.0 if step.part >= 1.0 else step.part
-    return round(100 * (step.done + part)), 100 * step.total
+@contextmanager
+def _display() -> Iterator[Callable[[Progress], None]]:
+    """A bar at a terminal, elsewhere a line for each kind of work."""
+    if not sys.stderr.isatty():
+        yield _PlainLines()
+        return
+    with progress("summarizing") as advance:
+        yield lambda step: advance(round(100 * (step.done + step.part)), 100 * step.total)
+
+
+class _PlainLines:
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, step: Progress) -> None:
+        if step.note and step.note != self._last:
+            note(f"summarizing: {step.note}")
+            self._last = step.note
 
 
 def _as_dict(done: SummaryReport) -> dict[str, object]:
