@@ -259,6 +259,8 @@ class SummarizeRun:
         if not verdicts:
             return "no proposal could be judged on choices that it was not written from"
         rival = "the present summary" if self._current else "no summary"
+        if any(v.over_none.low > 0 and v.over_neutral.low <= 0 for v in verdicts):
+            return "what proposals explain, words that say nothing explain nearly as well"
         return f"no proposal beats {rival} by more than the noise"
 
     def _stated_only(self) -> Summary:

@@ -45,6 +45,7 @@ from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.methods.history import history
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import single_clauses
+from pocketpref.methods.popi_selection import Margins, Objective
 from pocketpref.methods.popi_signals import gather
 from pocketpref.methods.popi_wording import block, render
 from pocketpref.parts import Parts
@@ -59,12 +60,6 @@ from pocketpref.vault.keys import EphemeralKey
 _CACHE = Path(tempfile.gettempdir()) / "pocketpref-eval"
 
 CONDITIONS = ("chosen", "best", "template", "random", "another", "placebo")
-
-_PLACEBO = (
-    "The house of the user stands near a river and has a green door, two windows and a small "
-    "garden with apple trees, where a path of grey stones leads down to the water and a wooden "
-    "boat lies on the sand beside an old bench under the bridge"
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -212,19 +207,12 @@ def _complete(
 ) -> None:
     """Add what stands beside each summary: a random candidate, another's, a placebo."""
     rng = np.random.default_rng(seed)
+    words = Objective(Margins(model, {}), PopiSettings())
     for place, (_, found) in enumerate(done):
         found["random"] = str(rng.choice(found["tried"])) if found["tried"] else ""
         found["another"] = done[(place + 1) % len(done)][1]["best"] if len(done) > 1 else ""
-        found["placebo"] = _placebo(model, found["best"])
+        found["placebo"] = words.neutral(found["best"]) if found["best"] else ""
         found["tokens"] = {name: _tokens(model, found[name]) for name in CONDITIONS}
-
-
-def _placebo(model: LanguageModel, text: str) -> str:
-    """Words about nothing of the kind, with as many tokens."""
-    wanted, words = _tokens(model, text), _PLACEBO.split()
-    lengths = {n: abs(_tokens(model, " ".join(words[:n])) - wanted) for n in range(1, len(words))}
-    best = min(lengths, key=lambda n: lengths[n])
-    return " ".join(words[:best]) + "." if text else ""
 
 
 def _tokens(model: LanguageModel, text: str) -> int:

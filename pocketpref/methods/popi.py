@@ -7,7 +7,8 @@ What is known of the paper is its abstract; the objective here is ours and follo
     u(z) = mean over pairs of log sigma(beta m(z)) - cost of its tokens
 
 with m the anchored margin (``scoring.py``), on pairs that had no part in writing z. A summary is
-taken only if it beats both the present one and none by more than the noise. A summarizer that was
+taken only if it beats the present one, none, and as many words that say nothing, each by more than
+the noise. A summarizer that was
 trained would make better proposals; it has its place in ``popi_proposals.draft``.
 
     popi_signals      which choices count, how much, and in which half they are

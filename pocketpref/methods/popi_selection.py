@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pocketpref.methods.popi import PopiSettings, utility
 from pocketpref.methods.popi_proposals import Proposal
 from pocketpref.methods.popi_signals import Signal
-from pocketpref.methods.popi_wording import block
+from pocketpref.methods.popi_wording import NEUTRAL, block
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message
 from pocketpref.scoring import PairScorer
@@ -121,6 +121,17 @@ class Objective:
         """Whether a summary is short enough."""
         return int(self.margins.tokens([text])[0]) <= self.settings.max_tokens
 
+    def neutral(self, text: str) -> str:
+        """Words that say nothing about answers, with about as many tokens as a text."""
+        wanted = int(self.margins.tokens([text])[0])
+        words = NEUTRAL.split()
+        few, many = 1, len(words)
+        while few < many:  # the fewest words that have as many tokens
+            half = (few + many) // 2
+            enough = int(self.margins.tokens([_cut(words, half)])[0]) >= wanted
+            few, many = (few, half) if enough else (half + 1, many)
+        return _cut(words, few)
+
     def lead(self, text: str, rival: str, signals: Sequence[Signal]) -> Interval:
         """By how much one text's objective is above another's: paired, with its interval."""
         values = utility(self.margins.table([text, rival], signals), self.settings.beta)
@@ -130,6 +141,10 @@ class Objective:
     def margin(self, text: str, signals: Sequence[Signal]) -> Interval:
         """Weighted mean anchored margin, nats, with its interval."""
         return spread(self.margins.table([text], signals)[0], signals)
+
+
+def _cut(words: Sequence[str], count: int) -> str:
+    return f"{' '.join(words[:count])}."
 
 
 def halving(
@@ -191,6 +206,7 @@ class Verdict:
         unseen: ids of these choices.
         margin: its mean margin on them, nats.
         over_none: its lead over no summary (what the person stated alone, if they did).
+        over_neutral: its lead over as many words that say nothing about answers.
         over_current: its lead over the present one, or None if there is none.
     """
 
@@ -198,13 +214,14 @@ class Verdict:
     unseen: tuple[str, ...]
     margin: Interval
     over_none: Interval
+    over_neutral: Interval
     over_current: Interval | None
 
     @property
     def wins(self) -> bool:
-        """Whether it beats both by more than the noise."""
-        rivals = [self.over_none, *([self.over_current] if self.over_current else [])]
-        return all(lead.low > 0 for lead in rivals)
+        """Whether it beats them all by more than the noise."""
+        leads = (self.over_none, self.over_neutral, self.over_current)
+        return all(lead is None or lead.low > 0 for lead in leads)
 
 
 def verdict(
@@ -238,5 +255,6 @@ def verdict(
         tuple(signal.id for signal in unseen),
         objective.margin(text, unseen),
         objective.lead(text, ground, unseen),
+        objective.lead(text, objective.neutral(text), unseen),
         objective.lead(text, current, unseen) if current else None,
     )

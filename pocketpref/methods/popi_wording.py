@@ -20,6 +20,16 @@ _HEADINGS = {
 """What precedes what to do, what to avoid, and a topic; other languages have English headings."""
 
 
+NEUTRAL = (
+    "The house of the user stands near a river and has a green door, two windows and a small "
+    "garden with apple trees, where a path of grey stones leads down to the water and a wooden "
+    "boat lies on the sand beside an old bench under the bridge, while on the other side there "
+    "are fields, a barn with a red roof, and a road that goes over the hills to the next village"
+)
+"""Any text before an answer shifts its likelihood, that of long answers most. What a summary says
+has to explain more than what these words do, which say nothing about answers."""
+
+
 def headings(language: str) -> tuple[str, str, str]:
     """What precedes what to do, what to avoid, and a topic."""
     return _HEADINGS.get(language, _HEADINGS["en"])

@@ -324,6 +324,33 @@ def test_a_verdict_uses_only_choices_that_had_no_part_in_it():
     assert found.wins
 
 
+class AnyText(ScriptedModel):
+    """Favours "brief" under whatever is injected, as small models favour long answers."""
+
+    def _favours(self, context):
+        return {"brief": 2.0} if "\n\n(" in context[-1]["content"] else {}
+
+
+def test_what_any_text_would_explain_as_well_does_not_win():
+    found = verdict(
+        Objective(Margins(AnyText(), {}), PopiSettings()),
+        proposal("kind"),
+        SIGNALS,
+        ground="",
+        current="",
+        least=5,
+    )
+    assert found is not None
+    assert found.over_none.low > 0
+    assert not found.wins
+
+
+def test_neutral_words_are_as_long_as_the_text():
+    judge = objective()
+    for text in ("Be kind.", " ".join(["word"] * 40)):
+        assert int(judge.margins.tokens([judge.neutral(text)])[0]) == len(text.split())
+
+
 def test_without_unseen_choices_there_is_no_verdict():
     everything = proposal("kind", seen=[s.id for s in SIGNALS])
     assert verdict(objective(), everything, SIGNALS, ground="", current="", least=1) is None
