@@ -1,7 +1,7 @@
 """Does a chosen summary explain choices that it was not chosen by? Real people, held-out prompts.
 
     python tools/eval_summary.py ukp_workers.jsonl --users 8 --cache FOLDER --json FILE
-    python tools/eval_summary.py --understanding          ways of injecting a summary, compared
+    python tools/eval_summary.py --understanding          ways of injecting one, and a known taste
     python tools/eval_summary.py --timing --pairs 40      learn and summary for one person
 
 Each person's pairs are split by prompt. From the first part, in a vault of its own, a summary is
@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from eval_margins import bank_of, open_cached
 from eval_summary_people import Person, people
-from eval_summary_styles import understanding
+from eval_summary_styles import lively, understanding
 
 from pocketpref.assemble import throwaway
 from pocketpref.attributes import AttributeBank
@@ -50,7 +50,7 @@ from pocketpref.methods.popi_signals import gather
 from pocketpref.methods.popi_wording import block, render
 from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
-from pocketpref.records import Message, Pair
+from pocketpref.records import Feedback, Message, Pair
 from pocketpref.scoring import PairScorer
 from pocketpref.summarizing import SummarizeRun
 from pocketpref.summary import SummaryReport
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = {"timing": _timing(options)}
     elif options.understanding:
         model = open_cached(options.cache, options.weights)
-        report = {"understanding": understanding(model, bank)}
+        report = {"understanding": understanding(model, bank), "control": _control(model, bank)}
     else:
         report = _evaluate(options, open_cached(options.cache, options.weights), bank)
     print(json.dumps(report, indent=2, ensure_ascii=False))
@@ -128,6 +128,15 @@ def _timing(options: argparse.Namespace) -> dict[str, Any]:
                 "refused": dict(found.refused),
             },
         }
+
+
+def _control(model: LanguageModel, bank: AttributeBank) -> dict[str, Any]:
+    """What is found for somebody whose taste is known: lively and informal, against the rest."""
+    past = tuple(Feedback(pair) for pair in lively())
+    with _parts(Person("control", past, ()), model, open_embedder(None), bank) as parts:
+        found = SummarizeRun(parts).run()
+    margin = found.summary.margin if found.summary else None
+    return {**_described(found, ""), "margin": margin.to_dict() if margin else None}
 
 
 # ------------------------------------------------------------------------------- summarizing

@@ -15,7 +15,7 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import Message
+from pocketpref.records import Message, Pair
 
 Inject = Callable[[str, str], list[Message]]
 """Prompt and style to conversation."""
@@ -153,6 +153,21 @@ CASES = (
         "has shown mixed results.",
     ),
 )
+
+
+_LIVELY = ("Humor", "Vivid", "Emotion", "Persuasive")
+"""Attributes whose style an imaginary lively person likes; of the others they like the opposite."""
+
+
+def lively() -> list[Pair]:
+    """The choices of somebody who likes lively and informal answers: a taste that can be known."""
+    return [
+        Pair(c.prompt, c.like, c.unlike)
+        if c.attribute in _LIVELY
+        else Pair(c.prompt, c.unlike, c.like)
+        for c in CASES
+        if c.attribute != "Concise"
+    ]
 
 
 def _user(block: str) -> Inject:

@@ -91,8 +91,8 @@ def block(text: str) -> str:
     """What is injected after a prompt for a summary, or "" for none.
 
     It stands apart at the end of the user's turn, so that everything before it is common to all
-    summaries and is computed once. Of the ways that were measured (docs/summary.md) it is one of those
-    that a small model understands best.
+    summaries and is computed once. Of the ways that were measured (docs/summary.md) it is one of
+    those that a small model understands best.
     """
     return f"\n({text})" if text else ""
 
