@@ -30,7 +30,7 @@ from pocketpref.backends.onnx import open_embedder
 from pocketpref.evaluation.cases import by_user, cases_of
 from pocketpref.evaluation.curves import After
 from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.evaluation.metrics import calibration, credited, log_loss
+from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
 from pocketpref.evaluation.roster import Roster
 from pocketpref.evaluation.run import READINGS, Outcomes, Report, compare
 from pocketpref.methods.auto import Auto
@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             least=options.least,
         )
     _print(report)
+    _print_personal(report)
     _print_harm(report)
     print(f"{time.monotonic() - began:.0f} s")
     if options.json:
@@ -187,6 +188,21 @@ def _print(report: Report) -> None:
         above = found.above(longer, "absolute")
         gained = f"{100 * above.mean:+.1f} ({100 * above.low:+.1f} to {100 * above.high:+.1f})"
         print(f"| {found.method} | {' | '.join(cells)} | {gained} | {_loss(found):.3f} |")
+
+
+def _print_personal(report: Report) -> None:
+    """What is personal in "ours": against everybody's weights, and another person's."""
+    ours = report["ours"]
+    for name in ("ours-pooled", "ours-other"):
+        other = report[name]
+        right = ours.above(other, "absolute")
+        losses = np.logaddexp(0, -ours.scores[:, 0]) - np.logaddexp(0, -other.scores[:, 0])
+        loss = interval(losses, ours.users)
+        print(
+            f"ours over {name}: {100 * right.mean:+.1f} points "
+            f"({100 * right.low:+.1f} to {100 * right.high:+.1f}), log loss {loss.mean:+.4f} "
+            f"({loss.low:+.4f} to {loss.high:+.4f})"
+        )
 
 
 def _print_harm(report: Report) -> None:

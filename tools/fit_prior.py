@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval_margins import item_of
 from threadpoolctl import threadpool_limits
 
 from pocketpref.evaluation.cases import by_user, cases_of
@@ -39,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     people, sources = [], []
     for path in options.files:
         feedback = [entry for entry in read(path) if not isinstance(entry, BadEntry)]
-        cases = cases_of(feedback, HashEmbedder(1), item_of=lambda entry: entry.pair.prompt)
+        cases = cases_of(feedback, HashEmbedder(1), item_of=item_of)
         for theirs in by_user(cases).values():
             table = traits.table(theirs)
-            people.append(prior.Person(table, tuple(case.group for case in theirs)))
+            people.append(prior.Person(table, tuple(case.item for case in theirs)))
         sources.append(_source(path, len(cases), len(by_user(cases))))
     with threadpool_limits(1):
         found = prior.fit_prior(traits.names, people)
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.to.write_text(json.dumps(found.to_dict() | about, indent=1) + "\n", "utf-8")
     for name, weight in sorted(zip(found.names, found.mean, strict=True), key=lambda w: -abs(w[1])):
         print(f"{name:20} {weight:+.3f}")
+    print(f"loss on people and items left out: {found.loss:.4f} nats")
     print(f"spread of persons: {dict(zip(found.names, found.spread.tolist(), strict=True))}")
     return 0
 

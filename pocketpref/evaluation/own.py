@@ -11,7 +11,6 @@ from pocketpref.evaluation.roster import DEFAULT, Roster
 from pocketpref.evaluation.run import ProgressCallback, Report, compare
 from pocketpref.methods.contest import Case, Evidence
 from pocketpref.methods.prior import LEAST_PEOPLE, shipped
-from pocketpref.methods.traits import WITHOUT_MODEL
 from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Memory
 
@@ -64,7 +63,7 @@ def _roster(evidence: Evidence, parts: Parts, *, people: int) -> Roster:
     """The methods: with a prior from these people, or with the one that comes along."""
     if people > LEAST_PEOPLE:  # without the person who is asked there are enough
         return Roster(evidence, noise=parts.noise())
-    return Roster(evidence, noise=parts.noise(), shipped=shipped(), parts=WITHOUT_MODEL)
+    return Roster(evidence, noise=parts.noise(), shipped=shipped(), more=())
 
 
 def _as_feedback(memory: Memory) -> Feedback:

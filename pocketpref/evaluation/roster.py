@@ -19,7 +19,7 @@ from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.prior import Prior
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.methods.reward import Reward
-from pocketpref.methods.traits import WITH_MODEL, Part, Traits
+from pocketpref.methods.traits import WITH_MODEL, WITHOUT_MODEL, Part, Traits
 
 DEFAULT: Final = (
     "none", "placebo", "other", "longer", "drift", "reward", "exact", "exact-global", "ours", "auto"
@@ -41,7 +41,7 @@ class Roster:
         noise: float = 0.0,
         relevance: float = -1.0,
         shipped: Prior | None = None,
-        parts: Sequence[Part] = WITH_MODEL,
+        more: Sequence[Sequence[Part]] = (WITH_MODEL,),
     ) -> None:
         """Build it.
 
@@ -51,13 +51,15 @@ class Roster:
             noise: the model's noise floor, nats: EXACT takes no attribute that adds less.
             relevance: cosine below which EXACT injects nothing; -1 always takes the nearest.
             shipped: the prior of "ours" where there is no crowd.
-            parts: features of "ours".
+            more: sets of features that "ours" may take in the place of plain style, if they
+                predict other people better.
         """
         settings = ExactSettings(k=k, wording=evidence.wording)
         explained = Explained(evidence, Exact(evidence.bank, settings), noise=noise)
-        traits = Traits(parts, evidence)
-        ours = Ours(traits, shipped=shipped)
-        pooled = Ours(traits, name="ours-pooled", shipped=shipped, adapt=False)
+        style = Traits(WITHOUT_MODEL)
+        features = (style, *(Traits(parts, evidence) for parts in more))
+        ours = Ours(*features, shipped=shipped)
+        pooled = Ours(*features, name="ours-pooled", shipped=shipped, adapt=False)
         plain, drift, longer = Plain(evidence), Drift(evidence), Longer()
         self._makers: dict[str, Callable[[], Contestant]] = {
             "none": lambda: plain,
@@ -72,7 +74,7 @@ class Roster:
             "ours": lambda: ours,
             "ours-pooled": lambda: pooled,
             "ours-other": lambda: Other(ours, "ours-other"),
-            "ours-style": lambda: Ours(Traits(("style",)), name="ours-style"),
+            "ours-style": lambda: Ours(style, name="ours-style"),
             "auto": lambda: Auto(plain, (longer, pooled, ours, drift)),
         }
 

@@ -26,7 +26,7 @@ class Ours:
     def __init__(
         self,
         traits: Traits,
-        *,
+        *more: Traits,
         name: str = "ours",
         shipped: Prior | None = None,
         adapt: bool = True,
@@ -37,6 +37,8 @@ class Ours:
 
         Args:
             traits: the features.
+            more: other sets of features; of all of them the one that predicts the crowd best is
+                taken, where there is a crowd.
             name: of this variant.
             shipped: the prior where there is no crowd to measure one on.
             adapt: learn from the person; False leaves it at what people have in common.
@@ -44,7 +46,7 @@ class Ours:
                 one counts 1 / e; None: all count alike.
             half_life: a past choice counts half after this many later ones; None: none fades.
         """
-        self._traits = traits
+        self._choices = (traits, *more)
         self._name = name
         self._shipped = shipped
         self._adapt = adapt
@@ -59,22 +61,29 @@ class Ours:
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Start from the crowd, or from the shipped prior, and adapt."""
         learned = list(past) if self._adapt else []
-        differences = self._traits.table(learned)
-        prior = self._traits.prior(crowd) or self._shipped
-        if prior is None:
-            prior = unknown(self._traits.names, differences, SPREAD)
-        known = prior
-        if self._width is None:
-            posterior = known.adapted(differences, self._weights(learned, None))
-            return lambda case: Judgement.own(
-                posterior.score(self._traits.of(case.pair) / known.scale)
-            )
+        traits, prior = self._start(learned, crowd)
+        differences = traits.table(learned)
+        everywhere = prior.adapted(differences, self._weights(learned, None))
 
         def judge(case: Case) -> Judgement:
-            near = known.adapted(differences, self._weights(learned, case))
-            return Judgement.own(near.score(self._traits.of(case.pair) / known.scale))
+            posterior = (
+                everywhere
+                if self._width is None
+                else prior.adapted(differences, self._weights(learned, case))
+            )
+            return Judgement.own(posterior.score(traits.of(case.pair) / prior.scale))
 
         return judge
+
+    def _start(self, learned: Sequence[Case], crowd: Sequence[Case]) -> tuple[Traits, Prior]:
+        """The features, and what is known before the person has chosen anything."""
+        found = [(traits, traits.prior(crowd)) for traits in self._choices]
+        measured = [(traits, prior) for traits, prior in found if prior is not None]
+        if measured:
+            return min(measured, key=lambda choice: choice[1].loss)
+        traits = self._choices[0]
+        known = self._shipped or unknown(traits.names, traits.table(learned), SPREAD)
+        return traits, known
 
     def _weights(self, past: Sequence[Case], case: Case | None) -> Matrix | None:
         """How much each past choice counts; None if all count alike."""

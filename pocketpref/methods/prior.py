@@ -1,7 +1,9 @@
 """What people have in common, and how far a person is from it: where adaptation starts.
 
-Both are measured on people: the ridge of the common weights by how well they predict people left
-out, the spread of persons around them by how well half of a person's prompts predict the rest.
+Both are measured on people: the ridge of the common weights by how well they predict people and
+items left out together, the spread of persons around them by how well a person's choices about the
+other items then predict theirs about these. (The same texts recur across people: leaving out people
+alone would reward learning the texts by heart.)
 Where adapting to a person predicts no better, the spread is 0, and nothing is adapted. Length has a
 spread of its own: people agree far less about it than about anything else.
 """
@@ -9,6 +11,7 @@ spread of its own: people agree far less about it than about anything else.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -19,10 +22,10 @@ import numpy as np
 from pocketpref.methods.bradley import Posterior, fit, log_losses, mode
 from pocketpref.methods.contest import Matrix
 
-RIDGES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+RIDGES: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Precisions that are tried for the common weights, in units of features scaled to 1."""
 
-SPREADS: Final = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5)
+SPREADS: Final = (0.0, 0.06, 0.12, 0.25, 0.5)
 """Standard deviations that are tried for persons around the common weights, in the same units."""
 
 OWN: Final = "length"
@@ -32,6 +35,11 @@ _FIXED: Final = 1e6
 """Precision of a weight that is not adapted."""
 
 FOLDS: Final = 5
+"""Parts into which people are divided."""
+
+PARTS: Final = 3
+"""Parts into which items are divided."""
+
 LEAST_PEOPLE: Final = 5
 """People from whom a prior is fitted at least: fewer would make it somebody's own."""
 
@@ -42,11 +50,11 @@ class Person:
 
     Attributes:
         differences: chosen minus rejected, shape (pairs, features).
-        groups: of each pair; pairs of one group are kept together.
+        items: what each pair is about.
     """
 
     differences: Matrix
-    groups: tuple[str, ...]
+    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,15 @@ class Prior:
         mean: common weights of scaled features, shape (features,).
         spread: standard deviation of a person's weights around them, shape (features,); 0: people
             do not differ in a way that helps to predict them.
+        loss: mean -log P of choices of people about items that it was not fitted on, nats; nan
+            where that was not measured.
     """
 
     names: tuple[str, ...]
     scale: Matrix
     mean: Matrix
     spread: Matrix
+    loss: float = math.nan
 
     def adapted(self, differences: Matrix, weights: Matrix | None = None) -> Posterior:
         """A person's weights, from their choices and what people have in common."""
@@ -85,7 +96,8 @@ class Prior:
     def from_dict(cls, values: Mapping[str, Any]) -> Prior:
         """What ``to_dict`` gave."""
         keys = ("scale", "mean", "spread")
-        return cls(tuple(values["names"]), *(np.array(values[k], dtype=np.float64) for k in keys))
+        scale, mean, spread = (np.array(values[key], dtype=np.float64) for key in keys)
+        return cls(tuple(values["names"]), scale, mean, spread)
 
 
 def shipped() -> Prior:
@@ -108,11 +120,50 @@ def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
         people: at least two.
     """
     scale = _scale(np.concatenate([person.differences for person in people]))
-    scaled = [Person(person.differences / scale, person.groups) for person in people]
-    folds = [scaled[start::FOLDS] for start in range(min(FOLDS, len(scaled)))]
-    ridge, common = _ridge(folds)
-    spread = _spread(folds, common, own=[name == OWN for name in names])
-    return Prior(tuple(names), scale, _common(scaled, ridge), spread)
+    scaled = [Person(person.differences / scale, person.items) for person in people]
+    trials = _trials(scaled)
+    ridge, common = _ridge(trials)
+    spread, loss = _spread(trials, common, own=[name == OWN for name in names])
+    return Prior(tuple(names), scale, _common(_together(scaled), ridge), spread, loss)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Some people and some items left out.
+
+    Attributes:
+        rest: choices of other people about other items.
+        persons: for each person left out, their choices about other items and about these.
+    """
+
+    rest: Matrix
+    persons: list[tuple[Matrix, Matrix]]
+
+
+def _trials(people: Sequence[Person]) -> list[_Trial]:
+    """Every pair of a part of the people and a part of the items."""
+    items = sorted({item for person in people for item in person.items})
+    parts = min(PARTS, len(items))
+    part = {item: place % parts for place, item in enumerate(items)}
+    asked = [np.array([part[item] for item in person.items]) for person in people]
+    folds = min(FOLDS, len(people))
+    found = []
+    for fold in range(folds):
+        for number in range(parts):
+            rest, persons = [], []
+            for place, (person, of) in enumerate(zip(people, asked, strict=True)):
+                others, these = person.differences[of != number], person.differences[of == number]
+                if place % folds != fold:
+                    rest.append(others)
+                elif len(these):
+                    persons.append((others, these))
+            if sum(map(len, rest)) and persons:
+                found.append(_Trial(np.concatenate(rest), persons))
+    return found
+
+
+def _together(people: Sequence[Person]) -> Matrix:
+    return np.concatenate([person.differences for person in people])
 
 
 def _scale(differences: Matrix) -> Matrix:
@@ -120,56 +171,39 @@ def _scale(differences: Matrix) -> Matrix:
     return np.asarray(np.where(size > 0, size, 1.0))
 
 
-def _common(people: Sequence[Person], ridge: float) -> Matrix:
-    together = np.concatenate([person.differences for person in people])
-    count = together.shape[1]
-    return mode(together, np.zeros(count), np.full(count, ridge))
+def _common(differences: Matrix, ridge: float) -> Matrix:
+    count = differences.shape[1]
+    return mode(differences, np.zeros(count), np.full(count, ridge))
 
 
-def _ridge(folds: Sequence[Sequence[Person]]) -> tuple[float, list[Matrix]]:
-    """The ridge that predicts people left out best, and the weights found without each fold."""
-    best: tuple[float, float, list[Matrix]] | None = None
-    for ridge in RIDGES:
-        found = [_common(_without(folds, place), ridge) for place in range(len(folds))]
-        loss = sum(
-            float(log_losses(weights, person.differences).sum())
-            for weights, fold in zip(found, folds, strict=True)
-            for person in fold
-        )
-        if best is None or loss < best[0]:
-            best = (loss, ridge, found)
-    assert best is not None
-    return best[1], best[2]
-
-
-def _without(folds: Sequence[Sequence[Person]], place: int) -> list[Person]:
-    rest = [person for other, fold in enumerate(folds) if other != place for person in fold]
-    return rest or list(folds[place])
+def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix]]:
+    """The ridge that predicts what was left out best, and the weights of each trial with it."""
+    tried = {ridge: [_common(trial.rest, ridge) for trial in trials] for ridge in RIDGES}
+    none = np.zeros(trials[0].rest.shape[1]) if trials else np.zeros(0)
+    best = min(RIDGES, key=lambda ridge: _loss(trials, tried[ridge], none))
+    return best, tried[best]
 
 
 def _spread(
-    folds: Sequence[Sequence[Person]], common: Sequence[Matrix], own: Sequence[bool]
-) -> Matrix:
-    """The spreads with which half of a person's groups predicts the other half best."""
-    halves = [
-        (weights, learned, asked)
-        for weights, fold in zip(common, folds, strict=True)
-        for person in fold
-        for learned, asked in _halves(person)
-    ]
-
-    def loss(spread: Matrix) -> float:
-        return sum(
-            float(log_losses(_own(learned, weights, spread), asked).sum())
-            for weights, learned, asked in halves
-        )
-
+    trials: Sequence[_Trial], common: Sequence[Matrix], own: Sequence[bool]
+) -> tuple[Matrix, float]:
+    """The spreads with which a person's other choices help best, and the loss with them."""
     found = np.zeros(len(own))
     for block in (np.array(own), ~np.array(own)):  # one after the other: length matters most
         if block.any():
             tried = [np.where(block, spread, found) for spread in SPREADS]
-            found = min(tried, key=loss)
-    return found
+            found = min(tried, key=lambda spread: _loss(trials, common, spread))
+    return found, _loss(trials, common, found)
+
+
+def _loss(trials: Sequence[_Trial], common: Sequence[Matrix], spread: Matrix) -> float:
+    """Mean -log P of the choices that were left out, nats."""
+    losses = [
+        log_losses(_own(learned, weights, spread), asked)
+        for trial, weights in zip(trials, common, strict=True)
+        for learned, asked in trial.persons
+    ]
+    return float(np.concatenate(losses).mean()) if losses else math.nan
 
 
 def _own(learned: Matrix, weights: Matrix, spread: Matrix) -> Matrix:
@@ -178,13 +212,3 @@ def _own(learned: Matrix, weights: Matrix, spread: Matrix) -> Matrix:
 
 def _precision(spread: Matrix) -> Matrix:
     return np.asarray(1 / np.maximum(spread, _FIXED**-0.5) ** 2)
-
-
-def _halves(person: Person) -> list[tuple[Matrix, Matrix]]:
-    """(learned from, asked about), both ways; nothing if there is only one group."""
-    names = sorted(set(person.groups))
-    if len(names) < 2:
-        return []
-    first = np.isin(np.array(person.groups), names[::2])
-    parts = person.differences[first], person.differences[~first]
-    return [parts, parts[::-1]]

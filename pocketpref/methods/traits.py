@@ -67,7 +67,7 @@ class Traits:
         if len(people) < LEAST_PEOPLE:
             return None
         persons = [
-            Person(self.table(cases), tuple(case.group for case in cases))
+            Person(self.table(cases), tuple(case.item for case in cases))
             for _, cases in sorted(people.items())
         ]
         return fit_prior(self.names, persons)

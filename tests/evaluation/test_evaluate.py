@@ -18,7 +18,6 @@ from pocketpref.evaluation.run import READINGS, compare
 from pocketpref.methods.contest import Case, Evidence
 from pocketpref.methods.prior import shipped
 from pocketpref.methods.style import MEASURES
-from pocketpref.methods.traits import WITHOUT_MODEL
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -179,7 +178,7 @@ def test_a_real_model_on_a_real_persons_choices(
     def run(model: LlamaModel | None) -> dict[str, object]:
         file = LikelihoodFile(tmp_path / "x.likelihoods", "starter")
         evidence = Evidence(CachedModel(model, file), few)
-        roster = Roster(evidence, k=1, shipped=shipped(), parts=WITHOUT_MODEL)
+        roster = Roster(evidence, k=1, shipped=shipped(), more=())
         return compare(cases, roster.pick(names), seeds=1).to_dict()
 
     first = run(model)
