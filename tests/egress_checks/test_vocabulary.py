@@ -7,7 +7,6 @@ import pytest
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.checks.reading import folded_words
 from pocketpref.egress.checks.vocabulary import (
-    NAMES_THAT_ARE_WORDS,
     SMALL_WORDS,
     about_answers,
     answer_words,
@@ -78,8 +77,3 @@ def test_words_about_answers_are_of_the_vocabulary_and_not_small() -> None:
     assert not answer_words() & SMALL_WORDS
     assert about_answers("sentences")
     assert not about_answers("money")
-
-
-def test_words_that_are_names_are_words() -> None:
-    """Else they would be foreign anyway, and need not be listed."""
-    assert {name for name in NAMES_THAT_ARE_WORDS if not common(name)} == set()

@@ -43,15 +43,22 @@ SMALL_WORDS: Final = listed(
 
 FIRST_NAMES: Final = listed(
     """
-    art drew earnest frank harmony honor hope joy mark max may melody merit norm rich will
+    art august bill bliss charity chase clay cliff clip dale dawn dean drew earl earnest ernest
+    faith flora frank gene glen grace grant guy harmony heath holly honor hope iris ivy jack joy
+    june lance lark mark max may melody mercy merit miles misty norm olive pat patience pearl
+    penny prudence ray reed rich rob robin rose ruby sage serenity sky sue summer ted trinity
+    victor violet wade will
     """
 )
 """Words that are also first names."""
 
 NAMES_THAT_ARE_WORDS: Final = FIRST_NAMES | listed(
     """
-    best cook fields good grey long love major marks moody power price reading sharp short small
-    stark story strong swift wells wild wise
+    archer banks bell berry best bishop bond bridges brown burns butler carver chambers church
+    cook cross fields fisher forge foster good green grey hall hardy hood knight lane long love
+    major marks mills moody noble page parish park pope potter power price reading rivers savage
+    sharp short small stark sterling stone story strong swift temple underhill ward waters wells
+    west wild wise wolf wood woods wright young
     """
 )
 """Words that are also names of people: a capital letter within a sentence makes them one."""
@@ -66,6 +73,13 @@ _ENDINGS: Final = (
     ("ing", "e"),
     ("ing", ""),
     ("ically", "ic"),
+    ("iness", "y"),
+    ("ness", ""),
+    ("al", ""),
+    ("able", "e"),
+    ("able", ""),
+    ("ion", "e"),
+    ("ion", ""),
     ("ily", "y"),
     ("bly", "ble"),
     ("ly", ""),
