@@ -143,6 +143,8 @@ class Sides:
             raise InputError("name a destination", hint="for example /remote openai:gpt-5")
         self._go(to)
         self._view.note(f"{self._last_to} answers now; /local brings answers back to this machine")
+        if self._history():
+            self._view.note("what was said so far leaves with the next prompt")
 
     def _go(self, to: str) -> None:
         from pocketpref.disclosure import Destination

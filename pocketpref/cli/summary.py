@@ -12,11 +12,11 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
 from pocketpref.cli.console import (
+    console,
     duration,
     note,
     plural,
     print_table,
-    progress,
     report,
     report_json,
     table,
@@ -127,8 +127,30 @@ def _display() -> Iterator[Callable[[Progress], None]]:
     if not sys.stderr.isatty():
         yield _PlainLines()
         return
-    with progress("summarizing") as advance:
-        yield lambda step: advance(round(100 * (step.done + step.part)), 100 * step.total)
+    with _bar() as show:
+        yield show
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("summarizing"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}", markup=False),
+    )
+    screen = console(sys.stderr)
+    with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
+        task = bars.add_task("summarizing", total=None, words="")
+
+        def show(step: Progress) -> None:
+            done = step.done + step.part
+            bars.update(task, total=step.total, completed=done, words=step.note)
+
+        yield show
 
 
 class _PlainLines:

@@ -84,6 +84,7 @@ def test_local_and_remote_take_turns_in_one_conversation(desk, pocket, view, pee
     assert [m["content"] for m in second["messages"]][-1] == "two"
     assert len(fourth["messages"]) == 7
     assert desk.model.conversations[1][-2]["content"] == "Hello, you."
+    assert view.notes.count("what was said so far leaves with the next prompt") == 2
 
 
 def test_a_preview_in_a_chat_is_what_leaves_next(desk, pocket, view, peer, to):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,15 +110,22 @@ def _at_a_terminal(stage: Stage, typed: str, *arguments: str) -> str:
     )
     os.close(theirs)
     heard = _hear(ours, until="Send it?")
-    os.write(ours, typed.encode() + (b"" if typed == "\x03" else b"\n"))
-    heard += _hear(ours, until=None)
-    process.wait(30)
+    answer = typed.encode() + (b"" if typed == "\x03" else b"\n")
+    os.write(ours, answer)
+    while process.poll() is None:
+        heard += _hear(ours, seconds=3)
+        if typed == "\x03" and process.poll() is None:
+            # Python may lose a signal that comes just before it waits for input: press it again.
+            with suppress(OSError):  # it has just ended
+                os.write(ours, answer)
+    heard += _hear(ours, seconds=1)
     os.close(ours)
     return heard.replace("\r\n", "\n")
 
 
-def _hear(terminal: int, until: str | None) -> str:
-    heard, end = b"", time.monotonic() + 60
+def _hear(terminal: int, until: str | None = None, seconds: float = 120) -> str:
+    """What is written there until some words come, the time is up, or the other side is closed."""
+    heard, end = b"", time.monotonic() + seconds
     while time.monotonic() < end and not (until and until.encode() in heard):
         if select.select([terminal], [], [], 0.2)[0]:
             try:
