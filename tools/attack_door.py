@@ -20,6 +20,7 @@ Not covered: secrets that a person writes into the request. Ends with 1 if anyth
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -32,12 +33,30 @@ from pathlib import Path
 from attack_door_machine import attack
 from attack_door_scene import SECRETS, Tally
 
+BATCH = 500
+"""Sequences in a row in one process."""
 
-def _worker(plan: tuple[str, int, int, int]) -> Tally:
+
+def _batch(plan: tuple[Path, int, int, int]) -> Tally:
     folder, sequences, steps, number = plan
-    place = Path(folder) / f"worker-{number}"
+    place = folder / f"batch-{number}"
     place.mkdir()
     return attack(place, sequences, steps, number)
+
+
+def _all(folder: Path, options: argparse.Namespace) -> Tally:
+    """Every batch, each with a seed of its own; what was done until somebody interrupts it."""
+    tally = Tally()
+    sizes = [min(BATCH, options.sequences - n) for n in range(0, options.sequences, BATCH)]
+    plans = [(folder, size, options.steps, options.seed + n) for n, size in enumerate(sizes)]
+    with (
+        multiprocessing.get_context("spawn").Pool(options.workers) as pool,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        for part in pool.imap_unordered(_batch, plans):
+            tally.add(part)
+            print(f"{tally.sequences:,} sequences", file=sys.stderr, flush=True)
+    return tally
 
 
 def table(tally: Tally, seconds: float) -> Iterator[str]:
@@ -68,17 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="on which disk")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(argv)
-    began, tally = time.perf_counter(), Tally()
-    each = -(-options.sequences // options.workers)
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        plans = [(folder, each, options.steps, options.seed + n) for n in range(options.workers)]
-        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            try:
-                for part in pool.imap_unordered(_worker, plans):
-                    tally.add(part)
-            except AssertionError as error:
-                print(f"FAILED: {error}", file=sys.stderr)
-                return 1
+        try:
+            tally = _all(Path(folder), options)
+        except AssertionError as error:
+            print(f"FAILED: {error}", file=sys.stderr)
+            return 1
     seconds = time.perf_counter() - began
     print("\n".join(table(tally, seconds)))
     if options.json:

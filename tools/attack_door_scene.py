@@ -16,7 +16,7 @@ from attack_memory import Secret, plant
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.http import HttpGenerator
 from pocketpref.disclosure import Destination
-from pocketpref.egress import Known
+from pocketpref.egress import Finding, Known
 from pocketpref.egress.checks import findings
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault
@@ -114,7 +114,8 @@ class Scene:
         self.bank = tuple(AttributeBank.standard())
         self.texts = [secret.stored for secret in self.secrets]
         self.known = Known(lambda: self.texts, ("ada lindqvist",), self.bank)
-        self._known = {frozenset[str](): self.known}
+        self._known = {self.known.values: self.known}
+        self._found: dict[tuple[str, frozenset[str]], tuple[Finding, ...]] = {}
         with Vault.create(folder / "filled.db", self.key) as vault:
             pairs = (Pair(stored, f"Yes: {stored}", "No.") for stored in self.texts)
             self.ids = vault.store("ada").add_many(Feedback(pair) for pair in pairs)
@@ -126,11 +127,17 @@ class Scene:
         dialect, model = (("openai", "tiny"), ("openai", "tiny:2"), ("anthropic", "c"))[choice // 2]
         return Destination.parse(f"{dialect}:{model}@http://127.0.0.1:{port}")
 
+    def look(self, text: str, known: Known) -> tuple[Finding, ...]:
+        """What the checks find; asked once for each text, for the memory's texts stay the same."""
+        found = self._found.get((text, known.values))
+        if found is None:
+            found = self._found[text, known.values] = findings(text, known)
+        return found
+
     def passes(self, summary: str, values: frozenset[str]) -> bool:
         """Whether the checks find nothing in a summary."""
-        if values not in self._known:
-            self._known[values] = replace(self.known, values=values)
-        return not findings(summary, self._known[values])
+        known = self._known.setdefault(values, replace(self.known, values=values))
+        return not self.look(summary, known)
 
     def leaks(self, came: bytes) -> list[str]:
         """Kinds of the secrets that stand in what came."""

@@ -325,7 +325,8 @@ class Door:
         """Take the bytes of every release in which one of these texts stands out of the log.
 
         Forgetting a memory does that for what was made of it. This is for what was not: a prompt
-        that left as such, and was remembered later. That it left stays on the log.
+        that left as such, and was remembered later. That it left stays on the log. A text of a few
+        words counts where it is a whole message, a longer one also where it is part of one.
 
         Returns:
             Ids of the releases whose bytes went.

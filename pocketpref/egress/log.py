@@ -40,6 +40,7 @@ _FORM = "release/1"
 _END = "release-end/1"
 NOTHING = "0" * 64  # stands where the first entry would name the one before it
 SALT_BYTES = 32
+_TELLING = 24  # characters from which on a text is looked for inside of others
 _DAMAGED = "restore the vault from a backup, or save what is intact: pocketpref doctor --repair"
 
 
@@ -194,8 +195,15 @@ def released(documents: Documents, name: str) -> bytes | None:
 
 def _holds(documents: Documents, entry: Entry, texts: Sequence[str]) -> bool:
     body = released(documents, entry.id) if entry.commitment else None
-    said = "\n".join(contents(body)) if body else ""
-    return any(text in said for text in texts if text)
+    said = list(contents(body)) if body else []
+    return any(_stands(text.strip(), said) for text in texts)
+
+
+def _stands(text: str, said: Sequence[str]) -> bool:
+    # A short one ("Yes.") stands in much that has nothing to do with it.
+    if len(text) < _TELLING:
+        return bool(text) and any(text == content.strip() for content in said)
+    return any(text in content for content in said)
 
 
 def read_all(documents: Documents) -> tuple[list[Entry], list[Document]]:

@@ -123,14 +123,15 @@ def test_forgetting_a_person_forgets_their_log(used, store, vault) -> None:
     assert used.verify().ok
 
 
-def test_texts_that_left_as_they_are_can_be_erased(door, clock) -> None:
+def test_texts_that_left_as_they_are_can_be_erased(door) -> None:
     door.allow(GPT, Level.NONE)
     sent = []
-    for asked in ("Why do I cough?", 'He said "no".\nWhy?', "What is DNS?"):
+    for asked in ("Why do I cough?", 'He said "no".\nIs that right, do you think?', "Why? Tell."):
         request = Request((Message(role="user", content=asked),))
         sent.append(door.clear(request, Offer(), GPT).release)
-    assert door.erase() == door.erase("") == door.erase("unknown") == []
-    assert door.erase("Why do I cough?", 'He said "no".\nWhy?') == sent[:2]
+    assert door.erase() == door.erase("", " ") == door.erase("unknown") == []
+    assert door.erase("Why?", "said") == [], "a few words are looked for as a whole message"
+    assert door.erase("Why do I cough? ", '"no".\nIs that right, do you') == sent[:2]
     assert door.erase("Why do I cough?") == []
     assert [door.released(release) is None for release in sent] == [True, True, False]
     found = door.verify()
