@@ -82,7 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         evidence = Evidence(_model(options), bank_of(options.attributes))
         cases = _complete(cases, evidence)
-        methods = [*Roster(evidence, k=1).pick(options.methods.split(",")), *ablations(evidence)]
+        methods = [
+            *Roster(evidence, k=1, thorough=True).pick(options.methods.split(",")),
+            *ablations(evidence),
+        ]
     print(f"{len(cases):,} of {len(feedback):,} pairs, {len(by_user(cases))} people")
     steps = [int(count) for count in options.curve.split(",")] if options.curve else []
     later = [After(m, count) for m in methods if m.name in CURVED for count in steps]

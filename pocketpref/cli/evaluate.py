@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,13 +40,16 @@ _HEADINGS = {
     required=False,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@click.option("--methods", metavar="A,B,C", help="What to compare [default: all but 'base'].")
+@click.option("--methods", metavar="A,B,C", help="What to compare, or 'all'.")
 @click.option("--ordered", is_flag=True, help="Learn from the past, ask about the last fifth.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Random splits."
 )
 @click.option(
     "--limit", type=click.IntRange(min=5), metavar="N", help="The newest N choices of each person."
+)
+@click.option(
+    "--thorough", is_flag=True, help="Let 'ours' and 'auto' use the model's view of attributes."
 )
 @click.option(
     "--cache",
@@ -73,6 +76,7 @@ def evaluate(
     ordered: bool,
     seeds: int,
     limit: int | None,
+    thorough: bool,
     cache: Path | None,
     picture: Path | None,
     as_json: bool,
@@ -84,17 +88,25 @@ def evaluate(
     FILE holds choices of one or many people (see `pocketpref import`); nothing of it is remembered.
     Without FILE it is your own choices. A choice is predicted rightly if a method gives the chosen
     answer the higher score, and a method helps if it raises the chosen answer's margin; 50 % is
-    chance. Intervals are over people. Scoring takes minutes for each ten choices on a processor.
+    chance. Intervals are over people.
 
-    Methods: none, placebo, other, longer, base, drift, reward, exact, exact-global, ours,
-    ours-pooled, ours-other, ours-style, auto.
+    Methods: none, longer, reward, ours, ours-pooled, ours-other, auto. By name or with 'all' also
+    placebo, other, drift, exact, exact-global and base: these score each answer many times, which
+    takes minutes for each ten choices on a processor.
 
     Example: pocketpref eval choices.jsonl --methods none,longer,ours,auto
     """
     feedback = None if file is None else _read(file)
     with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
         found = _evaluated(
-            pocket, feedback, methods, ordered=ordered, seeds=seeds, limit=limit, cache=cache
+            pocket,
+            feedback,
+            methods,
+            protocol="ordered" if ordered else "shuffled",
+            seeds=seeds,
+            limit=limit,
+            thorough=thorough,
+            cache=cache,
         )
     if picture is not None:
         from pocketpref.evaluation import page
@@ -108,28 +120,14 @@ def evaluate(
 
 
 def _evaluated(
-    pocket: Pocket,
-    feedback: list[Feedback] | None,
-    methods: str | None,
-    *,
-    ordered: bool,
-    seeds: int,
-    limit: int | None,
-    cache: Path | None,
+    pocket: Pocket, feedback: list[Feedback] | None, methods: str | None, **options: Any
 ) -> Report:
-    from pocketpref.evaluation import DEFAULT
+    from pocketpref.evaluation import ALL, DEFAULT
 
-    wanted = [name.strip() for name in methods.split(",") if name.strip()] if methods else DEFAULT
+    named = {None: DEFAULT, "all": ALL}
+    wanted = named.get(methods) or [name.strip() for name in str(methods).split(",")]
     with progress("comparing") as show:
-        return pocket.evaluate(
-            feedback,
-            methods=wanted,
-            protocol="ordered" if ordered else "shuffled",
-            seeds=seeds,
-            limit=limit,
-            cache=cache,
-            on_progress=show,
-        )
+        return pocket.evaluate(feedback, methods=wanted, on_progress=show, **options)
 
 
 def _read(file: Path) -> list[Feedback]:

@@ -12,7 +12,7 @@
 
 from pocketpref.evaluation.own import evaluate
 from pocketpref.evaluation.page import page
-from pocketpref.evaluation.roster import DEFAULT
+from pocketpref.evaluation.roster import ALL, DEFAULT
 from pocketpref.evaluation.run import Outcomes, Report
 
-__all__ = ["DEFAULT", "Outcomes", "Report", "evaluate", "page"]
+__all__ = ["ALL", "DEFAULT", "Outcomes", "Report", "evaluate", "page"]

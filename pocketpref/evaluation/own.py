@@ -10,7 +10,7 @@ from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.evaluation.roster import DEFAULT, Roster
 from pocketpref.evaluation.run import ProgressCallback, Report, compare
 from pocketpref.methods.contest import Case, Evidence
-from pocketpref.methods.prior import LEAST_PEOPLE, shipped
+from pocketpref.methods.prior import shipped
 from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Memory
 
@@ -23,6 +23,7 @@ def evaluate(
     protocol: Protocol = "shuffled",
     seeds: int = 3,
     limit: int | None = None,
+    thorough: bool = False,
     cache: Path | None = None,
     on_progress: ProgressCallback = lambda done, of: None,
 ) -> Report:
@@ -35,6 +36,7 @@ def evaluate(
         protocol: "shuffled" or "ordered" (see ``compare``).
         seeds: random splits of each person.
         limit: the newest choices of each person that take part; None for all.
+        thorough: let "ours" and "auto" use what the model says of each attribute.
         cache: a folder that likelihoods are kept in, for a later call to go on from. It holds
             hashes of what was scored; None keeps nothing.
         on_progress: told of every split that is done.
@@ -52,18 +54,13 @@ def evaluate(
     model = parts.scorer()
     file = _likelihoods(cache, parts.recipe()) if cache else None
     evidence = Evidence(CachedModel(model, file), parts.bank)
-    roster = _roster(evidence, parts, people=len(by_user(cases)))
+    # Where there are enough people a prior is fitted on the others; else there is one that comes
+    # along.
+    roster = Roster(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)
     found = compare(
         cases, roster.pick(methods), protocol=protocol, seeds=seeds, on_progress=on_progress
     )
     return Report(found.outcomes, {"model": model.name, **found.protocol})
-
-
-def _roster(evidence: Evidence, parts: Parts, *, people: int) -> Roster:
-    """The methods: with a prior from these people, or with the one that comes along."""
-    if people > LEAST_PEOPLE:  # without the person who is asked there are enough
-        return Roster(evidence, noise=parts.noise())
-    return Roster(evidence, noise=parts.noise(), shipped=shipped(), more=())
 
 
 def _as_feedback(memory: Memory) -> Feedback:

@@ -19,12 +19,13 @@ from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.prior import Prior
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.methods.reward import Reward
-from pocketpref.methods.traits import WITH_MODEL, WITHOUT_MODEL, Part, Traits
+from pocketpref.methods.traits import WITH_MODEL, WITHOUT_MODEL, Traits
 
-DEFAULT: Final = (
-    "none", "placebo", "other", "longer", "drift", "reward", "exact", "exact-global", "ours", "auto"
-)  # fmt: skip
-"""What is compared where nothing is named; "base" takes a long context for every pair."""
+DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")
+"""What is compared where nothing is named: each answer is scored once, and no more."""
+
+ALL: Final = (*DEFAULT, "placebo", "other", "drift", "exact", "exact-global", "base")
+"""Everything; these score each answer under every attribute, and under a long history."""
 
 
 class Roster:
@@ -41,7 +42,7 @@ class Roster:
         noise: float = 0.0,
         relevance: float = -1.0,
         shipped: Prior | None = None,
-        more: Sequence[Sequence[Part]] = (WITH_MODEL,),
+        thorough: bool = False,
     ) -> None:
         """Build it.
 
@@ -51,16 +52,17 @@ class Roster:
             noise: the model's noise floor, nats: EXACT takes no attribute that adds less.
             relevance: cosine below which EXACT injects nothing; -1 always takes the nearest.
             shipped: the prior of "ours" where there is no crowd.
-            more: sets of features that "ours" may take in the place of plain style, if they
-                predict other people better.
+            thorough: let "ours" take what the model says of each attribute and its opposite, if
+                that predicts other people better than plain style, and let "auto" take "drift".
         """
         settings = ExactSettings(k=k, wording=evidence.wording)
         explained = Explained(evidence, Exact(evidence.bank, settings), noise=noise)
         style = Traits(WITHOUT_MODEL)
-        features = (style, *(Traits(parts, evidence) for parts in more))
+        features = (style, Traits(WITH_MODEL, evidence)) if thorough else (style,)
         ours = Ours(*features, shipped=shipped)
         pooled = Ours(*features, name="ours-pooled", shipped=shipped, adapt=False)
         plain, drift, longer = Plain(evidence), Drift(evidence), Longer()
+        candidates = (longer, pooled, ours, drift) if thorough else (longer, pooled, ours)
         self._makers: dict[str, Callable[[], Contestant]] = {
             "none": lambda: plain,
             "placebo": lambda: Placebo(evidence, count=k),
@@ -75,7 +77,7 @@ class Roster:
             "ours-pooled": lambda: pooled,
             "ours-other": lambda: Other(ours, "ours-other"),
             "ours-style": lambda: Ours(style, name="ours-style"),
-            "auto": lambda: Auto(plain, (longer, pooled, ours, drift)),
+            "auto": lambda: Auto(plain, candidates),
         }
 
     @property

@@ -178,7 +178,7 @@ def test_a_real_model_on_a_real_persons_choices(
     def run(model: LlamaModel | None) -> dict[str, object]:
         file = LikelihoodFile(tmp_path / "x.likelihoods", "starter")
         evidence = Evidence(CachedModel(model, file), few)
-        roster = Roster(evidence, k=1, shipped=shipped(), more=())
+        roster = Roster(evidence, k=1, shipped=shipped())
         return compare(cases, roster.pick(names), seeds=1).to_dict()
 
     first = run(model)
