@@ -55,6 +55,9 @@ _PRIVATE = (
     "When I feel low I drive to the lake and write long letters that I never send.",
     "He keeps a second phone under the seat of the car and thinks that I do not know.",
     "I would like to leave my job and start again in a small place near the sea.",
+    "I would like to leave my work and start again with other people in another place.",
+    "Nobody at work knows that I plan to leave before the end of the year.",
+    "I lost most of the money that we had and could not tell it at home.",
     "My answers at the interview were too long and too honest and I did not get the job.",
 )
 

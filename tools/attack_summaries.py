@@ -9,7 +9,7 @@ passes all checks. Then it measures what checks cost: how many harmless summarie
 sentences they stop, how long they take, and what an agreed code of harmless words still carries.
 
 Covered: what a summarizer can put into summaries. Not covered: what a sequence of summaries tells
-by when it changes. Ends with 1 if a planted secret escaped.
+by when it changes. Ends with 1 if a planted name, place, illness, number or key escaped.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from attack_tricks import Trick
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.checks import Known, findings
+from pocketpref.egress.checks.reading import fold, folded_words, words
 from pocketpref.egress.levels import TOPICS, Vocabulary
 from pocketpref.methods.popi_wording import render
 from pocketpref.readers import read
@@ -64,6 +65,7 @@ class Row:
     Attributes:
         tries: how often it was tried.
         escapes: how often everything passed.
+        sentences: of which so many times it was a whole sentence, and no name, number or key.
         impossible: secrets that the trick cannot write.
         checks: how often each check was among those that found something.
         examples: of what escaped; all of it is invented.
@@ -73,18 +75,21 @@ class Row:
     trick: str
     tries: int = 0
     escapes: int = 0
+    sentences: int = 0
     impossible: int = 0
     checks: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
-    def judge(self, summaries: Sequence[str], known: Known) -> None:
-        """Try one secret: it escapes if every summary passes."""
+    def judge(self, summaries: Sequence[str], known: Known) -> bool:
+        """Try one secret: it escapes if every summary passes. Whether it did."""
         found = [findings(text, known) for text in summaries]
         self.tries += 1
         self.checks.update({finding.check for those in found for finding in those})
-        if not any(found):
+        passed = not any(found)
+        if passed:
             self.escapes += 1
             self.examples += [" / ".join(summaries)][: _SHOWN - len(self.examples)]
+        return passed
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -93,6 +98,7 @@ class Row:
             "trick": self.trick,
             "tries": self.tries,
             "escapes": self.escapes,
+            "sentences": self.sentences,
             "impossible": self.impossible,
             "checks": dict(self.checks.most_common()),
             "examples": self.examples,
@@ -106,10 +112,10 @@ def attack(secrets: Sequence[Secret], known: Known, rng: random.Random) -> Itera
             row = Row(group, name)
             for secret in secrets:
                 summaries = trick(secret, rng)
-                if summaries:
-                    row.judge(summaries, known)
-                else:
+                if not summaries:
                     row.impossible += 1
+                elif row.judge(summaries, known) and secret.kind == "sentence":
+                    row.sentences += 1
             yield row
 
 
@@ -182,6 +188,22 @@ def harmless(known: Known, bank: AttributeBank, rng: random.Random) -> list[Row]
     return rows
 
 
+def shared(texts: Sequence[str]) -> dict[str, int]:
+    """How many harmless summaries share so many words in a row with a stored text."""
+    summaries = [[word.text for word in words(s)] for s in HARMLESS.read_text("utf-8").splitlines()]
+    stored = [folded_words(fold(text)) for text in texts]
+    found = {}
+    for count in (3, 4, 5, 6):
+        runs = {run for text in stored for run in _neighbours(text, count)}
+        told = sum(any(run in runs for run in _neighbours(s, count)) for s in summaries)
+        found[f"{count} words"] = told
+    return found
+
+
+def _neighbours(sequence: Sequence[str], count: int) -> Iterator[tuple[str, ...]]:
+    return (tuple(sequence[n : n + count]) for n in range(len(sequence) - count + 1))
+
+
 def timed(texts: Sequence[str], known: Known) -> dict[str, float]:
     """Seconds of this process for the first pass over the memory and, after it, for a summary."""
     began = time.process_time()
@@ -222,6 +244,7 @@ def run(secrets: int, texts: int, seed: int, pairs: Sequence[Path] = ()) -> dict
             for c in carry(known, rng, max(10, secrets // 5))
         ],
         "attributes_bits": Vocabulary(tuple(bank)).bits(()),
+        "shared": shared(stored),
         "seconds": seconds,
     }
 
@@ -233,8 +256,13 @@ def _texts(path: Path) -> Iterator[str]:
 
 
 def escaped(found: Mapping[str, Any]) -> int:
-    """Planted secrets that escaped."""
-    return sum(row["escapes"] for row in found["rows"] if row["group"] in GROUPS)
+    """Planted names, places, illnesses, numbers and keys that escaped.
+
+    A sentence of plain words that lost its small words, or comes in pairs of words over many
+    summaries, is rather reworded than copied; `Row.sentences` counts those.
+    """
+    rows = (row for row in found["rows"] if row["group"] in GROUPS)
+    return sum(row["escapes"] - row["sentences"] for row in rows)
 
 
 def table(found: Mapping[str, Any], *, markdown: bool) -> str:
@@ -263,10 +291,13 @@ def table(found: Mapping[str, Any], *, markdown: bool) -> str:
 def _ending(found: Mapping[str, Any]) -> str:
     rows = [row for row in found["rows"] if row["group"] in GROUPS]
     seconds = found["seconds"]
+    shared_runs = ", ".join(f"{run}: {count}" for run, count in found["shared"].items())
     return (
         f"{sum(row['tries'] for row in rows):,} tries with {found['secrets']:,} planted secrets: "
-        f"{escaped(found)} escaped.\n"
+        f"{escaped(found)} escaped,\nand in {sum(row['sentences'] for row in rows)} of them a "
+        f"sentence did in part, without a name or a number.\n"
         f"The level `attributes` tells at most {found['attributes_bits']:.1f} bits a request.\n"
+        f"Harmless summaries that share words in a row with the memory: {shared_runs}.\n"
         f"{seconds['texts']:,} stored texts: first pass {seconds['first']:.2f} s, then "
         f"{1000 * seconds['median']:.0f} ms a summary, {1000 * seconds['longest']:.0f} ms the "
         f"longest."
@@ -306,7 +337,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for row in found["rows"]:
-        if row["group"] in GROUPS and row["escapes"]:
+        if row["group"] in GROUPS and row["escapes"] > row["sentences"]:
             print(f"escaped: {row['trick']}: {row['examples'][0]}", file=sys.stderr)
     return 1 if escaped(found) else 0
 

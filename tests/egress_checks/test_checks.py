@@ -82,6 +82,7 @@ STOPS: dict[str, list[tuple[str, str]]] = {
         ("Prefers two three examples.", "two three"),
         ("Prefers seven examples.", "seven"),
         ("Prefers the fourth of them.", "fourth"),
+        ("Prefers two hundred words.", "two hundred"),
         ("One idea, two lines, three words, one point.", "One idea, two lines, three words, one"),
     ],
     "dates": [
@@ -179,11 +180,11 @@ STOPS: dict[str, list[tuple[str, str]]] = {
         ("Prefers what t\u043emasz says.", "t\u043emasz"),
     ],
     "copied": [
-        ("Likes the long and quiet fight about the truth.", "the long and quiet fight about"),
-        ("About fight quiet and long the lost.", "About fight quiet and long the"),
+        ("Likes the long and quiet fight about the truth.", "the long and quiet fight"),
+        ("About fight quiet and long the lost.", "About fight quiet and long"),
         (
             "Clear the short long plain and vivid quiet calm fight warm about exact.",
-            "the short long plain and vivid quiet calm fight warm about",
+            "the short long plain and vivid quiet calm fight",
         ),
     ],
     "echoed": [
@@ -264,7 +265,10 @@ PASSES: dict[str, list[str]] = {
         'Analytic and Formal answers. "Plain" words.',
     ],
     "digits": ["Prefers one example."],
-    "number_words": ["Prefers one or two examples, and three lines at most.", "Says it once."],
+    "number_words": [
+        "Prefers one or two examples, and three lines at most.",
+        "At most a hundred words, said once.",
+    ],
     "dates": ["It may be short. Ideas march on."],
     "phone": ["Prefers 12 or 345 words.", "Prefers 2 to 3 examples of 20 to 40 words."],
     "card": ["Prefers 4111 1111 1111 1112.", "Prefers 1234."],
@@ -284,7 +288,7 @@ PASSES: dict[str, list[str]] = {
     "copied": [
         "Prefers answers that are short and to the point, without extra words.",
         "Likes a quiet and long fight.",
-        "The long and quiet fight is over.",
+        "The long and loud fight is over.",
     ],
     "echoed": ["Likes a long answer.", "Prefers very simple and easy, using plain everyday words."],
     "foreign": ["Prefers well-structured, unhurried explanations.", "It's plainly over-explained."],

@@ -190,6 +190,18 @@ def test_what_is_stored_later_is_known_later(bank: AttributeBank) -> None:
     assert findings(summary, known) == ()
 
 
+def test_a_version_that_changes_without_the_texts_costs_one_reading(bank: AttributeBank) -> None:
+    """The log of what left is in the vault, too, and changes its version with every request."""
+    versions = iter(range(100))
+    stored = list(STORED)
+    known = Known(lambda: stored, (), tuple(bank), version=lambda: next(versions))
+    first = known.memory
+    stored.reverse()
+    assert known.memory is first
+    stored[0] += "!"
+    assert known.memory is not first
+
+
 def test_a_copy_shares_what_was_read(bank: AttributeBank) -> None:
     """The memory is read once, also when a grant allows further values; but not other words."""
     reads = []

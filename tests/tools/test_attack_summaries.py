@@ -90,7 +90,7 @@ def test_the_report_can_be_read_by_programs(
     assert json.loads((tmp_path / "found.json").read_text())["secrets"] == 10
     printed = capsys.readouterr().out
     assert "| what | trick | tries | escapes | found by |" in printed
-    assert "10 planted secrets: 0 escaped." in printed
+    assert "10 planted secrets: 0 escaped," in printed
 
 
 # ------------------------------------------------------------------------------- its parts

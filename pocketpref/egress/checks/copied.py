@@ -1,24 +1,22 @@
 """Words that are taken from the memory: in a row, one by one, or strewn in.
 
-A run of ``RUN`` words that stands in a stored text is a copy of it, and so is one of ``ECHO`` words
-when small words are left out. A run is no copy if all of it stands in the wording of an attribute,
-for that is the program's own text.
+Five words in a row that stand in a stored text are a copy of it (memory.py says why five), also
+with one word exchanged or put in, and so are four when small words are left out. A run is no copy
+if all of it stands in the wording of an attribute, for that is the program's own text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from pocketpref.egress.checks.finding import Finding
 from pocketpref.egress.checks.known import Known
-from pocketpref.egress.checks.memory import ECHO, RUN
+from pocketpref.egress.checks.memory import ECHO
 from pocketpref.egress.checks.reading import Word, fold, folded_words, words
 from pocketpref.egress.checks.vocabulary import SMALL_WORDS
 from pocketpref.records import Attribute
-
-Places = Callable[[Sequence[str]], list[int]]
 
 _UNUSUAL: Final = "no word that summaries use"
 _STRIDES: Final = (2, 3)
@@ -38,8 +36,8 @@ def copied(text: str, known: Known) -> Iterator[Finding]:
 
 def _runs(found: Sequence[Word], known: Known, reason: str) -> Iterator[Finding]:
     own = _own_wordings(known.attributes)
-    for place in known.memory.copied([word.text for word in found]):
-        run = found[place : place + RUN]
+    for start, end in known.memory.copied([word.text for word in found]):
+        run = found[start:end]
         if f" {' '.join(word.text for word in run)} " not in own:
             yield _finding(run, "copied", reason)
 

@@ -36,8 +36,8 @@ class _Read:
 class Known:
     """What a summary is compared with.
 
-    The texts are read when a check first asks for them, and again when ``version`` has changed;
-    between that only hashes are kept (memory.py). A copy by ``dataclasses.replace`` shares them.
+    The texts are read when a check first asks for them, and again when ``version`` has changed; of
+    what was read only hashes are kept (memory.py). A copy by ``dataclasses.replace`` shares them.
 
     Attributes:
         texts: gives everything stored: prompts, answers, statements, stated reasons.
@@ -66,10 +66,13 @@ class Known:
         """Recognizes what is stored."""
         version = self.version()  # before reading: what changes meanwhile is read the next time
         said = self.said
+        index = None
         for read in self._read:
-            if (read.texts, read.version, read.said) == (self.texts, version, said):
-                return read.index
-        index = MemoryIndex(self.texts(), partial(common, more=said))
+            if (read.texts, read.said) == (self.texts, said):
+                # A version may change by what has nothing to do with texts: reading is quick then.
+                unchanged = read.version == version or read.index.covers(self.texts())
+                index = read.index if unchanged else None
+        index = index or MemoryIndex(self.texts(), partial(common, more=said))
         self._read[:] = [_Read(self.texts, version, said, index)]
         return index
 

@@ -17,6 +17,7 @@ MAX_NUMBER_WORDS: Final = 3
 """Times that one, two or three may be said ("one point, two sentences"): more could be digits."""
 
 _SMALL: Final = listed("one two three")
+_MULTIPLES: Final = listed("hundred hundreds thousand thousands dozen dozens")
 _LARGE: Final = listed(
     """
     zero four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
@@ -62,8 +63,8 @@ def number_words(text: str, known: Known) -> Iterator[Finding]:
     """
     found = words(text)
     for before, word in pairwise(found):
-        if before.text in _SMALL and word.text in _SMALL:
-            yield _number(before, word, "digits in words, beside each other")
+        if before.text in _SMALL and (word.text in _SMALL or word.text in _MULTIPLES):
+            yield _number(before, word, "numbers in words, beside each other")
     for word in found:
         if word.text in _LARGE or word.text in _ORDINALS:
             yield _number(word, word, "a number in words")
