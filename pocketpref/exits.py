@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pocketpref import summaries
@@ -55,7 +55,7 @@ class Exit:
                 texts=self._texts,
                 names=tuple(self._names()),
                 attributes=attributes,
-                version=self._store.version,
+                version=self._version,
             )
         return Door(self._store, attributes, self._known, ask)
 
@@ -63,7 +63,16 @@ class Exit:
         """In words, for ``status``: whether anything may leave."""
         door = self.door()
         open_to = sum(door.refusal(grant) is None for grant in door.grants())
-        return f"allowed to {open_to}, see: pocketpref egress status" if open_to else "off"
+        if not open_to:
+            return "off"
+        places = "1 destination" if open_to == 1 else f"{open_to:,} destinations"
+        return f"{places} allowed, see: pocketpref egress status"
+
+    def _version(self) -> Hashable:
+        # Not the vault's own: each release writes to that, and changes no text to be checked for.
+        newest = next(self._store.memories(), None)
+        stated = [statement.id for statement in summaries.statements(self._store)]
+        return self._store.counts().memories, newest and newest.id, *stated
 
     def _texts(self) -> Iterator[str]:
         for memory in self._store.memories():

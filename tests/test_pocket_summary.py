@@ -57,7 +57,7 @@ def test_nothing_leaves_unless_it_is_allowed_and_status_says_so(pocket):
         pocket.reply_remotely("How far is it?", to=TO)
     assert not pocket.preview("How far is it?", to=TO).allowed
     pocket.egress.allow(Destination.parse(TO), Level.NONE)
-    assert pocket.status()["egress"].startswith("allowed to 1")
+    assert pocket.status()["egress"].startswith("1 destination allowed")
     shown = pocket.preview("How far is it?", to=TO)
     assert shown.allowed
     assert shown.body == pocket.preview("How far is it?", to=TO).body
