@@ -289,7 +289,7 @@ def test_the_doctor_and_the_status_say_what_may_leave(desk, peer, to):
     desk.run("remote", PROMPT, "--to", to, "-u", "ada")
     words = "1 destination allowed, 1 request left, all on a log that is whole"
     assert _doctor(desk) == ("note", words)
-    assert as_json(desk, "status", "-u", "ada")["egress"].startswith("allowed to 1")
+    assert as_json(desk, "status", "-u", "ada")["egress"].startswith("1 destination allowed")
     assert as_json(desk, "status")["egress"] == "off"
     assert "off: nothing learned leaves" in desk.run("status").out
     desk.run("egress", "revoke", to, "-u", "ada")
