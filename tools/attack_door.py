@@ -27,6 +27,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             tally = _all(Path(folder), options)
         except AssertionError as error:
-            print(f"FAILED: {error}", file=sys.stderr)
+            # How to make it again is what hypothesis has noted on the error.
+            traceback.print_exception(error)
             return 1
     seconds = time.perf_counter() - began
     print("\n".join(table(tally, seconds)))

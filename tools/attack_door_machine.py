@@ -48,9 +48,12 @@ offers = st.tuples(
     st.sampled_from(("", "cooking", "health")) | st.integers(0, SECRETS - 1),
     st.lists(st.integers(0, SECRETS - 1), max_size=2),
 )
+# Of letters that no secret is made of: hypothesis likes to draw texts that stand in the sources,
+# and what a person writes into the request leaves.
+written = st.text(alphabet='"\\\n\t\x07 xyzäß日本😀', max_size=30)
 requests = st.tuples(
     st.none() | st.sampled_from(TEXTS),
-    st.lists(st.sampled_from(TEXTS) | st.text(max_size=30), min_size=1, max_size=3),
+    st.lists(st.sampled_from(TEXTS) | written, min_size=1, max_size=3),
     st.booleans(),
 )
 levels = st.sampled_from(list(Level)) | st.just(Level.SUMMARY)

@@ -50,6 +50,7 @@ def says_everything(self, offer, values, real=Vocabulary.sentence):
         (door.Door, "_look", finds_nothing),
         (Grant, "refusal", puts_nothing_off),
         (Grant, "used", lambda self: self),
+        (Grant, "covers", lambda self, summary: True),
         (Vocabulary, "sentence", says_everything),
         (door.Door, "_refuse", lambda self, documents, destination, reason: reason),
         (door.log, "ENTRY", "released"),
@@ -59,7 +60,7 @@ def says_everything(self, offer, values, real=Vocabulary.sentence):
 def test_a_hole_in_the_door_is_noticed(tmp_path, monkeypatch, where, name, hole) -> None:
     monkeypatch.setattr(where, name, hole)
     with pytest.raises(Exception) as caught:  # noqa: PT011  # whatever the hole leads to
-        attack(tmp_path, 100, 12, 3, shrink=False)
+        attack(tmp_path, 150, 30, 4, shrink=False)
     assert not isinstance(caught.value, TypeError | AttributeError)
 
 
@@ -68,7 +69,7 @@ def test_the_bytes_that_are_expected_can_be_read_off_here() -> None:
     assert request_bytes(place, [("user", 'Say "hi"\x07')], "Be short.", drawn=False) == (
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: pocketpref\r\n"
         b"Accept: text/event-stream\r\nAccept-Encoding: identity\r\n"
-        b"Content-Type: application/json\r\nContent-Length: 142\r\nConnection: close\r\n\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 128\r\nConnection: close\r\n\r\n"
         b'{"model":"tiny","messages":[{"role":"system","content":"Be short."},'
         b'{"role":"user","content":"Say \\"hi\\"\\u0007"}],"stream":true}'
     )
