@@ -12,6 +12,7 @@ STORED = (
     "Since March I know that it is multiple sclerosis. My boss Frank must not hear of it.",
     "Please write to my sister Siobhan Keller in Leeds, 14 Harrow Lane.",
     "I lost the long and quiet fight about the time that we have with each other.",
+    "My neighbour is called Mark Costa. Shall I mark costa rica on the map?",
     "What do you think about vegan stroganoff for an old friend?",
 )
 

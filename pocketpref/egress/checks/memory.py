@@ -157,7 +157,11 @@ class _Reader:
         within = {word for run in self._runs_of_capitals for word in _names(run, common)}
         heads = {word for word in self._capital if not common(word)}
         names = (within | heads) - self._plain - SMALL_WORDS
-        return _sorted([self._hash_word(word) for word in names])
+        # "markcosta": two plain words may make a name that no plain text has.
+        whole = {
+            "".join(run) for run in self._runs_of_capitals if len(set(_names(run, common))) > 1
+        }
+        return _sorted([self._hash_word(word) for word in names | whole])
 
     def uncommon(self, common: Callable[[str], bool]) -> Hashes:
         return _sorted([hashed for word, hashed in self._hashes.items() if not common(word)])

@@ -9,7 +9,7 @@ from typing import Final
 from pocketpref.egress.checks.finding import Finding
 from pocketpref.egress.checks.known import Known
 from pocketpref.egress.checks.reading import fold, folded_words, search, sentences, words
-from pocketpref.egress.checks.vocabulary import FIRST_NAMES
+from pocketpref.egress.checks.vocabulary import FIRST_NAMES, NAMES_THAT_ARE_WORDS
 
 _SHORTEST_JOINED: Final = 5
 """Letters of a name that are no accident across words."""
@@ -39,6 +39,10 @@ def people(text: str, known: Known) -> Iterator[Finding]:
     yield from _found(_TITLES, text, "a title, as before a name")
     yield from _found(_CALLED, text, "says what somebody is called")
     yield from _found(_SUBJECT, text, "a first name")
+    for start, end in sentences(text):
+        alone = words(text[start:end])
+        if len(alone) == 1 and alone[0].text in NAMES_THAT_ARE_WORDS:
+            yield Finding(start, end, "people", "a name by itself")
 
 
 def _found(pattern: re.Pattern[str], text: str, reason: str) -> Iterator[Finding]:
