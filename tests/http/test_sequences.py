@@ -11,14 +11,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -46,7 +45,7 @@ SEQUENCES = int(os.environ.get("SEQUENCES", "40"))
 SECRETS = secrets()
 HARMLESS = (
     "Prefers short, direct answers.",
-    "Prefers long answers with many examples.",
+    "Prefers detailed answers.",
     "Likes a formal tone. Dislikes jokes.",
 )
 PROMPTS = ("Why is the sky blue?", "Täglich grüßt das Murmeltier?", "How do I boil an egg?")
@@ -56,7 +55,12 @@ HISTORIES: tuple[tuple[Message, ...], ...] = (
     (Message(role="user", content="Hi."), Message(role="assistant", content="Hello.")),
 )
 SAMPLINGS = (None, Sampling(temperature=0.5, max_tokens=9, seed=3))
-MODEL = ScriptedModel({"short": {"Yes.": 3.0}, "formal": {"plainly": 2.0}})
+MODEL = ScriptedModel(
+    {
+        "short": {"Yes.": 3.0},
+        "eastern": {"plainly": 4.0},  # of the category values, which nobody here allows to be said
+    }
+)
 
 hostile = st.sampled_from(SECRETS).flatmap(
     lambda secret: st.sampled_from(
@@ -138,8 +142,10 @@ def replying(line: Line) -> None:
     line.send(ANTHROPIC if b"/messages HTTP" in line.received else HELLO)
 
 
-def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBasedStateMachine]:
-    """The class of sequences on copies of a vault."""
+def machine(
+    peer: Peer, original: Path, key: KeyFile, seen: Seen
+) -> tuple[tuple[Destination, ...], Any]:
+    """Destinations, and the class of sequences on copies of a vault."""
     destinations = tuple(
         Destination.parse(f"{dialect}:{model}@{peer.url(path)}")
         for dialect, model, path in [
@@ -167,11 +173,10 @@ def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBa
             peer.lines.clear()
             self.expected: list[bytes] = []
 
-        @initialize(text=st.sampled_from(HARMLESS), to=places, level=levels)
-        def begin(self, text: str, to: Destination, level: Level) -> None:
+        @initialize(text=st.sampled_from(HARMLESS), to=places, level=levels, bound=st.booleans())
+        def begin(self, text: str, to: Destination, level: Level, bound: bool) -> None:
             self.pocket.edit_summary(text)
-            self.pocket.egress.allow(to, level, any_summary=True)
-            self.grants[to] = (level, None, None)
+            self.allow(to, level, bound, None)
 
         @rule(text=st.sampled_from(HARMLESS) | hostile)
         def write_a_summary(self, text: str) -> None:
@@ -191,6 +196,9 @@ def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBa
         def forget(self, place: int) -> None:
             memories = list(self.pocket.memories())
             self.pocket.forget(memories[place % len(memories)].id)
+            # A grant for one summary holds its text, and goes with what that was made of.
+            kept = {grant.destination for grant in self.pocket.egress.grants()}
+            self.grants = {to: g for to, g in self.grants.items() if to in kept or g[1] is None}
 
         @rule()
         def learn(self) -> None:
@@ -218,6 +226,18 @@ def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBa
             text = offer.summary if bound and level is Level.SUMMARY else None
             self.grants[to] = (level, text, daily)
 
+        @rule(to=places, texts=st.permutations(HARMLESS), asked=requests)
+        def change_what_was_approved(self, to: Destination, texts: list[str], asked: Asked) -> None:
+            self.pocket.edit_summary(texts[0])
+            self.allow(to, Level.SUMMARY, True, None)
+            self.pocket.edit_summary(texts[1])
+            self.send(to, asked, Level.SUMMARY)
+
+        @rule(to=places, level=levels, asked=requests)
+        def allow_and_send(self, to: Destination, level: Level, asked: Asked) -> None:
+            self.allow(to, level, False, None)
+            self.send(to, asked, level)
+
         @rule(to=places)
         def revoke(self, to: Destination) -> None:
             assert self.pocket.egress.revoke(to) == (self.grants.pop(to, None) is not None)
@@ -227,7 +247,7 @@ def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBa
             self.pocket.preview(prompt, to=str(to), level=level)
 
         @precondition(lambda self: self.grants)
-        @rule(place=st.integers(0, 3), asked=requests, level=st.sampled_from([2, 2, 1, 0]))
+        @rule(place=st.integers(0, 3), asked=requests, level=st.sampled_from([2, 1, 2, 1, 0]))
         def send_where_it_is_allowed(self, place: int, asked: Asked, level: int) -> None:
             allowed = list(self.grants)
             self.send(allowed[place % len(allowed)], asked, Level(level))
@@ -273,7 +293,7 @@ def machine(peer: Peer, original: Path, key: KeyFile, seen: Seen) -> type[RuleBa
                 assert not [secret for secret in SECRETS if secret.casefold() in said]
             self.pocket.close()
 
-    return Sequence
+    return destinations, Sequence
 
 
 @pytest.fixture
@@ -286,7 +306,8 @@ def original(tmp_path: Path) -> tuple[Path, KeyFile]:
         for prompt, chosen, rejected in pairs():
             pocket.add(prompt, chosen, rejected)
         pocket.learn(budget=60)
-        assert pocket.profile().entries
+        strongest = {entry.name for entry in pocket.profile().entries[:3]}
+        assert "Eastern" in strongest, "there is something that must be left out"
     return tmp_path / "vault.db", key
 
 
@@ -297,12 +318,15 @@ def test_what_arrives_is_a_function_of_what_was_approved(
     seen = Seen()
     assert len(set(SECRETS)) == 500
     with serve(replying) as peer:
+        _, sequence = machine(peer, *original, seen)
         run_state_machine_as_test(
-            machine(peer, *original, seen),
+            sequence,
             settings=settings(
                 max_examples=SEQUENCES,
                 stateful_step_count=12,
                 deadline=None,
+                derandomize="SEQUENCES" not in os.environ,
+                phases=[Phase.reuse, Phase.generate],  # a shorter example would take minutes
                 suppress_health_check=list(HealthCheck),
             ),
         )
@@ -310,5 +334,24 @@ def test_what_arrives_is_a_function_of_what_was_approved(
         print(f"\n{SEQUENCES} sequences: {seen.sent} sent, {seen.denied} denied")
     assert seen.sent > SEQUENCES // 10
     assert seen.denied > SEQUENCES // 10
-    kinds: list[Callable[[str], object]] = [HARMLESS.__contains__, SENTENCE.fullmatch, "".__eq__]
-    assert all(any(kind(text) for text in seen.texts) for kind in kinds), "each level was sent"
+
+
+def test_each_level_is_among_what_the_sequences_send(original: tuple[Path, KeyFile]) -> None:
+    """The test above looks at something: what it takes for allowed does leave, and no more."""
+    seen = Seen()
+    asked = Asked(PROMPTS[0], SYSTEMS[1], HISTORIES[1], SAMPLINGS[1])
+    with serve(replying) as peer:
+        destinations, sequence = machine(peer, *original, seen)
+        walk = sequence()
+        for level, to in zip(Level, destinations, strict=False):
+            walk.begin(HARMLESS[0], to, level, bound=True)
+            walk.send(to, asked, Level.SUMMARY)
+        sentence = "Please answer in this way: short and to the point, without extra words."
+        assert seen.texts == {"", sentence, HARMLESS[0]}
+        walk.write_a_summary(f"Prefers short answers. {SECRETS[0]}.")
+        walk.allow(destinations[3], Level.SUMMARY, bound=False, daily=1)
+        walk.send(destinations[3], asked, Level.SUMMARY)
+        walk.send(destinations[3], asked, Level.SUMMARY)
+        assert seen.texts == {"", sentence, HARMLESS[0]}
+        assert (seen.sent, seen.denied) == (4, 1)
+        walk.teardown()
