@@ -225,9 +225,10 @@ def _complete(
 
 
 def _tokens(model: LanguageModel, text: str) -> int:
-    if not text:
-        return 0
-    return int(model.likelihoods([[Message(role="user", content=".")]], [text]).tokens[0])
+    """Tokens of a text, counted part by part: a scorer cuts what is long."""
+    parts = [part for part in text.split("\n\n") if part]
+    asked = [[Message(role="user", content=".")]]
+    return sum(int(model.likelihoods(asked, [part]).tokens[0]) for part in parts)
 
 
 # ----------------------------------------------------------------------------------- judging

@@ -43,6 +43,11 @@ _MARKUP = re.compile(
     r"#{2,}|\*{2,}|\d{4,}|[A-Za-z0-9+/=_]{30,}",
     re.IGNORECASE,
 )
+_SMALL = (
+    "a an and are as at be but by for from if in is it its of on or our that the their they this "
+    "to very was which who with without your"
+)
+_OPEN_ENDED = frozenset(_SMALL.split())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,6 +118,11 @@ def _repeats(words: Sequence[str]) -> bool:
     return doubled or (len(words) >= 6 and len(set(words)) * 5 <= len(words) * 3)
 
 
+def _unfinished(draft: Draft) -> bool:
+    """A clause that ends with a word after which something has to come: it was cut."""
+    return any(_words(text)[-1:] and _words(text)[-1] in _OPEN_ENDED for text in draft.texts)
+
+
 def _contradicts(draft: Draft) -> bool:
     """The same thing is asked for and to be avoided."""
     wanted = {c.text.casefold() for c in draft.clauses if not c.avoid}
@@ -145,6 +155,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("it refuses", _refuses),
     ("it gives orders that are no preference", _instructs),
     ("it has marks, addresses or long numbers in it", _marked_up),
+    ("it ends in the middle", _unfinished),
     ("it contradicts itself", _contradicts),
     ("it repeats itself", _loops),
     ("it is in another language", _foreign),

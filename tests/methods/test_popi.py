@@ -121,6 +121,7 @@ def test_a_topic_must_be_one_of_the_list():
         ("sent to a@b.example", "marks"),
         ("with 123456 in them", "marks"),
         ("kind\u202egnol", "print"),
+        ("friendly, in a style that they", "middle"),
         ("nicht zu lang und mit der Antwort", "language"),
         ("made of one two three four five", "copies"),
     ],
