@@ -167,7 +167,7 @@ def use_up(pocket: Pocket, peer: Peer) -> str:
 
 def change_summary(pocket: Pocket, peer: Peer) -> str:
     pocket.egress.allow(Destination.parse(to(peer)), Level.SUMMARY, offer=pocket.offer())
-    pocket.edit_summary("Prefers long answers with examples.")
+    pocket.edit_summary("Likes a formal tone. Dislikes jokes.")
     return to(peer)
 
 
