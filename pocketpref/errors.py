@@ -116,9 +116,7 @@ class RemoteRefusedError(RemoteError):
         status: the HTTP status, or None.
     """
 
-    def __init__(
-        self, message: str, *, status: int | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
 
