@@ -71,15 +71,14 @@ class Exit:
     def _version(self) -> Hashable:
         # Not the vault's own: each release writes to that, and changes no text to be checked for.
         newest = next(self._store.memories(), None)
-        stated = [statement.id for statement in summaries.statements(self._store)]
-        return self._store.counts().memories, newest and newest.id, *stated
+        return self._store.counts().memories, newest and newest.id
 
     def _texts(self) -> Iterator[str]:
         for memory in self._store.memories():
             yield from (memory.pair.prompt, memory.pair.chosen, memory.pair.rejected)
             yield from _strings(memory.meta)
-        for statement in summaries.statements(self._store):
-            yield statement.text
+        # Not what the person stated: that is meant to be said, and a summary says it word for word.
+        # All other checks look at it.
 
     def offer(self, profile: Profile) -> Offer:
         """What could go along: the summary in force, and the attributes that weigh most."""

@@ -85,3 +85,11 @@ def test_values_are_not_learned_where_that_is_switched_off(tmp_path, monkeypatch
         "ada", path=tmp_path / "o.db", key=EphemeralKey(), model=model, embedder=embedder
     ) as pocket:
         assert {a.category for a in pocket.attributes} == {"style", "tone", "expertise"}
+
+
+def test_what_a_person_states_may_leave_in_their_own_words(pocket):
+    pocket.add("Why is the sky blue?", "Rayleigh.", "Because.")
+    text = "Likes answers that begin with the result."
+    pocket.edit_summary(text)
+    shown = pocket.preview("How far is it?", to=TO)
+    assert (shown.level, shown.text, shown.findings) == (Level.SUMMARY, text, ())
