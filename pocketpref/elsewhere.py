@@ -21,7 +21,7 @@ class Elsewhere:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._exit = Exit(parts.store, parts.bank, parts.names, parts.remote)
+        self._exit = Exit(parts.store, parts.names, parts.remote)
 
     @property
     def egress(self) -> Door:

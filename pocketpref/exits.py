@@ -28,7 +28,6 @@ class Exit:
     def __init__(
         self,
         store: MemoryStore,
-        bank: AttributeBank,
         names: Callable[[], Sequence[str]],
         remote: Callable[[ApiKeys], RemoteGenerator] | None,
     ) -> None:
@@ -36,12 +35,10 @@ class Exit:
 
         Args:
             store: the person's part of the vault.
-            bank: the attributes that sentences are built from.
             names: gives the names of all people in the vault, which must not leave.
             remote: makes what sends; None where there is none.
         """
         self._store = store
-        self._bank = bank
         self._names = names
         self._remote = remote
         self._known: Known | None = None
@@ -49,7 +46,9 @@ class Exit:
 
     def door(self, ask: Ask | None = None) -> Door:
         """The door, with somebody to ask or nobody."""
-        attributes = tuple(self._bank)
+        # Not the person's own attributes: their wordings are the person's own words, and a sentence
+        # is built from a list that everybody has.
+        attributes = tuple(AttributeBank.standard())
         if self._known is None:  # it remembers what it has read of the memory
             self._known = Known(
                 texts=self._texts,

@@ -6,8 +6,9 @@ import pytest
 
 import pocketpref
 from pocketpref.disclosure import Level
-from pocketpref.egress import Destination
+from pocketpref.egress import Destination, Offer, Request
 from pocketpref.errors import DeniedError, InputError
+from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import EphemeralKey
 
@@ -93,3 +94,16 @@ def test_what_a_person_states_may_leave_in_their_own_words(pocket):
     pocket.edit_summary(text)
     shown = pocket.preview("How far is it?", to=TO)
     assert (shown.level, shown.text, shown.findings) == (Level.SUMMARY, text, ())
+
+
+def test_a_persons_own_attributes_stay_here(tmp_path, pocket):
+    """Their wordings are the person's own words; a sentence is built from a list all people have."""
+    wording = "as my brother Quentin does"
+    own = Attribute("Mine", wording, "otherwise", "style")
+    pocket._parts.bank._attributes += (own,)
+    pocket._parts.bank._by_name["mine"] = own
+    request = Request(({"role": "user", "content": "How far is it?"},))
+    offer = Offer(attributes=("Mine", "Concise"))
+    shown = pocket.egress.preview(request, offer, Destination.parse(TO))
+    assert shown.level is Level.ATTRIBUTES
+    assert b"Quentin" not in shown.body

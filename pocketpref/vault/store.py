@@ -76,14 +76,21 @@ class UserStore:
             raise
 
     @contextlib.contextmanager
-    def _writing(self, *, new_user: bool = False, learned: bool = True) -> Iterator[UserRows]:
-        """Rows to change; ``learned`` if what was learned may change."""
-        # That nothing is missing is not checked here: a pair can be added and records forgotten
-        # in a vault that was tampered with, and what is missing stays noticed.
+    def _writing(
+        self, *, new_user: bool = False, learned: bool = True, checked: bool = False
+    ) -> Iterator[UserRows]:
+        """Rows to change; ``learned`` if what was learned may change, ``checked`` if they are read.
+
+        That nothing is missing is not checked otherwise: a pair can be added and records forgotten
+        in a vault that was tampered with, and what is missing stays noticed.
+        """
         with self._ledger.writing() as db:
             find = self._directory.find_or_create if new_user else self._directory.find
             key = find(db, self._user)
             rows = self._rows(db, key)
+            if checked and key.number != NOBODY:
+                records = key.state.records
+                self._ledger.check_records(db, key.number, key.sealed_state, records)
             yield rows
             if rows.records != key.state.records:
                 state = replace(key.state, records=rows.records)
@@ -251,7 +258,7 @@ class UserStore:
     @contextlib.contextmanager
     def changing(self) -> Iterator[Documents]:
         """Change what is kept beside the pairs: on the disk when the block ends, or undone."""
-        with self._writing(new_user=True, learned=False) as rows:
+        with self._writing(new_user=True, learned=False, checked=True) as rows:
             yield UserDocuments(rows)
 
     # ------------------------------------------------------------------------------ forgetting

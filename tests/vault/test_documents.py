@@ -168,3 +168,10 @@ def test_documents_are_saved_from_a_damaged_vault_but_grants_are_not(path, key, 
         again.store("ada").forget(ids[:1])
         assert not any(kept(again.store("ada"), kind) for kind in KINDS)
     assert found == {kind: [kind.encode()] for kind in KINDS if kind != "grant"} | {"grant": []}
+
+
+def test_a_document_that_was_taken_away_is_missed_before_anything_is_changed(path, store):
+    keep(store, "grant")
+    raw(path, "DELETE FROM records WHERE kind = 'grant'")
+    with pytest.raises(TamperedError):
+        keep(store, "grant")
