@@ -96,8 +96,8 @@ def test_what_a_person_states_may_leave_in_their_own_words(pocket):
     assert (shown.level, shown.text, shown.findings) == (Level.SUMMARY, text, ())
 
 
-def test_a_persons_own_attributes_stay_here(tmp_path, pocket):
-    """Their wordings are the person's own words; a sentence is built from a list all people have."""
+def test_a_persons_own_attributes_stay_here(pocket):
+    """Their wordings are the person's own words; a sentence is built from a shared list."""
     wording = "as my brother Quentin does"
     own = Attribute("Mine", wording, "otherwise", "style")
     pocket._parts.bank._attributes += (own,)
