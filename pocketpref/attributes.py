@@ -149,7 +149,8 @@ def _attribute(entry: Any, where: str) -> Attribute:
         _check_value(entry[key], f"{where}: {key}")
     if entry["category"] not in get_args(Category):
         raise _misformed(f"{where}: category must be one of {', '.join(get_args(Category))}")
-    return Attribute(**entry)
+    # Looked up without outer spaces, so kept without them.
+    return Attribute(**{key: value.strip() for key, value in entry.items()})
 
 
 def _check_value(value: object, where: str) -> None:
