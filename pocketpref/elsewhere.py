@@ -12,7 +12,9 @@ from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.exits import Exit
 from pocketpref.parts import Parts
-from pocketpref.records import Message, Pair, Sampling
+from pocketpref.protocols import Lesson
+from pocketpref.records import Message, Sampling
+from pocketpref.results import Profile
 from pocketpref.scoring import compose
 
 
@@ -22,6 +24,8 @@ class Elsewhere:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._exit = Exit(parts.store, parts.names, parts.remote)
+        # Every turn asks for it, and only another lesson changes what is offered of it.
+        self._profiled: tuple[Sequence[Lesson], Profile] | None = None
 
     @property
     def egress(self) -> Door:
@@ -35,7 +39,10 @@ class Elsewhere:
 
     def offer(self) -> Offer:
         """What could go with a request, if it is allowed: summary and strongest attributes."""
-        return self._exit.offer(insight.profile(self._parts))
+        lessons = self._parts.store.lessons(self._parts.recipe())
+        if self._profiled is None or self._profiled[0] is not lessons:
+            self._profiled = lessons, insight.profile(self._parts)
+        return self._exit.offer(self._profiled[1])
 
     def preview(
         self,
@@ -148,10 +155,12 @@ class Elsewhere:
         pieces = self._exit.reply(request, self.offer(), destination, level=level, ask=ask)
         return pieces if stream else "".join(pieces)
 
-    def _erase(self, pairs: Sequence[Pair]) -> None:
+    def _erase(self, ids: Sequence[str]) -> None:
         """Take what is about to be forgotten out of the bytes kept of releases, too."""
-        if self.egress.log():
-            self.egress.erase(*(t for p in pairs for t in (p.prompt, p.chosen, p.rejected)))
+        door = self.egress
+        if door.log():
+            pairs = [self._parts.store.get(memory_id).pair for memory_id in ids]
+            door.erase(*(t for p in pairs for t in (p.prompt, p.chosen, p.rejected)))
 
 
 def _request(

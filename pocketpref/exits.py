@@ -42,21 +42,21 @@ class Exit:
         self._names = names
         self._remote = remote
         self._known: Known | None = None
+        self._seen: tuple[int, Hashable] | None = None
         self.keys = ApiKeys(store)
 
     def door(self, ask: Ask | None = None) -> Door:
         """The door, with somebody to ask or nobody."""
-        # Not the person's own attributes: their wordings are the person's own words, and a sentence
-        # is built from a list that everybody has.
-        attributes = tuple(AttributeBank.standard())
         if self._known is None:  # it remembers what it has read of the memory
             self._known = Known(
                 texts=self._texts,
                 names=tuple(self._names()),
-                attributes=attributes,
+                # Not the person's own attributes: their wordings are the person's own words, and a
+                # sentence is built from a list that everybody has.
+                attributes=tuple(AttributeBank.standard()),
                 version=self._version,
             )
-        return Door(self._store, attributes, self._known, ask)
+        return Door(self._store, self._known.attributes, self._known, ask)
 
     def describe(self) -> str:
         """In words, for ``status``: whether anything may leave."""
@@ -69,8 +69,12 @@ class Exit:
 
     def _version(self) -> Hashable:
         # Not the vault's own: each release writes to that, and changes no text to be checked for.
-        newest = next(self._store.memories(), None)
-        return self._store.counts().memories, newest and newest.id
+        # But while that stands still, so does all else; every check asks for this.
+        version = self._store.version()
+        if self._seen is None or self._seen[0] != version:
+            newest = next(self._store.memories(), None)
+            self._seen = version, (self._store.counts().memories, newest and newest.id)
+        return self._seen[1]
 
     def _texts(self) -> Iterator[str]:
         for memory in self._store.memories():

@@ -10,8 +10,9 @@ several threads; in asyncio, call it through ``asyncio.to_thread``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -105,28 +106,24 @@ class Pocket(Elsewhere):
             PairError: a text is empty, over-long or invalid, or the answers are the same.
             VaultError: it could not be kept; nothing was changed.
         """
-        pair = Pair(self._bare(prompt), chosen, rejected)
+        pair = Pair(self._bare()(prompt), chosen, rejected)
         return self._parts.store.add(Feedback(pair, origin=origin, meta=meta or {}))
 
     def add_many(self, feedback: Iterable[Feedback]) -> list[str]:
         """Remember many choices at once: all of them or none. Returns their ids."""
-        clean = (self._without_block(item) for item in feedback)
-        return self._parts.store.add_many(clean)
+        bare = self._bare()
+        return self._parts.store.add_many(_with_prompt(item, bare) for item in feedback)
 
-    def _without_block(self, item: Feedback) -> Feedback:
-        prompt = self._bare(item.pair.prompt)
-        return (
-            item
-            if prompt == item.pair.prompt
-            else replace(item, pair=replace(item.pair, prompt=prompt))
-        )
+    def _bare(self) -> Callable[[str], str]:
+        """Gives prompts alone: text that came out of memory is not evidence."""
+        injected = cache(lambda: [summary.text for summary in self.summaries()])
 
-    def _bare(self, prompt: str) -> str:
-        """The prompt alone: text that came out of memory is not evidence."""
-        if "\n" not in prompt:  # an injected block has a line of its own
-            return prompt
-        bare = self._parts.bank.strip(prompt)
-        return without_block(bare, [summary.text for summary in self.summaries()])
+        def bare(prompt: str) -> str:
+            if "\n" not in prompt:  # an injected block has a line of its own
+                return prompt
+            return without_block(self._parts.bank.strip(prompt), injected())
+
+        return bare
 
     def memories(self) -> Iterator[Memory]:
         """Everything remembered, the newest first."""
@@ -149,7 +146,7 @@ class Pocket(Elsewhere):
         if not ids:
             raise InputError("nothing to forget", hint="name at least one id")
         if not dry_run:
-            self._erase([self.memory(memory_id).pair for memory_id in ids])
+            self._erase(ids)
         return self._parts.store.forget(ids, dry_run=dry_run)
 
     def forget_everything(self) -> None:
@@ -391,3 +388,10 @@ class Pocket(Elsewhere):
             options: of ``evaluation.evaluate``.
         """
         return evaluate(self._parts, feedback, **options)
+
+
+def _with_prompt(item: Feedback, bare: Callable[[str], str]) -> Feedback:
+    prompt = bare(item.pair.prompt)
+    if prompt == item.pair.prompt:
+        return item
+    return replace(item, pair=replace(item.pair, prompt=prompt))
