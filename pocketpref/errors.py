@@ -9,7 +9,8 @@
     ├── ModelError                  a language model or embedder
     │   ├── ModelMissingError       its file is not there
     │   ├── ModelDamagedError       its file is truncated, changed or no model at all
-    │   └── ModelUnsupportedError   the file is sound, but this build cannot use it
+    │   ├── ModelUnsupportedError   the file is sound, but this build cannot use it
+    │   └── AdapterError            damaged, hostile, another model's, or not as its manifest says
     ├── EgressError                 data that would leave
     │   ├── DeniedError             nothing allows it, or somebody said no
     │   └── RemoteError             the other side
@@ -91,6 +92,10 @@ class ModelDamagedError(ModelError):
 
 class ModelUnsupportedError(ModelError):
     """The model's file is sound, but this build or version cannot use it."""
+
+
+class AdapterError(ModelError):
+    """An adapter is damaged or hostile, for another model, or not what its manifest says."""
 
 
 class EgressError(PocketprefError):

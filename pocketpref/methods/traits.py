@@ -1,95 +1,155 @@
-"""Features of pairs: plain style measures, the model's own opinion, and contrasts of attributes.
+"""Traits of an answer that can be measured without a model, each in [0, 1].
 
-One pass of scoring (plain, each attribute, each opposite) gives the last two; the first need no
-model.
+PALM (arXiv 2604.04144) takes a person for a vector of weights over a few reward functions. These
+are ours. Each is a public formula, put on a common scale by a logistic function
+
+    reward = 1 / (1 + exp((value - centre) / spread))
+
+whose centre and spread are the median and a half of the quartiles' distance of the formula over
+the 2,548 answers that experts compared in MT-Bench (first turn; ``tools/eval_traits.py`` gives
+them): so half of such answers score above 0.5, and about half between 0.27 and 0.73. A
+logistic never saturates: of two long answers the shorter one is still the briefer. The formulas
+speak of English.
+
+What people's choices say about them is in docs/adapters.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pocketpref.methods.contest import Case, Evidence, Matrix
-from pocketpref.methods.prior import LEAST_PEOPLE, Person, Prior, fit_prior
-from pocketpref.methods.style import MEASURES, difference
-from pocketpref.records import Pair
+Reward = Callable[[str], float]
 
-Part = Literal["length", "style", "likelihood", "contrast", "single"]
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - the apostrophe of print
+_STOP: Final = re.compile(r"[.!?:;]+(?=\s|$)|\n+")
 
-WITHOUT_MODEL: Final[tuple[Part, ...]] = ("style",)
-WITH_MODEL: Final[tuple[Part, ...]] = ("style", "likelihood", "contrast")
+# Closed classes of English: they can be listed whole, so that no tagger is needed.
+_ARTICLES: Final = "a an the"
+_PREPOSITIONS: Final = (
+    "about above across after against along among around at before behind below beneath beside "
+    "between beyond by concerning despite during for from in into of on onto over per regarding "
+    "since through throughout to toward towards under until upon via with within without"
+)
+_PRONOUNS: Final = (
+    "i me my mine myself we us our ours ourselves you your yours yourself he him his she her hers "
+    "it its they them their theirs this that these those who whom what which someone anyone "
+    "everyone something anything everything nobody nothing"
+)
+_INTERJECTIONS: Final = (
+    "ah aha alas awesome aww bye cool damn dude gee gosh guys ha haha hey hi hmm hooray hurray huh "
+    "kinda lol nah nope oh okay ok omg oops ouch phew please sorta sure thanks ugh uh um wow whoa "
+    "yay yeah yep yes yo yup gonna wanna gotta dunno lemme stuff"
+)
+_ADVERBS: Final = (
+    "again almost already also always away back even ever far here how just maybe more most much "
+    "never not now often only perhaps quite rather really so soon still then there too very well "
+    "when where why"
+)
+_FORMAL: Final = frozenset(f"{_ARTICLES} {_PREPOSITIONS}".split())
+_DEICTIC: Final = frozenset(f"{_PRONOUNS} {_INTERJECTIONS} {_ADVERBS}".split())
 
 
-class Traits:
-    """Features of pairs, each computed once, and the prior of a crowd.
+def words(text: str) -> list[str]:
+    """The words of a text: runs of letters, with apostrophes inside of them."""
+    return _WORD.findall(text)
 
-    Attributes:
-        names: of the features.
+
+def log_length(text: str) -> float:
+    """The natural logarithm of the number of words; 0 for one word or none."""
+    return math.log(max(1, len(words(text))))
+
+
+def grade(text: str) -> float:
+    """Automated Readability Index, roughly the school grade that follows a text with ease.
+
+    4.71 letters/words + 0.5 words/sentences - 21.43 (Smith and Senter, AMRL-TR-66-220, 1967). It
+    counts letters where others count syllables, which no rule counts well. A line ends a sentence,
+    so that lists are not read as one.
     """
+    found = words(text)
+    if not found:
+        return 0.0
+    sentences = sum(1 for part in _STOP.split(text) if _WORD.search(part))
+    letters = sum(map(len, found))
+    return 4.71 * letters / len(found) + 0.5 * len(found) / max(1, sentences) - 21.43
 
-    def __init__(self, parts: Sequence[Part], evidence: Evidence | None = None) -> None:
-        """Build it.
 
-        Args:
-            parts: which features.
-            evidence: what the model says; None if no part needs it.
-        """
-        self._parts = tuple(parts)
-        self._evidence = evidence
-        self._known: dict[Pair, Matrix] = {}
-        self._priors: dict[int, tuple[Sequence[Case], Prior | None]] = {}
-        self.names = tuple(name for part in self._parts for name in self._names(part))
+def formality_score(text: str) -> float:
+    """How much more a text names things than it points at the situation; per hundred words.
 
-    def of(self, pair: Pair) -> Matrix:
-        """Chosen minus rejected, shape (features,)."""
-        if pair not in self._known:
-            self._known[pair] = np.concatenate([self._take(part, pair) for part in self._parts])
-        return self._known[pair]
+    After Heylighen and Dewaele's F (Foundations of Science 7, 2002): nouns, adjectives, articles
+    and prepositions against pronouns, verbs, adverbs and interjections. Of these we count the
+    closed classes, articles and prepositions against pronouns, interjections and the commonest
+    adverbs; contractions, exclamation marks and emoji count as interjections.
+    """
+    found = [word.lower().replace("’", "'") for word in words(text)]  # noqa: RUF001 - as above
+    if not found:
+        return 0.0
+    formal = sum(word in _FORMAL for word in found)
+    deictic = sum(word.partition("'")[0] in _DEICTIC for word in found)
+    contractions = sum("'" in word and not word.endswith("'s") for word in found)
+    outcries = text.count("!") + sum(map(_is_emoji, text))
+    return 100 * (formal - deictic - contractions - outcries) / len(found)
 
-    def table(self, cases: Sequence[Case]) -> Matrix:
-        """The same of many, shape (cases, features)."""
-        rows = [self.of(case.pair) for case in cases]
-        return np.array(rows).reshape(len(rows), len(self.names))
 
-    def prior(self, crowd: Sequence[Case]) -> Prior | None:
-        """What a crowd has in common; None if it is too small to tell."""
-        # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
-        if id(crowd) not in self._priors:
-            self._priors[id(crowd)] = (crowd, self._fitted(crowd))
-        return self._priors[id(crowd)][1]
+def _is_emoji(character: str) -> bool:
+    return 0x1F300 <= ord(character) <= 0x1FAFF or 0x2600 <= ord(character) <= 0x27BF
 
-    def _fitted(self, crowd: Sequence[Case]) -> Prior | None:
-        people: dict[str, list[Case]] = {}
-        for case in crowd:
-            people.setdefault(case.user, []).append(case)
-        if len(people) < LEAST_PEOPLE:
-            return None
-        persons = [
-            Person(self.table(cases), tuple(case.item for case in cases))
-            for _, cases in sorted(people.items())
-        ]
-        return fit_prior(self.names, persons)
 
-    def _names(self, part: Part) -> list[str]:
-        if part == "length":
-            return ["length"]
-        if part == "style":
-            return list(MEASURES)
-        if part == "likelihood":
-            return ["log-likelihood", "log-likelihood per token"]
-        assert self._evidence is not None
-        return [f"{part} {name}" for name in self._evidence.bank.names]
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Centre and spread of a formula; a negative spread turns it round."""
 
-    def _take(self, part: Part, pair: Pair) -> Matrix:
-        if part == "length":
-            return difference(pair)[:1]
-        if part == "style":
-            return difference(pair)
-        assert self._evidence is not None
-        if part == "likelihood":
-            return self._evidence.plain(pair)
-        # Per token: what an attribute does to a sum grows with the answer's length.
-        of = self._evidence.contrasts if part == "contrast" else self._evidence.singles
-        return of(pair)[:, 1]
+    centre: float
+    spread: float
+
+    def reward(self, value: float) -> float:
+        """The value on the scale from 0 to 1; the larger the value, the less."""
+        exponent = (value - self.centre) / self.spread
+        return 0.5 * (1.0 - math.tanh(0.5 * exponent))
+
+
+LENGTH: Final = Scale(4.7, 0.81)
+GRADE: Final = Scale(7.4, 3.7)
+FORMALITY: Final = Scale(11.8, -7.8)
+
+
+def brevity(text: str) -> float:
+    """How brief a text is: 0.73 at 49 words, 0.5 at 110, 0.27 at 247.
+
+    What has no words is no brief answer but none: 0.
+    """
+    return LENGTH.reward(log_length(text)) if words(text) else 0.0
+
+
+def plainness(text: str) -> float:
+    """How easily a text is read: short words and short sentences. 0 without words."""
+    return GRADE.reward(grade(text)) if words(text) else 0.0
+
+
+def formality(text: str) -> float:
+    """How formal a text is. 0 without words."""
+    return FORMALITY.reward(formality_score(text)) if words(text) else 0.0
+
+
+REWARDS: Final[Mapping[str, Reward]] = MappingProxyType(
+    {"brevity": brevity, "plainness": plainness, "formality": formality}
+)
+"""The reward functions by the names that portfolios know them by."""
+
+
+def rewards(text: str, names: Sequence[str]) -> NDArray[np.float64]:
+    """The rewards of a text, shape (len(names),).
+
+    Raises:
+        KeyError: there is no reward function of one of the names.
+    """
+    return np.array([REWARDS[name](text) for name in names])

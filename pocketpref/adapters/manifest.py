@@ -1,0 +1,311 @@
+"""Adapters and their manifests: what stands beside an adapter, checked before it is loaded.
+
+A GGUF adapter does not say which model it was made for, and one for another model of the same shape
+loads without a word. So beside every adapter stands a manifest that names its base by hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn, Self
+
+from pocketpref.adapters.gguf import MAX_BYTES
+from pocketpref.adapters.lora import Lora, read_lora
+from pocketpref.errors import AdapterError
+from pocketpref.records import Discreet
+
+SCHEMA: Final = 1
+
+MOST_MANIFEST_BYTES: Final = 256 * 1024
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_TARGET: Final = re.compile(r"[a-z_]{1,24}")
+_MOST_RANK: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model an adapter was made for.
+
+    Attributes:
+        name: for people.
+        sha256: of its GGUF file, hex.
+        architecture: as GGUF calls it, ``llama`` for example.
+    """
+
+    name: str
+    sha256: str
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterManifest:
+    """What is known of an adapter.
+
+    Attributes:
+        name: for people.
+        base: the model it was made for.
+        sha256: of the adapter's GGUF file, hex.
+        size: of that file, in bytes.
+        rank: of its matrices.
+        alpha: the product of its matrices is scaled by alpha / rank.
+        targets: the kinds of matrices it changes, in GGUF's words, sorted: ``attn_q``, ``attn_v``.
+        licence: an SPDX expression, or words.
+        made: recipe, command, seed, data, date and versions: how to make it again.
+        held_out: figures by name.
+    """
+
+    name: str
+    base: Base
+    sha256: str
+    size: int
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    licence: str
+    made: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, source: bytes | Path) -> Self:
+        """Read a manifest.
+
+        Args:
+            source: its content, or its file.
+
+        Raises:
+            AdapterError: it is not there, too large, or not in the form described here.
+        """
+        content = read_bounded(source, MOST_MANIFEST_BYTES) if isinstance(source, Path) else source
+        fields = parse_object(content, "the adapter's manifest")
+        return cls._from(Fields(fields, "the adapter's manifest"))
+
+    @classmethod
+    def _from(cls, fields: Fields) -> Self:
+        if fields.whole("schema", 1, 10**6) != SCHEMA:
+            raise AdapterError("the adapter's manifest is of another version of pocketpref")
+        base, adapter = fields.part("base"), fields.part("adapter")
+        return cls(
+            name=fields.text("name", _NAME),
+            base=Base(
+                name=base.text("name", _NAME),
+                sha256=base.text("sha256", _SHA256),
+                architecture=base.text("architecture", _NAME),
+            ),
+            sha256=adapter.text("sha256", _SHA256),
+            size=adapter.whole("bytes", 1, MAX_BYTES),
+            rank=fields.whole("rank", 1, _MOST_RANK),
+            alpha=fields.number("alpha", 0.0, 1000.0),
+            targets=tuple(sorted(set(fields.texts("targets", _TARGET)))),
+            licence=fields.text("licence"),
+            made=fields.object("made"),
+            held_out=fields.object("held_out"),
+        )
+
+    def dump(self) -> bytes:
+        """The manifest as a file: JSON, UTF-8, keys in a fixed order."""
+        content = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "base": {
+                "name": self.base.name,
+                "sha256": self.base.sha256,
+                "architecture": self.base.architecture,
+            },
+            "adapter": {"sha256": self.sha256, "bytes": self.size},
+            "rank": self.rank,
+            "alpha": self.alpha,
+            "targets": list(self.targets),
+            "licence": self.licence,
+            "made": dict(self.made),
+            "held_out": dict(self.held_out),
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    def check(self, data: bytes, base_sha256: str) -> Lora:
+        """Compare with an adapter file and the model it is to be used with.
+
+        Args:
+            data: the adapter's GGUF file.
+            base_sha256: of the model's GGUF file, hex.
+
+        Returns:
+            What the file holds.
+
+        Raises:
+            AdapterError: it was made for another model, is not the file the manifest means, is
+                damaged or hostile, or the two disagree; the message says which.
+        """
+        if self.base.sha256 != base_sha256:
+            raise AdapterError(
+                f"the adapter {self.name} was made for another model",
+                hint=f"it belongs to {self.base.name}",
+            )
+        if len(data) != self.size:
+            raise AdapterError(
+                f"the adapter {self.name} has {len(data):,} bytes, not {self.size:,}"
+            )
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise AdapterError(f"the adapter {self.name} is not the file its manifest means")
+        found = read_lora(data)
+        self._agree(found)
+        return found
+
+    def _agree(self, found: Lora) -> None:
+        for what, said, is_ in (
+            ("architecture", self.base.architecture, found.architecture),
+            ("rank", self.rank, found.rank),
+            ("alpha", self.alpha, found.alpha),
+            ("targets", self.targets, found.targets),
+        ):
+            if said != is_:
+                raise AdapterError(
+                    f"the manifest of the adapter {self.name} says another {what} than its file"
+                )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Adapter(Discreet):
+    """An adapter file with its manifest.
+
+    Attributes:
+        manifest: what is known of it.
+        data: the GGUF file.
+        personal: made from one person's choices: it never touches a disk in the clear.
+    """
+
+    _open = ("personal",)
+
+    manifest: AdapterManifest
+    data: bytes
+    personal: bool = False
+
+    @classmethod
+    def load(cls, manifest: Path, data: Path) -> Self:
+        """Read both files; ``LanguageModel.adapted`` checks them.
+
+        Raises:
+            AdapterError: one of them is not there or too large, or the manifest is none.
+        """
+        return cls(AdapterManifest.load(manifest), read_bounded(data, MAX_BYTES))
+
+
+class Fields:
+    """Takes values out of parsed JSON, each in the form that is wanted."""
+
+    def __init__(self, values: Mapping[str, Any], whose: str) -> None:
+        self._values = values
+        self._whose = whose
+
+    def _refuse(self, name: str) -> NoReturn:
+        raise AdapterError(f"{self._whose} does not say its {name} in the right form")
+
+    def text(self, name: str, form: re.Pattern[str] | None = None) -> str:
+        """A text, printable and of at most 1,000 characters, of a form if one is given."""
+        value = self._values.get(name)
+        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 1000:
+            self._refuse(name)
+        if form is not None and not form.fullmatch(value):
+            self._refuse(name)
+        return value
+
+    def texts(self, name: str, form: re.Pattern[str] | None = None) -> list[str]:
+        """A list of texts, at least one and at most 64."""
+        found = self.items(name)
+        if not found:
+            self._refuse(name)
+        return [Fields({name: item}, self._whose).text(name, form) for item in found]
+
+    def items(self, name: str) -> list[Any]:
+        """A list of at most 64 items."""
+        value = self._values.get(name)
+        if not isinstance(value, list) or len(value) > 64:
+            self._refuse(name)
+        return value
+
+    def parts(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        return [Fields({name: item}, self._whose).part(name) for item in self.items(name)]
+
+    def whole(self, name: str, least: int, most: int) -> int:
+        """A whole number within bounds."""
+        value = self._values.get(name)
+        if type(value) is not int or not least <= value <= most:
+            self._refuse(name)
+        return value
+
+    def number(self, name: str, least: float, most: float) -> float:
+        """A finite number within bounds."""
+        value: Any = self._values.get(name)
+        # True is an int, too; and an int may be too large for a float.
+        if type(value) not in (int, float) or not least <= value <= most:
+            self._refuse(name)
+        return float(value)
+
+    def numbers(self, name: str, least: float, most: float) -> list[float]:
+        """A list of numbers within bounds."""
+        return [
+            Fields({name: item}, self._whose).number(name, least, most) for item in self.items(name)
+        ]
+
+    def object(self, name: str) -> dict[str, Any]:
+        """A JSON object, empty if there is none."""
+        value = self._values.get(name, {})
+        if not isinstance(value, dict):
+            self._refuse(name)
+        return value
+
+    def part(self, name: str) -> Fields:
+        """A JSON object whose fields are wanted."""
+        if name not in self._values:
+            self._refuse(name)
+        return Fields(self.object(name), self._whose)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file's content.
+
+    Raises:
+        AdapterError: it cannot be read, or is larger than ``most`` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise AdapterError(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(content) > most:
+        raise AdapterError(f"{path.name} has more than {most:,} bytes")
+    return content
+
+
+def parse_object(content: bytes, whose: str) -> dict[str, Any]:
+    """A JSON object, taken as hostile.
+
+    Raises:
+        AdapterError: it is none, or too large.
+    """
+    value: object = None
+    if len(content) <= MOST_MANIFEST_BYTES:
+        try:
+            value = json.loads(content, parse_constant=_no_constant, parse_float=_finite)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, dict):
+        raise AdapterError(f"{whose} is no JSON object")
+    return value
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)  # NaN and Infinity are no JSON
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return value
