@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from pocketpref import verdicts
 from pocketpref.attributes import Wording
 from pocketpref.parts import Parts
 from pocketpref.records import Effort, Pair
@@ -43,7 +44,14 @@ def profile(parts: Parts) -> Profile:
     ]
     entries.sort(key=lambda e: (-e.weight, e.name))
     counts = parts.store.counts()
-    return Profile(tuple(entries), counts.memories, len(learned), parts.method.name)
+    verdict = verdicts.current(parts.store, parts.recipe())
+    return Profile(
+        tuple(entries),
+        counts.memories,
+        len(learned),
+        parts.method.name,
+        auto=verdict.words() if verdict else "",
+    )
 
 
 def score(

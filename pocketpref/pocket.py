@@ -9,7 +9,6 @@ several threads; in asyncio, call it through ``asyncio.to_thread``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -22,11 +21,9 @@ from pocketpref.elsewhere import Elsewhere, checked, with_system
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
-from pocketpref.methods import popi
 from pocketpref.methods.popi_wording import without_block
 from pocketpref.parts import Parts
 from pocketpref.records import (
-    Condition,
     Counts,
     Feedback,
     Forgotten,
@@ -37,12 +34,10 @@ from pocketpref.records import (
     Sampling,
 )
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
-from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import compose
 from pocketpref.summarizing import SummarizeRun
 from pocketpref.summary import Summary, SummaryReport
-
-PersonalizeMethod = Literal["exact", "popi"]
+from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
 class Pocket(Elsewhere):
@@ -50,8 +45,7 @@ class Pocket(Elsewhere):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
-        self._lock = threading.RLock()
-        self._index: tuple[int, PromptIndex] | None = None
+        self._conditions = Conditions(parts)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -195,15 +189,16 @@ class Pocket(Elsewhere):
             prompt: what is asked.
             system: a system prompt.
             history: earlier turns.
-            method: what is added: the attributes recalled for prompts like this one ("exact"), or
-                the preference summary in force ("popi").
+            method: what is added: the attributes recalled for prompts like this one ("exact"),
+                the preference summary in force ("popi"), or what the person's own choices speak
+                for, if anything ("auto"; ``evaluate`` decides it).
 
         Raises:
             InputError: the prompt is empty.
             ModelError: the embedder is missing or failed.
         """
         checked(prompt)
-        condition = popi.condition(self.summary()) if method == "popi" else self._condition(prompt)
+        condition = self._conditions.of(prompt, method)
         messages = with_system(system, compose(prompt, condition.block, history))
         return Personalized(
             prompt=messages[-1]["content"],
@@ -212,27 +207,6 @@ class Pocket(Elsewhere):
             sources=condition.sources,
             method=condition.method,
         )
-
-    def _condition(self, prompt: str) -> Condition:
-        index = self._prompt_index()
-        if not len(index):
-            return Condition()
-        embedder = self._parts.embedder()
-        query = embedder.embed([prompt])[0]
-        return self._parts.method.condition(query, index, embedder.relevance)
-
-    def _prompt_index(self) -> PromptIndex:
-        """The index as of now: built again when any process has changed the vault."""
-        store = self._parts.store
-        with self._lock:
-            version = store.version()
-            if self._index is None or self._index[0] != version:
-                lessons = store.lessons(self._parts.recipe())
-                # A change that taught nothing, such as a new pair, leaves the index as it was.
-                known = self._index[1] if self._index else None
-                same = known is not None and known.lessons is lessons
-                self._index = (version, known if known and same else PromptIndex(lessons))
-            return self._index[1]
 
     @overload
     def reply(
@@ -256,6 +230,7 @@ class Pocket(Elsewhere):
         history: Sequence[Message] = ...,
         sampling: Sampling | None = ...,
         plain: bool = ...,
+        best_of: int = ...,
     ) -> str: ...
 
     def reply(
@@ -267,6 +242,7 @@ class Pocket(Elsewhere):
         history: Sequence[Message] = (),
         sampling: Sampling | None = None,
         plain: bool = False,
+        best_of: int = 1,
     ) -> str | Iterator[str]:
         """The local model's answer to a prompt, personalized unless ``plain``.
 
@@ -277,15 +253,24 @@ class Pocket(Elsewhere):
             history: earlier turns.
             sampling: how to draw; None for EXACT's settings.
             plain: leave out what was learned.
+            best_of: draw so many answers, one after the other, and give the one that the person
+                would most likely prefer; none of it can be streamed.
 
         Raises:
-            InputError: the prompt is empty.
+            InputError: the prompt is empty, or ``best_of`` does not go with the other options.
             ModelError: a model is missing or failed.
         """
         if plain:
             messages = with_system(system, compose(checked(prompt), "", history))
         else:
             messages = self.personalize(prompt, system=system, history=history).messages
+        if best_of != 1:
+            if stream:
+                raise InputError(
+                    "the best of several answers is known when the last is there",
+                    hint="ask without stream",
+                )
+            return best_reply(self._parts, messages, sampling, best_of)
         pieces = self._parts.model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
 
@@ -352,7 +337,7 @@ class Pocket(Elsewhere):
         Of several choices on one prompt, the one that its attributes explain best stands; the
         others are history.
         """
-        return frozenset(entry.memory_id for entry in self._prompt_index().entries)
+        return frozenset(entry.memory_id for entry in self._conditions.index().entries)
 
     def score(
         self,

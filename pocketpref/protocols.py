@@ -205,8 +205,9 @@ class Lesson(Protocol):
 class Documents(Protocol):
     """A user's documents, sealed beside the pairs, for as long as a transaction lasts.
 
-    Kinds: ``summary``, ``statement`` (a preference in the person's own words), ``grant``,
-    ``release`` (an entry of the log of what left), ``released`` (the bytes that left), ``api-key``.
+    Kinds: ``summary``, ``statement`` (a preference in the person's own words), ``verdict`` (what
+    "auto" applies), ``grant``, ``release`` (an entry of the log of what left), ``released`` (the
+    bytes that left), ``api-key``.
     """
 
     def all(self, kind: str) -> list[Document]:

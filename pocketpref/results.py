@@ -69,12 +69,21 @@ class ProfileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What was learned about a person, strongest first, with the evidence for each part."""
+    """What was learned about a person, strongest first, with the evidence for each part.
+
+    Attributes:
+        entries: one for each attribute.
+        pairs: choices remembered.
+        indexed: how many of them are learned.
+        method: that explained them.
+        auto: what ``method="auto"`` applies and why, in words; "" if that was not tested.
+    """
 
     entries: tuple[ProfileEntry, ...]
     pairs: int
     indexed: int
     method: str
+    auto: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of ``pocketpref profile``."""
@@ -85,6 +94,7 @@ class Profile:
             "method": self.method,
             "pairs": self.pairs,
             "indexed": self.indexed,
+            "auto": self.auto,
         }
 
 

@@ -35,11 +35,11 @@ from pocketpref.evaluation.roster import Roster
 from pocketpref.evaluation.run import READINGS, Outcomes, Report, compare
 from pocketpref.methods.auto import Auto
 from pocketpref.methods.contest import Case, Contestant, Evidence, Judge, Judgement
+from pocketpref.methods.features import Part, Traits
 from pocketpref.methods.longer import Longer
 from pocketpref.methods.other import Other
 from pocketpref.methods.ours import Ours
 from pocketpref.methods.reward import Reward
-from pocketpref.methods.traits import Part, Traits
 from pocketpref.readers import BadEntry, read
 from pocketpref.scoring import compose
 

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from pocketpref.evaluation.cases import by_user, cases_of
 from pocketpref.methods import prior
-from pocketpref.methods.traits import WITHOUT_MODEL, Traits
+from pocketpref.methods.features import WITHOUT_MODEL, Traits
 from pocketpref.readers import BadEntry, read
 from pocketpref.testing import HashEmbedder
 

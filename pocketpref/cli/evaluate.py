@@ -90,6 +90,10 @@ def evaluate(
     answer the higher score, and a method helps if it raises the chosen answer's margin; 50 % is
     chance. Intervals are over people.
 
+    On your own choices it is also decided what `personalize --method auto` applies from now on:
+    what you like for prompts like the one at hand, if that predicts you better than chance, or
+    nothing. `pocketpref profile` says which and why.
+
     Methods: none, longer, reward, ours, ours-pooled, ours-other, auto. By name or with 'all' also
     placebo, other, drift, exact, exact-global and base: these score each answer many times, which
     takes minutes for each ten choices on a processor.
@@ -155,6 +159,8 @@ def draw_report(found: Report) -> None:
     for outcomes in found.outcomes:
         listing.add_row(outcomes.method, *(_cell(outcomes, reading) for reading in _HEADINGS))
     print_table(listing)
+    if found.verdict is not None:
+        report(f"auto, from now on: {found.verdict.words()}")
 
 
 def _cell(outcomes: Outcomes, reading: str) -> str:

@@ -30,7 +30,8 @@ def profile(app: App, *, as_json: bool, user: str | None, model: str | None) -> 
     """Show what was learned: how you like to be answered, and the choices that say so.
 
     A bar is the mean gain of an attribute in nats for each learned choice. `pocketpref memory show
-    ID` shows the choice behind an id.
+    ID` shows the choice behind an id. The last line says what `personalize --method auto` adds for
+    you, and why.
 
     Example: pocketpref profile --json
     """
@@ -73,6 +74,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     hidden = len(profile.entries) - len(profile.entries[:limit])
     if hidden:
         report(f"  and {hidden} more")
+    report()
+    report(f"auto: {profile.auto or 'not tested yet: `pocketpref eval` does it'}")
 
 
 def _nothing(profile: Profile) -> str:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.option("-s", "--system", type=TEXT, help="System prompt for --json's messages.")
 @click.option(
     "--method",
-    type=click.Choice(["exact", "popi"]),
+    type=click.Choice(["exact", "popi", "auto"]),
     default="exact",
     show_default=True,
-    help="Add the attributes of similar prompts, or the preference summary.",
+    help="Add the attributes of similar prompts, the preference summary, or what helped.",
 )
 @json_option
 @user_option
@@ -33,14 +33,15 @@ def personalize(
     *,
     prompt: str,
     system: str | None,
-    method: Literal["exact", "popi"],
+    method: Literal["exact", "popi", "auto"],
     as_json: bool,
     user: str | None,
     model: str | None,
 ) -> None:
     """Print a prompt with what was learned added to it, ready for any model.
 
-    The prompt stays as it is if nothing relevant was learned. PROMPT is text, - or @FILE.
+    The prompt stays as it is if nothing relevant was learned. PROMPT is text, - or @FILE. What
+    `--method auto` adds is decided by `pocketpref eval` and shown by `pocketpref profile`.
 
     Example: echo "Explain DNS" | pocketpref personalize -
     """

@@ -8,6 +8,7 @@
 * ``curves``: what a method would do after fewer choices
 * ``page``: a comparison to look at
 * ``own``: ``evaluate``, all of it on what a Pocket has
+* ``deciding``: what "auto" applies for a person, kept in their vault
 """
 
 from pocketpref.evaluation.own import evaluate

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
+from pocketpref.evaluation.deciding import decide
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.evaluation.roster import DEFAULT, Roster
 from pocketpref.evaluation.run import ProgressCallback, Report, compare
 from pocketpref.methods.contest import Case, Evidence
 from pocketpref.methods.prior import shipped
 from pocketpref.parts import Parts
-from pocketpref.records import Feedback, Memory
+from pocketpref.protocols import MemoryStore
+from pocketpref.records import Feedback
 
 
 def evaluate(
@@ -28,6 +30,9 @@ def evaluate(
     on_progress: ProgressCallback = lambda done, of: None,
 ) -> Report:
     """Compare methods on held-out choices.
+
+    If "auto" is among the methods and the choices are the person's own, it is also decided, and
+    kept in their vault, what ``personalize(method="auto")`` applies from now on.
 
     Args:
         parts: what a Pocket works with.
@@ -46,10 +51,8 @@ def evaluate(
         ModelError: a model is missing or failed.
         FileError: the cache cannot be used.
     """
-    if feedback is None:
-        feedback = map(_as_feedback, parts.store.memories())
-        owner = parts.store.user
-        feedback = [Feedback(f.pair, owner, f.created, meta=f.meta) for f in feedback]
+    own = feedback is None
+    feedback = _remembered(parts.store) if feedback is None else feedback
     cases = _newest(cases_of(list(feedback), parts.embedder(), item_of=_item), limit)
     model = parts.scorer()
     file = _likelihoods(cache, parts.recipe()) if cache else None
@@ -60,11 +63,13 @@ def evaluate(
     found = compare(
         cases, roster.pick(methods), protocol=protocol, seeds=seeds, on_progress=on_progress
     )
-    return Report(found.outcomes, {"model": model.name, **found.protocol})
+    verdict = decide(parts, on_progress=on_progress) if own and "auto" in methods else None
+    return Report(found.outcomes, {"model": model.name, **found.protocol}, verdict)
 
 
-def _as_feedback(memory: Memory) -> Feedback:
-    return Feedback(memory.pair, created=memory.created, meta=memory.meta)
+def _remembered(store: MemoryStore) -> Iterator[Feedback]:
+    for memory in store.memories():
+        yield Feedback(memory.pair, store.user, memory.created, meta=memory.meta)
 
 
 def _item(entry: Feedback) -> str:

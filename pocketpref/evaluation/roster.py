@@ -10,6 +10,7 @@ from pocketpref.methods.auto import Auto
 from pocketpref.methods.contest import Contestant, Evidence
 from pocketpref.methods.drift import Drift
 from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.features import WITH_MODEL, WITHOUT_MODEL, Traits
 from pocketpref.methods.history import History
 from pocketpref.methods.longer import Longer
 from pocketpref.methods.none import Plain
@@ -19,7 +20,6 @@ from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.prior import Prior
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.methods.reward import Reward
-from pocketpref.methods.traits import WITH_MODEL, WITHOUT_MODEL, Traits
 
 DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")
 """What is compared where nothing is named: each answer is scored once, and no more."""

@@ -13,6 +13,7 @@ from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
 from pocketpref.summary import Interval
+from pocketpref.verdicts import Verdict
 
 READINGS: Final = tuple(field.name for field in fields(Judgement))
 """What is said of each method: see ``Judgement``."""
@@ -75,10 +76,12 @@ class Report:
         outcomes: of each method, in the order in which they were named; the cases are the same,
             in the same order, for all.
         protocol: how it was done, for people and as JSON.
+        verdict: what "auto" applies from now on for the person whose own choices these are.
     """
 
     outcomes: tuple[Outcomes, ...]
     protocol: dict[str, Any]
+    verdict: Verdict | None = None
 
     def __getitem__(self, method: str) -> Outcomes:
         """What one method was judged by."""
@@ -87,7 +90,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of ``pocketpref eval``; what has no value is null there."""
         methods = {found.method: found.to_dict() for found in self.outcomes}
-        return {"methods": _without_nan(methods), "protocol": self.protocol}
+        decided = {"verdict": self.verdict.to_dict()} if self.verdict else {}
+        return {"methods": _without_nan(methods), "protocol": self.protocol, **decided}
 
 
 def compare(

@@ -10,51 +10,17 @@ luck than one. Whoever's choices nothing predicts is left alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from pocketpref.methods.contest import Case, Contestant, Judge, Matrix
+from pocketpref.verdicts import Verdict
 
 FOLDS = 5
 LEVEL = 0.05
 """How often a person whom nothing predicts is taken for one whom something does, at most."""
 
 DRAWS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided for one person, and why.
-
-    Attributes:
-        method: the name of the method that is applied, "none" for nothing.
-        accuracies: cross-validated on the person's past, "none" among them.
-        pairs: how many choices that is.
-        chance: how likely luck alone does as well as the best candidate.
-    """
-
-    method: str
-    accuracies: dict[str, float]
-    pairs: int
-    chance: float
-
-    def words(self) -> str:
-        """For people."""
-        if not self.accuracies:
-            return "nothing is applied: there are too few choices to test anything on"
-        plain = self.accuracies["none"]
-        best = max(self.accuracies, key=lambda name: self.accuracies[name])
-        tested = f"of {self.pairs} past choices, each predicted from the others"
-        if self.method != "none":
-            return (
-                f"{self.method} is applied: it is right in {self.accuracies[self.method]:.0%} "
-                f"{tested}; the model as it is in {plain:.0%}"
-            )
-        return (
-            f"nothing is applied: {best} came out best with {self.accuracies[best]:.0%} {tested}; "
-            f"the model as it is has {plain:.0%}, and the difference may be luck"
-        )
 
 
 class Auto:

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pocketpref.methods.contest import Case, Judge, Judgement, Matrix
+from pocketpref.methods.features import Traits
 from pocketpref.methods.prior import Prior, unknown
 from pocketpref.methods.reward import SPREAD
-from pocketpref.methods.traits import Traits
 
 
 class Ours:

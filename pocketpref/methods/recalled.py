@@ -8,7 +8,7 @@ Without retrieval, the one set with the largest objective on any past pair is in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
 from pocketpref.methods.exact import Exact
@@ -20,18 +20,26 @@ from pocketpref.scoring import PairScorer
 class Explained:
     """What Algorithm 1 found for each pair, found once for all contestants and splits."""
 
-    def __init__(self, evidence: Evidence, exact: Exact, *, noise: float = 0.0) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        exact: Exact,
+        *,
+        noise: float = 0.0,
+        known: Mapping[Pair, Selection] | None = None,
+    ) -> None:
         """Build it.
 
         Args:
             evidence: what the model says.
             exact: the search.
             noise: the model's noise floor, nats.
+            known: what was found before, of the same recipe.
         """
         self.evidence = evidence
         self.exact = exact
         self._noise = noise
-        self._found: dict[Pair, Selection] = {}
+        self._found: dict[Pair, Selection] = dict(known or {})
 
     def learned(self, case: Case) -> Learned:
         """A case as an entry of the index."""

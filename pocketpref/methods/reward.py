@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pocketpref.methods.contest import Case, Judge, Judgement
+from pocketpref.methods.features import Traits
 from pocketpref.methods.prior import unknown
-from pocketpref.methods.traits import Traits
 
 SPREAD = 0.5
 """Standard deviation of a weight before anything is known, for features scaled to 1."""

@@ -14,6 +14,7 @@ from pocketpref.evaluation.roster import Roster
 from pocketpref.methods.contest import Case, Contestant, Evidence, Frame, Judge
 from pocketpref.methods.drift import Drift, weights
 from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.features import Traits
 from pocketpref.methods.history import history
 from pocketpref.methods.longer import Longer
 from pocketpref.methods.other import Other
@@ -21,7 +22,6 @@ from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.methods.reward import Reward
 from pocketpref.methods.style import MEASURES, difference, measures
-from pocketpref.methods.traits import Traits
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
 

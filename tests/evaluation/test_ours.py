@@ -12,11 +12,11 @@ from pocketpref.evaluation.run import compare
 from pocketpref.methods.auto import LEVEL, Auto
 from pocketpref.methods.contest import Case, Evidence
 from pocketpref.methods.drift import Drift
+from pocketpref.methods.features import Traits
 from pocketpref.methods.longer import Longer
 from pocketpref.methods.none import Plain
 from pocketpref.methods.ours import Ours
 from pocketpref.methods.prior import Person, Prior, fit_prior
-from pocketpref.methods.traits import Traits
 from pocketpref.records import Vector
 from tests.evaluation.conftest import people, person
 

@@ -1,0 +1,92 @@
+"""What was learned, put to use: a condition for a prompt, and the best of several replies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final, Literal
+
+from pocketpref import summaries, verdicts
+from pocketpref.errors import InputError
+from pocketpref.methods import popi
+from pocketpref.methods.reranking import Taste
+from pocketpref.parts import Parts
+from pocketpref.records import Condition, Message, Sampling
+from pocketpref.retrieval import PromptIndex
+
+PersonalizeMethod = Literal["exact", "popi", "auto"]
+
+TASTE_FROM: Final = 1000
+"""The newest choices that a taste is learned from: opening more would take as long as replying."""
+
+
+class Conditions:
+    """What is put before the model for a prompt. Safe to use from several threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.RLock()
+        self._index: tuple[int, PromptIndex] | None = None
+
+    def of(self, prompt: str, method: PersonalizeMethod) -> Condition:
+        """The condition for a prompt; an empty one for nothing.
+
+        Raises:
+            ModelError: the embedder is missing or failed.
+            VaultError: the vault cannot be read.
+        """
+        parts = self._parts
+        chosen = verdicts.applied(parts.store, parts.recipe()) if method == "auto" else method
+        if chosen == "popi":
+            return popi.condition(summaries.current(parts.store))
+        index = self.index()
+        if chosen == "none" or not len(index):
+            return Condition()
+        embedder = parts.embedder()
+        query = embedder.embed([prompt])[0]
+        return parts.method.condition(query, index, embedder.relevance)
+
+    def index(self) -> PromptIndex:
+        """The index as of now: built again when any process has changed the vault."""
+        store = self._parts.store
+        with self._lock:
+            version = store.version()
+            if self._index is None or self._index[0] != version:
+                lessons = store.lessons(self._parts.recipe())
+                # A change that taught nothing, such as a new pair, leaves the index as it was.
+                known = self._index[1] if self._index else None
+                same = known is not None and known.lessons is lessons
+                self._index = (version, known if known and same else PromptIndex(lessons))
+            return self._index[1]
+
+
+def best_reply(
+    parts: Parts, messages: Sequence[Message], sampling: Sampling | None, count: int
+) -> str:
+    """Of several replies of the local model, the one that the person would most likely prefer.
+
+    Args:
+        parts: what a Pocket works with.
+        messages: the conversation.
+        sampling: how to draw; with a seed, each reply has the next one.
+        count: replies that are drawn, one after the other.
+
+    Raises:
+        InputError: replies that are all the same were asked for, or none.
+        ModelError: the model is missing or failed.
+    """
+    sampling = sampling or Sampling()
+    if count < 1 or sampling.temperature <= 0:
+        raise InputError(
+            "the best of several replies needs replies that differ",
+            hint="ask for at least one, with a temperature above 0",
+        )
+    seeds = [None if sampling.seed is None else sampling.seed + place for place in range(count)]
+    model = parts.model()
+    replies = [
+        "".join(model.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
+    ]
+    choices = islice(parts.store.memories(), TASTE_FROM)
+    return replies[Taste([memory.pair for memory in choices]).best(replies)]
