@@ -301,6 +301,10 @@ class Pocket(Elsewhere):
         """
         return SummarizeRun(self._parts, budget, on_progress or (lambda _: None)).run()
 
+    def summary_due(self) -> str | None:
+        """Why ``summarize`` is worth a call now, in words; None if it is not."""
+        return revising.stale(self._parts)
+
     def edit_summary(self, text: str) -> Summary:
         """Put the person's own text in force as their summary.
 

@@ -13,6 +13,7 @@ from pocketpref.methods.popi_signals import is_evidence
 from pocketpref.methods.popi_wording import bare, sentences
 from pocketpref.parts import Parts
 from pocketpref.records import Message
+from pocketpref.summaries import Notes
 from pocketpref.summary import Clause, Summary
 
 LEAST_NEW = 8
@@ -26,25 +27,37 @@ def recipe(parts: Parts, settings: PopiSettings | None = None) -> str:
 
 
 def stale(parts: Parts) -> str | None:
-    """Why a summary should be made, or made again, in words; None if there is no need.
+    """Why a summary should be looked for, in words; None if there is no need.
+
+    A search that found nothing is not asked for again before there are new choices.
 
     Raises:
+        ModelError: a model is missing.
         VaultError: the vault cannot be read.
     """
-    evidence = {m.id: m.created for m in parts.store.memories() if is_evidence(m)}
+    evidence = [memory.created for memory in parts.store.memories() if is_evidence(memory)]
     present = summaries.current(parts.store)
     stated = summaries.statements(parts.store)
-    if present is None:
-        enough = len(evidence) >= PopiSettings().least_pairs or any(s.wanted for s in stated)
-        return "there is none" if enough else None
-    if any(statement.created > present.created for statement in stated):
+    if present is None and any(statement.wanted for statement in stated):
+        return "what you stated is in no summary yet"
+    if present is not None and any(s.created > present.created for s in stated):
         return "something was stated since"
-    fresh = len(evidence.keys() - set(present.sources))
-    if fresh >= max(LEAST_NEW, len(present.sources) // 5):
+    known = _known(summaries.last_notes(parts.store), present, evidence)
+    if known is None:
+        return "there is none yet" if len(evidence) >= PopiSettings().least_pairs else None
+    fresh = len(evidence) - known
+    if fresh >= max(LEAST_NEW, known // 5):
         return f"{fresh} choices are new"
-    if present.origin != "edit" and present.recipe != recipe(parts):
+    if present is not None and present.origin != "edit" and present.recipe != recipe(parts):
         return "it was made with another model or other settings"
     return None
+
+
+def _known(notes: Notes | None, present: Summary | None, choices: Sequence[datetime]) -> int | None:
+    """How many choices there were when a summary was last looked for; None if it never was."""
+    if notes is not None:
+        return notes.choices
+    return None if present is None else sum(moment <= present.created for moment in choices)
 
 
 def edit(parts: Parts, text: str) -> Summary:

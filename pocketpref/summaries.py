@@ -213,17 +213,24 @@ class Notes(Discreet):
         margins: text to memory id to anchored margin, nats.
         drafts: what the local model wrote, by what it was asked.
         sources: ids of every memory that had a part in any of it, of earlier runs, too.
+        choices: how many choices there were.
     """
 
     recipe: str
     margins: dict[str, dict[str, float]] = field(default_factory=dict)
     drafts: dict[str, str] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
-    _open = ("recipe",)
+    choices: int = 0
+    _open = ("recipe", "choices")
 
     def dump(self) -> bytes:
         """As the content of a document."""
-        content = {"recipe": self.recipe, "margins": self.margins, "drafts": self.drafts}
+        content = {
+            "recipe": self.recipe,
+            "margins": self.margins,
+            "drafts": self.drafts,
+            "choices": self.choices,
+        }
         return _NOTES + json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
 
     def only(self, ids: frozenset[str]) -> Notes:
@@ -233,7 +240,7 @@ class Notes(Discreet):
             for text, margins in self.margins.items()
         }
         kept = {text: margins for text, margins in found.items() if margins}
-        return Notes(self.recipe, kept, self.drafts, self.sources | ids)
+        return replace(self, margins=kept, sources=self.sources | ids)
 
 
 def read_notes(store: DocumentStore, recipe: str) -> Notes:
@@ -242,12 +249,18 @@ def read_notes(store: DocumentStore, recipe: str) -> Notes:
     Raises:
         VaultError: they cannot be read.
     """
+    found = last_notes(store)
+    return found if found is not None and found.recipe == recipe else Notes(recipe)
+
+
+def last_notes(store: DocumentStore) -> Notes | None:
+    """The notes of the last search, under whatever recipe; None if there are none.
+
+    Raises:
+        VaultError: they cannot be read.
+    """
     with store.documents() as documents:
-        for document in _notes(documents):
-            found = _load_notes(document)
-            if found is not None and found.recipe == recipe:
-                return found
-    return Notes(recipe)
+        return next((n for d in _notes(documents) if (n := _load_notes(d)) is not None), None)
 
 
 def write_notes(store: DocumentStore, notes: Notes, ids: frozenset[str]) -> bool:
@@ -283,5 +296,6 @@ def _load_notes(document: Document) -> Notes | None:
             for text, found in content["margins"].items()
         }
         drafts = {str(key): str(text) for key, text in content["drafts"].items()}
-        return Notes(str(content["recipe"]), margins, drafts, frozenset(document.sources))
+        sources, choices = frozenset(document.sources), int(content["choices"])
+        return Notes(str(content["recipe"]), margins, drafts, sources, choices)
     return None

@@ -19,7 +19,7 @@ from pocketpref.methods.popi_language import ENGLISH, prevailing
 from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_draft, shown
 from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
 from pocketpref.methods.popi_selection import Margins, Objective, Verdict, verdict
-from pocketpref.methods.popi_signals import Signal, gather, halves
+from pocketpref.methods.popi_signals import Signal, gather, halves, is_evidence
 from pocketpref.methods.popi_wording import render
 from pocketpref.parts import Parts
 from pocketpref.results import Progress
@@ -85,30 +85,43 @@ class SummarizeRun:
         self._current = summaries.current(self._store)
         self._wishes = self._read_wishes()
         self._notes.sources |= self._borrowed()
-        with self._timed("reading"):
-            self._report("reading your choices", 0.0)
+        try:
             self._signals = self._gather()
+        except _StoppedError:
+            hint = "give it more time, or `learn` first, which keeps what it reads"
+            return self._stopped(f"the time was up while your choices were read; {hint}")
         if len(self._signals) < self._settings.least_pairs:
             return self._with_few()
         try:
             found = self._search()
         except _StoppedError:
-            return self._outcome(
-                self._current, "the time was up; the next call goes on", whole=False
-            )
+            return self._stopped("the time was up; the next call goes on")
         finally:
             self._save()
         return self._decide(found)
 
+    def _stopped(self, reason: str) -> SummaryReport:
+        return self._outcome(self._current, reason, whole=False)
+
     # ------------------------------------------------------------------------------ reading
 
     def _gather(self) -> list[Signal]:
-        return gather(
-            self._store.memories(),
-            self._store.learned(self._parts.recipe()),
-            self._parts.embedder(),
-            most=self._settings.most_pairs,
-        )
+        self._report("reading your choices", 0.0)
+        with self._timed("reading"):
+            memories = list(self._store.memories())
+            self._notes.choices = sum(map(is_evidence, memories))
+            return gather(
+                memories,
+                self._store.learned(self._parts.recipe()),
+                self._parts.embedder(),
+                most=self._settings.most_pairs,
+                on_part=self._reading,
+            )
+
+    def _reading(self, part: float) -> None:
+        if self._over():
+            raise _StoppedError
+        self._report("reading your choices", part / _STAGES)
 
     def _read_wishes(self) -> Wishes:
         found = summaries.statements(self._store)
@@ -227,7 +240,8 @@ class SummarizeRun:
     def _with_few(self) -> SummaryReport:
         """Too few choices to infer anything: what the person stated stands alone."""
         count, least = len(self._signals), self._settings.least_pairs
-        reason = f"{count} choices can be used; at least {least} are needed"
+        can = "choice can" if count == 1 else "choices can"
+        reason = f"{count} {can} be used; at least {least} are needed"
         if not self._says_more_than_current():
             return self._outcome(self._current, reason)
         return self._keep(self._stated_only(), f"what you stated; {reason}")

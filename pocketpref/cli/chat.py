@@ -20,6 +20,7 @@ from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.hardening import without_network
 from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.leaving import somebody_to_ask, terminal_ask
+from pocketpref.cli.summary import offer_refresh
 from pocketpref.cli.talk import ChatOptions
 from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
@@ -93,6 +94,7 @@ def chat(
         if conversation.recorded:
             note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
             learn_visibly(pocket, _LEARN_SECONDS)
+            offer_refresh(pocket)
 
 
 def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:

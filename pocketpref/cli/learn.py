@@ -15,6 +15,7 @@ from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, offline_option, user_option
 from pocketpref.cli.console import console, duration, note, plural, report
 from pocketpref.cli.hardening import without_network
+from pocketpref.cli.summary import offer_refresh
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
@@ -59,6 +60,8 @@ def learn(
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model, exhaustive=exhaustive) as pocket:
         done = learn_visibly(pocket, budget)
+        if done.indexed and not done.remaining:
+            offer_refresh(pocket)
     if done.interrupted:
         sys.exit(130)
 

@@ -26,6 +26,7 @@ from pocketpref.cli.terminal import TerminalView
 from pocketpref.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from pocketpref.pocket import Pocket
     from pocketpref.results import Progress
     from pocketpref.summary import Summary, SummaryReport
 
@@ -62,13 +63,18 @@ def show(app: App, *, as_json: bool, user: str | None, model: str | None) -> Non
     """
     with app.pocket(user, model) as pocket:
         found = pocket.summary()
-    if found is None:
-        raise NotFoundError(
-            "there is no summary yet", hint="`pocketpref summary refresh` makes one"
-        )
-    if as_json:
-        report_json(found.to_dict())
-        return
+        if found is None:
+            raise NotFoundError(
+                "there is no summary yet", hint="`pocketpref summary refresh` makes one"
+            )
+        if as_json:
+            report_json(found.to_dict())
+            return
+        _print(found)
+        offer_refresh(pocket)
+
+
+def _print(found: Summary) -> None:
     report(found.text)
     note(_account(found))
     for clause in found.clauses:
@@ -119,6 +125,15 @@ def refresh(
     note(
         f"{'changed' if done.changed else 'not changed'}: {done.reason} ({duration(done.seconds)})"
     )
+    for reason, count in done.refused:
+        note(f"  {plural(count, 'draft')} of the model not taken: {reason}")
+
+
+def offer_refresh(pocket: Pocket) -> None:
+    """Say that a summary is worth looking for, in one line, if it is."""
+    reason = pocket.summary_due()
+    if reason is not None:
+        note(f"a new summary may be worth it: {reason}; `pocketpref summary refresh` looks for one")
 
 
 @contextmanager
@@ -169,6 +184,7 @@ def _as_dict(done: SummaryReport) -> dict[str, object]:
         "changed": done.changed,
         "complete": done.complete,
         "reason": done.reason,
+        "refused": dict(done.refused),
         "pairs": done.pairs,
         "seconds": done.seconds,
     }

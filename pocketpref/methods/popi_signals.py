@@ -9,6 +9,8 @@ The rule for choosing, where there are more choices than are looked at:
    contradict them, and a long pause makes nothing older. Clarity is how well attributes explain it.
 3. Topics take turns, the worthiest choice of each first. Prompts are of one topic if the embedder
    calls them related.
+
+Of more than 256, the newest are read: reading takes time.
 """
 
 from __future__ import annotations
@@ -34,6 +36,12 @@ HALF_LIFE = timedelta(days=60)
 
 READ = 800
 """Characters of an answer that are looked at; style shows early, and time grows with length."""
+
+_CONSIDERED = 256
+"""Choices that are read, at most."""
+
+_AT_ONCE = 8
+"""Prompts that are embedded between two looks at the clock."""
 
 _CLEAR = 8.0
 """Nats explained by attributes that count as a perfectly clear choice."""
@@ -103,6 +111,7 @@ def gather(
     *,
     most: int,
     half_life: timedelta = HALF_LIFE,
+    on_part: Callable[[float], None] = lambda _: None,
 ) -> list[Signal]:
     """The choices that a summary is made from, by the rule above, the worthiest first.
 
@@ -112,15 +121,16 @@ def gather(
         embedder: tells which prompts are related.
         most: how many are wanted at most.
         half_life: time after which a choice counts half as much.
+        on_part: told how much of the reading is done, in [0, 1]; what it raises ends it.
 
     Raises:
         ModelError: the embedder failed.
     """
-    usable = _cut(memories)
+    usable = _newest(_cut(memories), most)
     if not usable:
         return []
     known = {entry.memory_id: entry for entry in learned}
-    vectors = _vectors(usable, known, embedder)
+    vectors = _vectors(usable, known, _Reader(embedder, on_part))
     topics = _topics(vectors, embedder)
     subjects = clusters(vectors, embedder.relevance)
     newest = max(memory.created for memory, _ in usable)
@@ -222,6 +232,13 @@ def _cut(memories: Iterable[Memory]) -> list[tuple[Memory, Pair]]:
     return found
 
 
+def _newest(usable: list[tuple[Memory, Pair]], most: int) -> list[tuple[Memory, Pair]]:
+    """As many of the newest as can matter, in their own order: reading each prompt takes time."""
+    order = sorted(range(len(usable)), key=lambda n: usable[n][0].created, reverse=True)
+    kept = sorted(order[: max(_CONSIDERED, most)])
+    return [usable[n] for n in kept]
+
+
 def _beginning(answer: str) -> str:
     """As much of an answer as is looked at, ending with a whole word where there are words."""
     if len(answer.strip()) <= READ:
@@ -240,13 +257,30 @@ def _reason(memory: Memory) -> str:
     return reason.strip() if isinstance(reason, str) else ""
 
 
+class _Reader:
+    """Embeds prompts a few at a time, so that the work can be seen and stopped."""
+
+    def __init__(self, embedder: Embedder, on_part: Callable[[float], None]) -> None:
+        self._embedder = embedder
+        self._on_part = on_part
+
+    def read(self, prompts: Sequence[str]) -> dict[str, Vector]:
+        """Prompt to embedding, each computed once."""
+        todo = list(dict.fromkeys(prompts))
+        found: dict[str, Vector] = {}
+        for start in range(0, len(todo), _AT_ONCE):
+            self._on_part(start / len(todo))
+            part = todo[start : start + _AT_ONCE]
+            found |= dict(zip(part, self._embedder.embed(part), strict=True))
+        return found
+
+
 def _vectors(
-    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], embedder: Embedder
+    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], reader: _Reader
 ) -> Vector:
     """Embeddings of all prompts; those that were learned have theirs."""
-    missing = [pair.prompt for memory, pair in usable if memory.id not in known]
-    fresh = iter(embedder.embed(missing) if missing else ())
-    rows = [known[m.id].vector if m.id in known else next(fresh) for m, _ in usable]
+    fresh = reader.read([pair.prompt for memory, pair in usable if memory.id not in known])
+    rows = [known[m.id].vector if m.id in known else fresh[pair.prompt] for m, pair in usable]
     return np.stack(rows).astype(np.float32)
 
 

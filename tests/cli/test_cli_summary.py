@@ -91,6 +91,32 @@ def test_with_too_few_choices_it_says_so(desk):
     assert "\nnot changed: " in result.err
 
 
+def test_it_says_which_drafts_of_the_model_were_not_taken(desk):
+    for n in range(12):
+        desk.teach(f"Question {n} about thing{n}?")
+    done = as_json(desk, "summary", "refresh")
+    assert done["refused"]
+    assert all(count > 0 for count in done["refused"].values())
+    result = desk.run("summary", "refresh")
+    assert f"not taken: {next(iter(done['refused']))}" in result.err
+
+
+def test_learning_offers_a_summary_where_there_are_enough_choices_and_not_again(desk):
+    with desk.open() as pocket:
+        for n in range(11):
+            pocket.add(f"Question {n} about thing{n}?", "Yes.", "Well, that depends.")
+    assert "summary" not in desk.run("learn").err
+    with desk.open() as pocket:
+        pocket.add("Is tea good?", "Yes.", "Well, that depends.")
+    assert "`pocketpref summary refresh` looks for one" in desk.run("learn").err
+    assert "summary" not in desk.run("learn").err  # nothing was learned: it was said before
+    desk.run("summary", "refresh")
+    assert "looks for one" not in desk.run("summary").err
+    with desk.open() as pocket:
+        pocket.add("Is milk good?", "Yes.", "Well, that depends.")
+    assert "summary" not in desk.run("learn").err
+
+
 @pytest.mark.parametrize("text", ["", " ", "x" * 5000, "two\x00words"])
 def test_what_cannot_be_stated_is_refused_and_not_quoted(desk, text):
     result = desk.run("summary", "state", "-", stdin=text)

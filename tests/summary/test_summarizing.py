@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -184,6 +185,55 @@ def test_a_budget_ends_a_run_and_the_next_gives_what_an_undisturbed_one_does(par
     assert report.summary is None
     assert "time" in report.reason
     assert SHORT in summarize(parts).summary.text
+
+
+def test_prompts_are_read_a_few_at_a_time_each_once_and_the_newest_only(parts):
+    parts.store.add_many(choice(n // 2, days=n) for n in range(300))
+    read: list[list[str]] = []
+    embedder = parts.embedder()
+
+    class Watched(type(embedder)):
+        def embed(self, texts):
+            read.append(list(texts))
+            return super().embed(texts)
+
+    summarize(replace(parts, embedder=Watched), most_pairs=30, least_pairs=1000)
+    prompts = [text for texts in read for text in texts if text.startswith("question")]
+    assert max(map(len, read[:-1])) <= 8
+    assert sorted(prompts) == sorted(f"question {n} about thing{n}" for n in range(22, 150))
+
+
+def test_the_time_is_looked_at_while_prompts_are_read(parts, ids):
+    steps = []
+
+    def slow(progress) -> None:
+        steps.append(progress)
+        time.sleep(0.05)
+
+    report = summarize(parts, budget=0.08, tell=slow)
+    assert not report.complete
+    assert "read" in report.reason
+    assert 1 <= len(steps) < 3 * len(ids) // 8
+    assert {step.note for step in steps} == {"reading your choices"}
+
+
+def test_a_summary_is_offered_once_and_again_when_there_is_something_new(parts):
+    parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11))
+    assert revising.stale(parts) is None
+    parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11, 100))
+    assert revising.stale(parts) == "there is none yet"
+    assert summarize(parts).summary is None
+    # Nothing was found, in 64 of the 100 choices: there is no use in asking again.
+    assert revising.stale(parts) is None
+    parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(100, 119))
+    assert revising.stale(parts) is None
+    parts.store.add_many([choice(119, likes="this119", other="that119")])
+    assert revising.stale(parts) == "20 choices are new"
+
+
+def test_what_is_stated_first_is_in_no_summary_yet(parts):
+    summaries.state(parts.store, "Use metric units")
+    assert revising.stale(parts) == "what you stated is in no summary yet"
 
 
 def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
