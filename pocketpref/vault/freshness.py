@@ -208,7 +208,7 @@ def record_mark(seq: int, user: int, kind: str, name: str, head: bytes) -> bytes
         if len(head) == HEAD_BYTES:
             kind_bytes, name_bytes = kind.encode(), name.encode()
             fixed = _RECORD.pack(seq, user, len(kind_bytes), len(name_bytes))
-            return fixed + kind_bytes + name_bytes + head
+            return b"".join((fixed, kind_bytes, name_bytes, head))
     except (AttributeError, TypeError, ValueError, struct.error):
         pass
     raise TamperedError("a record in the vault is none", hint=SALVAGE)

@@ -30,8 +30,8 @@ class LessonCache:
         """
         opened: dict[str, tuple[_Head, Lesson]] = {}
         memories: list[str] = []
-        for seq, kind, name, head, content in rows.everything():
-            yield rows.mark(kind, name, seq, head)
+        for mark, seq, kind, name, head, content in rows.everything():
+            yield mark
             if kind == MEMORY:
                 memories.append(name)
             elif content is not None:

@@ -179,15 +179,15 @@ class UserRows:
         for seq, name, sealed in self._db.execute(_LEARNED, self._of_learned()):
             yield (seq, name, sealed[:HEAD_BYTES]), self._open(LEARNED, name, seq, sealed)
 
-    def everything(self) -> Iterator[tuple[int, str, str, bytes, bytes | None]]:
-        """Row number, kind, id, head and, if it was learned, content of all records.
+    def everything(self) -> Iterator[tuple[bytes, int, str, str, bytes, bytes | None]]:
+        """Mark, row number, kind, id, head and, if it was learned, content of all records.
 
         Those of one kind come together, the oldest first.
 
         Raises:
             TamperedError: one was changed, or their index is out of order.
         """
-        last = ("", 0)
+        user, last = self._key.number, ("", 0)
         for seq, kind, name, sealed in self._db.execute(_EVERYTHING, self._of_learned()):
             if last >= (kind, seq):
                 raise index_changed()
@@ -195,11 +195,7 @@ class UserRows:
             content = self._open(kind, name, seq, sealed) if kind == LEARNED else None
             # What is no blob, or an empty one (of which SQLite makes NULL), is no mark either.
             head = sealed[:HEAD_BYTES] if isinstance(sealed, bytes) else b""
-            yield seq, kind, name, head, content
-
-    def mark(self, kind: str, name: str, seq: int, head: bytes) -> bytes:
-        """A record's mark in the set of the user's records."""
-        return record_mark(seq, self._key.number, kind, name, head)
+            yield record_mark(seq, user, kind, name, head), seq, kind, name, head, content
 
     def _of_learned(self) -> dict[str, object]:
         return {

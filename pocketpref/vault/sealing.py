@@ -41,6 +41,7 @@ SALVAGE = "restore it from a backup, or save what is intact: pocketpref doctor -
 """What to do about a damaged vault; the file itself is always left as it is."""
 
 _LENGTH = struct.Struct("<I")
+_PLACE = struct.Struct(">10sB16sQQ")
 _PREFIX = bytes([SEALING_VERSION])
 _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
 
@@ -65,8 +66,8 @@ class Place(NamedTuple):
     def to_bytes(self) -> bytes:
         """The associated data: every part at a fixed width or behind its length."""
         kind, name = self.kind.encode(), self.id.encode()
-        head = struct.pack(">B16sQQ", SEALING_VERSION, self.vault, self.user, self.seq)
-        return b"pocketpref" + head + bytes([len(kind)]) + kind + bytes([len(name)]) + name
+        head = _PLACE.pack(b"pocketpref", SEALING_VERSION, self.vault, self.user, self.seq)
+        return b"%b%c%b%c%b" % (head, len(kind), kind, len(name), name)
 
 
 def new_key() -> bytes:
@@ -119,7 +120,7 @@ class Sealer:
             padded = self._cipher.decrypt(nonce, body, place.to_bytes())
             (size,) = _LENGTH.unpack_from(padded)
             return padded[_LENGTH.size : _LENGTH.size + size]
-        except (InvalidTag, AttributeError, ValueError, struct.error):
+        except (InvalidTag, AttributeError, ValueError, OverflowError, struct.error):
             # All but the first: an id or number in the row that we would never have written.
             # Raised outside of the handler: the encoder's error holds such an id.
             pass
