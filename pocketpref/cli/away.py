@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pocketpref.cli.leaving import GOES_ALONG, level_name, offer_of, preview_lines
+from pocketpref.cli.leaving import GOES_ALONG, level_name, preview_lines
 from pocketpref.cli.talk import ChatOptions, View
 from pocketpref.errors import InputError
 
@@ -87,7 +87,7 @@ class Away:
 
     def describe(self, shown: Preview) -> None:
         """Say what left with the last prompt, or would leave with another one, to the byte."""
-        summary = offer_of(self._pocket).summary
+        summary = self._pocket.offer().summary
         lines = preview_lines(shown, summary)
         if shown is self.shown:
             lines = [f"the last prompt left for {shown.destination}, as exactly these bytes:"]

@@ -15,7 +15,6 @@ from pocketpref.cli.leaving import (
     GOES_ALONG,
     finding_lines,
     level_name,
-    offer_of,
     time_span,
     when,
 )
@@ -171,7 +170,7 @@ def allow(
         raise MisuseError("--any-summary goes with --level summary")
     span = time_span(expires)
     with app.pocket(user, model) as pocket:
-        offer = offer_of(pocket)
+        offer = pocket.offer()
         grant = pocket.egress.allow(
             *(to, wanted),
             offer=offer,

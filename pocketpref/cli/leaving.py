@@ -15,8 +15,7 @@ from pocketpref.cli.console import note, plural, report
 
 if TYPE_CHECKING:
     from pocketpref.disclosure import Level
-    from pocketpref.egress import Answer, Ask, Finding, Offer, Preview
-    from pocketpref.pocket import Pocket
+    from pocketpref.egress import Answer, Ask, Finding, Preview
 
 _SPAN = re.compile(r"([0-9]{1,5})([hdw])")
 _SHOWN = 6000  # bytes of a request that a question shows; /preview and `egress preview` show all
@@ -51,14 +50,6 @@ def time_span(text: str) -> timedelta:
         raise MisuseError("--expires takes a number and h, d or w: 12h, 30d, 4w")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
-
-
-def offer_of(pocket: Pocket) -> Offer:
-    """The summary in force as what could leave; nothing if there is none."""
-    from pocketpref.egress import Offer
-
-    summary = pocket.summary()
-    return Offer() if summary is None else Offer(summary.text, sources=summary.sources)
 
 
 def preview_as_dict(preview: Preview) -> dict[str, Any]:

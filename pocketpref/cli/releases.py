@@ -12,7 +12,6 @@ from pocketpref.cli.arguments import TEXT, json_option, model_option, user_optio
 from pocketpref.cli.console import note, plural, print_table, report, report_json, table
 from pocketpref.cli.leaving import (
     level_name,
-    offer_of,
     preview_as_dict,
     preview_lines,
     report_body,
@@ -48,7 +47,7 @@ def preview(
     """
     with app.pocket(user, model) as pocket:
         found = pocket.preview(prompt, to=to, system=system)
-        summary = offer_of(pocket).summary
+        summary = pocket.offer().summary
     if as_json:
         report_json(preview_as_dict(found))
         return
