@@ -151,6 +151,8 @@ def _one_kind(here: World, evidence: Evidence, kind: Kind, seeds: int) -> dict[s
     )
     print(f"\n## {kind}: {report.protocol['users']} people, {report.protocol['asked']} questions")
     _print(report)
+    above = report["exact"].above(report["exact-global"], "absolute")
+    print(f"recall by prompt over one set: {_words(above, signed=True)}")
     planted = recovered(here, evidence, who, seeds) if kind in ("steady", "contrary") else {}
     for name, share in planted.items():
         print(f"{name}: {_words(share)}")

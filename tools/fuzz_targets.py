@@ -60,6 +60,7 @@ _PASSPHRASE: Final = Passphrase(lambda: "correct horse", _QUICK)
 _STREAM_KEY: Final = KeyFile(CORPUS / "key-file" / "valid")
 _FRAMES_KEY: Final = EphemeralKey()
 _SHIPPED: Final = tuple(AttributeBank.standard())
+_PUBLISHED: Final[tuple[Format, ...]] = ("prism", "tldr", "fspo", "alignx", "lamp", "prefeval")
 _REPOSITORY: Final = ("model-Q4_K_M.gguf", "model-Q8_0.gguf", "mmproj-f16.gguf", "README.md")
 
 # ------------------------------------------------------------------------------ files to import
@@ -67,7 +68,11 @@ _REPOSITORY: Final = ("model-Q4_K_M.gguf", "model-Q8_0.gguf", "mmproj-f16.gguf",
 
 def _entries(known: Format, content: bytes, path: Path) -> Iterator[str]:
     # Every fourth file has to be recognized first; which, depends on it alone.
-    for entry in read(path, None if zlib.crc32(content) % 4 == 0 else known):
+    return _read(None if zlib.crc32(content) % 4 == 0 else known, path)
+
+
+def _read(known: Format | None, path: Path) -> Iterator[str]:
+    for entry in read(path, known):
         yield repr(entry)
         if isinstance(entry, BadEntry):
             yield entry.reason
@@ -327,10 +332,16 @@ def _reader(known: Format) -> Callable[[bytes, Path], Iterator[str]]:
     return partial(_entries, known)
 
 
+def _published(known: Format) -> Callable[[bytes, Path], Iterator[str]]:
+    """Published data, whose format is always named."""
+    return lambda _, path: _read(known, path)
+
+
 PARSERS: Final = (
     Parser("pair-file", "lines", _reader("jsonl"), "file"),
     Parser("chatgpt", "json", _reader("chatgpt"), "file"),
     Parser("openwebui", "json", _reader("openwebui"), "file"),
+    *(Parser(name, "json", _published(name), "file") for name in _PUBLISHED),
     Parser("attribute-bank", "toml", _bank, "attributes.toml"),
     Parser(
         "configuration",

@@ -42,6 +42,19 @@ class TextArgument(click.ParamType):  # type: ignore[type-arg]  # generic since 
 
 TEXT = TextArgument()
 
+FORMATS = (
+    *("jsonl", "chatgpt", "openwebui"),
+    *("prism", "tldr", "fspo", "alignx", "lamp", "prefeval"),
+)
+"""``readers.FORMATS``, without loading them."""
+
+format_option = click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="What the file is [default: found out, unless it is published data].",
+)
+
 
 def _standard_input(ctx: click.Context | None) -> bytes:
     if ctx is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.arguments import format_option, json_option, model_option, user_option
 from pocketpref.cli.console import (
     note,
     plural,
@@ -23,6 +23,7 @@ from pocketpref.errors import FileError
 if TYPE_CHECKING:
     from pocketpref.evaluation import Outcomes, Report
     from pocketpref.pocket import Pocket
+    from pocketpref.readers import Format
     from pocketpref.records import Feedback
 
 _HEADINGS = {
@@ -40,6 +41,7 @@ _HEADINGS = {
     required=False,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
+@format_option
 @click.option("--methods", metavar="A,B,C", help="What to compare, or 'all'.")
 @click.option("--ordered", is_flag=True, help="Learn from the past, ask about the last fifth.")
 @click.option(
@@ -72,6 +74,7 @@ def evaluate(
     app: App,
     *,
     file: Path | None,
+    kind: Format | None,
     methods: str | None,
     ordered: bool,
     seeds: int,
@@ -100,7 +103,7 @@ def evaluate(
 
     Example: pocketpref eval choices.jsonl --methods none,longer,ours,auto
     """
-    feedback = None if file is None else _read(file)
+    feedback = None if file is None else _read(file, kind)
     with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
         found = _evaluated(
             pocket,
@@ -134,10 +137,10 @@ def _evaluated(
         return pocket.evaluate(feedback, methods=wanted, on_progress=show, **options)
 
 
-def _read(file: Path) -> list[Feedback]:
+def _read(file: Path, kind: Format | None) -> list[Feedback]:
     from pocketpref.readers import BadEntry, read
 
-    entries = list(read(file))
+    entries = list(read(file, kind))
     good = [entry for entry in entries if not isinstance(entry, BadEntry)]
     if len(good) < len(entries):
         note(f"{plural(len(entries) - len(good), 'row')} cannot be read and are left out")

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, dry_run_option, model_option, user_option
+from pocketpref.cli.arguments import (
+    TEXT,
+    dry_run_option,
+    format_option,
+    model_option,
+    user_option,
+)
 from pocketpref.cli.console import note, plural, report
 from pocketpref.errors import FileError
 
@@ -25,12 +31,7 @@ _SHOWN_BAD = 20  # bad entries told in full
 @click.argument(
     "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
 )
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["jsonl", "chatgpt", "openwebui"]),
-    help="What the file is [default: found out].",
-)
+@format_option
 @click.option("--as", "owner", type=TEXT, metavar="USER", help="File every row under this user.")
 @click.option("--strict", is_flag=True, help="Import nothing if any row is bad.")
 @dry_run_option
@@ -50,10 +51,10 @@ def import_file(
 ) -> None:
     """Remember the choices in a file.
 
-    It reads pair files (JSONL: user, prompt, chosen, rejected, meta), ChatGPT's conversations.json
-    and Open WebUI's exports. Each row goes to its own user, a row without one to USER; --as puts
-    all of them under one. Bad rows are reported and left out; what is known already is not added
-    twice.
+    It reads pair files (JSONL: user, prompt, chosen, rejected, meta), ChatGPT's conversations.json,
+    Open WebUI's exports, and published data sets (docs/import.md). Each row goes to its own user, a
+    row without one to USER; --as puts all of them under one. Bad rows are reported and left out;
+    what is known already is not added twice.
 
     Example: pocketpref import conversations.json --dry-run
     """

@@ -40,6 +40,12 @@ def read_pairs(file: BinaryIO) -> Iterator[Entry]:
     Yields:
         A ``Feedback`` or ``BadEntry`` for every line that is not blank.
     """
+    for number, record in objects(file):
+        yield record if isinstance(record, BadEntry) else _read_record(number, record)
+
+
+def objects(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | BadEntry]]:
+    """Number and object of every line that is not blank; at most one line is in memory."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -47,9 +53,9 @@ def read_pairs(file: BinaryIO) -> Iterator[Entry]:
             line = line.removeprefix(codecs.BOM_UTF8)
         if len(line) > MAX_LINE_BYTES:
             _skip_line(file, line)
-            yield BadEntry(number, f"longer than {MAX_LINE_BYTES // 1024**2} MiB")
+            yield number, BadEntry(number, f"longer than {MAX_LINE_BYTES // 1024**2} MiB")
         elif line.strip():
-            yield _read_line(number, line)
+            yield number, _read_line(number, line)
 
 
 def is_pair_object(value: object) -> bool:
@@ -62,9 +68,16 @@ def _skip_line(file: BinaryIO, piece: bytes) -> None:
         piece = file.readline(_SKIP_BYTES)
 
 
-def _read_line(number: int, line: bytes) -> Entry:
+def _read_line(number: int, line: bytes) -> dict[str, Any] | BadEntry:
     try:
-        return _feedback(_parse(line))
+        return _parse(line)
+    except _LineError as error:
+        return BadEntry(number, str(error))
+
+
+def _read_record(number: int, record: dict[str, Any]) -> Entry:
+    try:
+        return _feedback(record)
     except (_LineError, PairError) as error:
         return BadEntry(number, str(error))
 

@@ -12,11 +12,34 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Literal, cast, get_args
 
 from pocketpref.errors import FileError
-from pocketpref.readers import chatgpt, document, jsonl, openwebui
+from pocketpref.readers import (
+    alignx,
+    chatgpt,
+    document,
+    fspo,
+    jsonl,
+    lamp,
+    openwebui,
+    prefeval,
+    prism,
+    rows,
+    tldr,
+)
 from pocketpref.readers.entries import Entry
 
-Format = Literal["jsonl", "chatgpt", "openwebui"]
+Format = Literal[
+    "jsonl", "chatgpt", "openwebui", "prism", "tldr", "fspo", "alignx", "lamp", "prefeval"
+]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+_PUBLISHED: Final[dict[str, rows.Convert]] = {
+    "prism": prism.convert,
+    "tldr": tldr.convert,
+    "fspo": fspo.convert,
+    "alignx": alignx.convert,
+    "prefeval": prefeval.convert,
+}
+"""Data as researchers publish it: their files look like one another, so a format must be named."""
 
 _HEAD_BYTES: Final = 64 * 1024
 _LINE_SUFFIXES: Final = (".jsonl", ".ndjson")
@@ -24,8 +47,8 @@ _LINE_SUFFIXES: Final = (".jsonl", ".ndjson")
 _TELLING_KEY: Final = re.compile(r'"(mapping|chat|history|snapshot)"\s*:')
 _HINT: Final = (
     "formats: jsonl (one object a line with prompt, chosen and rejected), chatgpt "
-    "(conversations.json or the export's zip file), openwebui (exported chats or ratings); "
-    "name one with --format"
+    "(conversations.json or the export's zip file), openwebui (exported chats or ratings), and "
+    "published data sets: prism, tldr, fspo, alignx, lamp, prefeval; name one with --format"
 )
 
 
@@ -51,7 +74,8 @@ def read(
         raise FileError("there is no import format of this name", hint=_HINT)
     if not isinstance(source, (str, os.PathLike)):
         name = getattr(source, "name", None)  # a number for a file opened by its descriptor
-        yield from _read_file(source, format, name=name if isinstance(name, str) else "")
+        known = Path(name) if isinstance(name, str) else None
+        yield from _read_file(source, format, known)
         return
     path = Path(source)
     try:
@@ -60,7 +84,7 @@ def read(
         raise _unreadable(path, error) from None
     with file:
         try:
-            yield from _read_file(file, format, name=path.name)
+            yield from _read_file(file, format, path)
         except OSError as error:
             raise _unreadable(path, error) from None
 
@@ -76,12 +100,13 @@ def _unreadable(path: Path, error: Exception) -> FileError:
     )
 
 
-def _read_file(file: IO[bytes], known: Format | None, *, name: str) -> Iterator[Entry]:
+def _read_file(file: IO[bytes], known: Format | None, path: Path | None) -> Iterator[Entry]:
     head = file.read(_HEAD_BYTES)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileError("the file is UTF-16 text", hint="save it as UTF-8")
     whole = cast("BinaryIO", io.BufferedReader(_Rewound(head, file), _HEAD_BYTES))
-    match known or _recognize(head, name):
+    found = known or _recognize(head, path.name if path else "")
+    match found:
         case "jsonl":
             yield from jsonl.read_pairs(whole)
         case "chatgpt":
@@ -89,6 +114,10 @@ def _read_file(file: IO[bytes], known: Format | None, *, name: str) -> Iterator[
                 yield from chatgpt.read_conversations(document.elements(content))
         case "openwebui":
             yield from openwebui.read_exports(document.elements(document.read_bytes(whole)))
+        case "lamp":
+            yield from lamp.read_questions(whole, path)
+        case _:
+            yield from rows.read_rows(whole, _PUBLISHED[found])
 
 
 def _contents(head: bytes, whole: BinaryIO) -> Iterator[bytes]:
