@@ -1,6 +1,7 @@
 """Does a chosen summary explain choices that it was not chosen by? Real people, held-out prompts.
 
     python tools/eval_summary.py ukp_workers.jsonl --users 8 --cache FOLDER --json FILE
+    python tools/eval_summary.py ukp_workers.jsonl --known --short 180 --history --curve 12,20
     python tools/eval_summary.py --understanding          ways of injecting one, and a known taste
     python tools/eval_summary.py --timing --pairs 40      learn and summary for one person
 
@@ -12,14 +13,19 @@ made as `summarize` does; on the second part its mean anchored margin is compare
     random      one of the texts that were compared while searching
     another     the summary of another person
     placebo     a text about nothing of the kind, as long as the summary
+    history     the choices of the first part as they are (Base)
 
 ``chosen`` is what was put in force (nothing, if no proposal beat the noise: margin 0), ``best`` the
 first of the finalists, whether it beat the noise or not. Intervals are bootstraps over people.
+With ``--known`` the people are simulated (eval_summary_known.py). A run that was stopped goes on
+where it was: likelihoods and what was found for each person are kept in the cache's folder; the
+latter is text, and it has to be deleted when the search is changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -30,28 +36,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from eval_margins import bank_of, open_cached
+from eval_summary_judging import Found, complete, judged
+from eval_summary_known import apart, known_people
 from eval_summary_people import Person, people
 from eval_summary_styles import lively, understanding
 
 from pocketpref.assemble import throwaway
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.llama import LlamaModel
+from pocketpref.backends.llama import LlamaModel, prepare
+from pocketpref.backends.llama.native import quantize
 from pocketpref.backends.onnx import open_embedder
-from pocketpref.evaluation.metrics import interval
+from pocketpref.catalogue import Catalogue
+from pocketpref.config import Config, Places
+from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.learning import LearnRun
 from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.history import history
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import single_clauses
-from pocketpref.methods.popi_selection import Margins, Objective
 from pocketpref.methods.popi_signals import gather
-from pocketpref.methods.popi_wording import block, render
+from pocketpref.methods.popi_wording import render
 from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
-from pocketpref.records import Feedback, Message, Pair
-from pocketpref.scoring import PairScorer
+from pocketpref.records import Feedback
 from pocketpref.summarizing import SummarizeRun
 from pocketpref.summary import SummaryReport
 from pocketpref.vault import Vault
@@ -59,7 +66,9 @@ from pocketpref.vault.keys import EphemeralKey
 
 _CACHE = Path(tempfile.gettempdir()) / "pocketpref-eval"
 
-CONDITIONS = ("chosen", "best", "template", "random", "another", "placebo")
+
+_FILE_TYPES = {"Q2_K": 10, "Q4_0": 2}
+"""Kinds of GGUF files, as llama.cpp numbers them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     bank = bank_of(options.attributes)
     if options.timing:
         report = {"timing": _timing(options)}
+    elif options.apart:
+        report = {"apart": apart(options, open_cached(options.cache, options.weights), bank)}
     elif options.understanding:
         model = open_cached(options.cache, options.weights)
         report = {"understanding": understanding(model, bank), "control": _control(model, bank)}
@@ -92,14 +103,20 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--attributes", metavar="A,B,C", help="names [default: the whole bank]")
     parser.add_argument("--drafts", type=int, default=PopiSettings().drafts)
     parser.add_argument("--rounds", type=int, default=PopiSettings().rounds)
-    parser.add_argument("--history", type=int, default=0, help="pairs a person for raw history")
-    parser.add_argument("--transfer", type=Path, metavar="GGUF", help="judge under it, too")
-    parser.add_argument("--budget", type=float, default=float("inf"), help="seconds")
+    parser.add_argument("--history", action="store_true", help="judge raw history, too")
+    parser.add_argument("--known", action="store_true", help="people whose taste is a rule")
+    parser.add_argument("--apart", action="store_true", help="which known tastes are understood")
+    parser.add_argument("--curve", type=_numbers, default=(), metavar="N,M", help="fewer choices")
+    parser.add_argument("--transfer", choices=_FILE_TYPES, help="judge under the starter as this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--understanding", action="store_true")
     parser.add_argument("--timing", action="store_true", help="one person, as a Pocket does it")
     parser.add_argument("--json", type=Path)
     return parser.parse_args(argv)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
 
 
 def _timing(options: argparse.Namespace) -> dict[str, Any]:
@@ -145,25 +162,90 @@ def _control(model: LanguageModel, bank: AttributeBank) -> dict[str, Any]:
 def _evaluate(
     options: argparse.Namespace, model: LanguageModel, bank: AttributeBank
 ) -> dict[str, Any]:
-    began = time.monotonic()
-    embedder = open_embedder(None)
-    settings = replace(PopiSettings(), drafts=options.drafts, rounds=options.rounds)
-    done: list[tuple[Person, dict[str, Any]]] = []
-    for person in people(options):
-        if time.monotonic() - began > options.budget:
-            break
-        with _parts(person, model, embedder, bank) as parts:
-            LearnRun(parts, None, lambda _: None).all()
-            found = SummarizeRun(parts, settings=settings).run()
-            template = _template(parts, embedder)
-        done.append((person, _described(found, template)))
-        print(f"{person.name}: {found.reason} ({found.seconds:.0f} s)", file=sys.stderr, flush=True)
-    _complete(done, model, options.seed)
-    report = _judged(options, done, model)
+    """Search for everybody, then judge; with ``--curve`` also after fewer choices."""
+    everybody = list(known_people(options) if options.known else people(options))
+    search = _Search(options, model, bank)
+    done = list(zip(everybody, map(search.of, everybody), strict=True))
+    complete(done, model, options.seed)
+    report = judged(done, model, raw=options.history) | {"weights": options.weights}
+    report["people"] = [
+        {"name": p.name, "past": len(p.past), "future": len(p.future), **found} for p, found in done
+    ]
+    report["curve"] = {count: _after(count, everybody, search, model) for count in options.curve}
     if options.transfer:
-        other = LlamaModel(options.transfer)
-        report["transfer"] = {"to": options.transfer.name, **_judged(options, done, other, raw=0)}
+        other = _requantized(options.transfer, options.cache)
+        report["transfer"] = {"to": options.transfer, **judged(done, other)}
     return report
+
+
+def _requantized(kind: str, folder: Path) -> LanguageModel:
+    """The starter quantized again: other weights, which score as 16-bit numbers like the first."""
+    places = Places.find()
+    catalogue = Catalogue(places.models)
+    source = catalogue.find(Config.load(places).model)
+    coarse = folder / f"{catalogue.digest(source)[:16]}-{kind}.gguf"
+    if not coarse.exists():
+        quantize(source.path, coarse, _FILE_TYPES[kind])
+    digest = hashlib.sha256(coarse.read_bytes()).hexdigest()
+    path = prepare(coarse, folder, digest, "bf16")
+    file = LikelihoodFile(folder / f"{digest[:16]}.likelihoods", digest)
+    return CachedModel(LlamaModel(path, sha256=digest), file)
+
+
+def _after(
+    count: int, everybody: Sequence[Person], search: _Search, model: LanguageModel
+) -> dict[str, Any]:
+    """What the first so many choices of everybody would have given, on the same held-out pairs."""
+    fewer = [replace(person, past=person.past[:count]) for person in everybody]
+    done = list(zip(fewer, map(search.of, fewer), strict=True))
+    report = judged(done, model)
+    return {
+        "in_force": sum(bool(found["chosen"]) for _, found in done),
+        "conditions": {name: report["conditions"][name] for name in ("none", "chosen", "best")},
+    }
+
+
+class _Search:
+    """Searches for one person after the other; what was found is kept and not searched again."""
+
+    def __init__(
+        self, options: argparse.Namespace, model: LanguageModel, bank: AttributeBank
+    ) -> None:
+        self._model = model
+        self._bank = bank
+        self._embedder = open_embedder(None)
+        self._settings = replace(PopiSettings(), drafts=options.drafts, rounds=options.rounds)
+        self._file = options.cache / "summaries.json"
+        self._known: dict[str, Found] = (
+            json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
+        )
+
+    def of(self, person: Person) -> Found:
+        """What ``summarize`` finds for them."""
+        key = self._key(person)
+        if key not in self._known:
+            self._known[key] = self._search(person)
+            self._file.write_text(json.dumps(self._known, ensure_ascii=False), "utf-8")
+        found = self._known[key]
+        print(
+            f"{person.name}, {len(person.past)} choices: {found['reason']} "
+            f"({found['seconds']:.0f} s)",
+            file=sys.stderr,
+            flush=True,
+        )
+        return dict(found)
+
+    def _key(self, person: Person) -> str:
+        """Changes with whatever decides what is found, but not with the program."""
+        pairs = [(f.pair.prompt, f.pair.chosen, f.pair.rejected) for f in person.past]
+        parts = (self._settings.fingerprint(), self._bank.names, self._model.fingerprint, pairs)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _search(self, person: Person) -> Found:
+        with _parts(person, self._model, self._embedder, self._bank) as parts:
+            LearnRun(parts, None, lambda _: None).all()
+            found = SummarizeRun(parts, settings=self._settings).run()
+            return _described(found, _template(parts, self._embedder))
 
 
 @contextmanager
@@ -198,7 +280,7 @@ def _template(parts: Parts, embedder: Embedder) -> str:
     return render(single_clauses(signals, parts.bank, wordings=3, opposites=0))
 
 
-def _described(found: SummaryReport, template: str) -> dict[str, Any]:
+def _described(found: SummaryReport, template: str) -> Found:
     return {
         "chosen": found.summary.text if found.summary else "",
         "best": found.finalists[0] if found.finalists else "",
@@ -209,108 +291,6 @@ def _described(found: SummaryReport, template: str) -> dict[str, Any]:
         "seconds": found.seconds,
         "evaluations": found.evaluations,
     }
-
-
-def _complete(
-    done: Sequence[tuple[Person, dict[str, Any]]], model: LanguageModel, seed: int
-) -> None:
-    """Add what stands beside each summary: a random candidate, another's, a placebo."""
-    rng = np.random.default_rng(seed)
-    words = Objective(Margins(model, {}), PopiSettings())
-    for place, (_, found) in enumerate(done):
-        found["random"] = str(rng.choice(found["tried"])) if found["tried"] else ""
-        found["another"] = done[(place + 1) % len(done)][1]["best"] if len(done) > 1 else ""
-        found["placebo"] = words.neutral(found["best"]) if found["best"] else ""
-        found["tokens"] = {name: _tokens(model, found[name]) for name in CONDITIONS}
-
-
-def _tokens(model: LanguageModel, text: str) -> int:
-    """Tokens of a text, counted part by part: a scorer cuts what is long."""
-    parts = [part for part in text.split("\n\n") if part]
-    asked = [[Message(role="user", content=".")]]
-    return sum(int(model.likelihoods(asked, [part]).tokens[0]) for part in parts)
-
-
-# ----------------------------------------------------------------------------------- judging
-
-
-def _judged(
-    options: argparse.Namespace,
-    done: Sequence[tuple[Person, dict[str, Any]]],
-    model: LanguageModel,
-    raw: int | None = None,
-) -> dict[str, Any]:
-    """Margins of all conditions on held-out pairs, with intervals over people."""
-    raw = options.history if raw is None else raw
-    rows: dict[str, list[tuple[str, float, float]]] = {name: [] for name in CONDITIONS}
-    rows |= {"history": [], "chosen_where_history": []}
-    sizes = []
-    for person, found in done:
-        texts = [found[name] for name in CONDITIONS]
-        for number, pair in enumerate(person.future):
-            scorer = PairScorer(model, pair)
-            margins = [float(m) for m in scorer.margins([block(text) for text in texts])]
-            own = scorer.plain()[0] - scorer.plain()[1]
-            for name, margin in zip(CONDITIONS, margins, strict=True):
-                rows[name].append((person.name, margin, own + margin))
-            if number < raw:
-                rows["history"].append((person.name, *_raw(model, person, pair, own)))
-                rows["chosen_where_history"].append(rows["best"][-1])
-        if raw:
-            sizes.append(_tokens(model, history([f.pair for f in person.past])))
-    report = {name: _figures(found) for name, found in rows.items() if found}
-    return {
-        "conditions": report,
-        "best_above": _paired(rows),
-        "history_tokens": sizes,
-        "people": [
-            {"name": person.name, "past": len(person.past), "future": len(person.future), **found}
-            for person, found in done
-        ],
-        "weights": options.weights,
-    }
-
-
-def _raw(model: LanguageModel, person: Person, pair: Pair, own: float) -> tuple[float, float]:
-    """Anchored and absolute margin of a pair under the person's past choices as they are."""
-    context = [
-        Message(role="system", content=history([f.pair for f in person.past])),
-        Message(role="user", content=pair.prompt),
-    ]
-    totals = model.likelihoods([context], [pair.chosen, pair.rejected]).totals[0]
-    absolute = float(totals[0] - totals[1])
-    return absolute - own, absolute
-
-
-def _figures(found: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
-    names = [name for name, _, _ in found]
-    return {
-        "margin": interval([m for _, m, _ in found], names).to_dict(),
-        "anchored_accuracy": interval([_credit(m) for _, m, _ in found], names).to_dict(),
-        "absolute_accuracy": interval([_credit(a) for _, _, a in found], names).to_dict(),
-        "pairs": len(found),
-        "people": len(set(names)),
-    }
-
-
-def _credit(margin: float) -> float:
-    return 0.5 + 0.5 * float(np.sign(margin))
-
-
-def _paired(rows: dict[str, list[tuple[str, float, float]]]) -> dict[str, Any]:
-    """By how much ``chosen`` and ``best`` are above each of the others, pair by pair, nats."""
-    found: dict[str, Any] = {}
-    for mine in ("chosen", "best"):
-        ours = rows[mine]
-        names = [name for name, _, _ in ours]
-        others = {"none": [(n, 0.0, 0.0) for n in names], **rows}
-        found[mine] = {
-            other: interval(
-                [a[1] - b[1] for a, b in zip(ours, others[other], strict=True)], names
-            ).to_dict()
-            for other in ("none", "template", "random", "another", "placebo")
-        }
-    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,21 +39,29 @@ def people(options: argparse.Namespace) -> Iterator[Person]:
         options: file, users, pairs, held_out, short, seed.
     """
     by_user: dict[str, list[Feedback]] = defaultdict(list)
-    for entry in _entries(options):
+    for entry in entries(options):
         if max(len(entry.pair.chosen), len(entry.pair.rejected)) <= options.short:
             by_user[entry.user or "sample"].append(entry)
     order = sorted(by_user, key=lambda name: (-min(len(by_user[name]), options.pairs), name))
     for name in order[: options.users]:
-        yield _split(name, by_user[name], options)
+        yield split(name, by_user[name], options)
 
 
-def _entries(options: argparse.Namespace) -> Iterable[Feedback]:
+def entries(options: argparse.Namespace) -> Iterable[Feedback]:
+    """Everything in the file, or the bundled samples."""
     if options.file is None:
         return [*sample_pairs("ukp"), *sample_pairs("mtbench")]
     return [entry for entry in read(options.file) if not isinstance(entry, BadEntry)]
 
 
-def _split(name: str, feedback: list[Feedback], options: argparse.Namespace) -> Person:
+def split(name: str, feedback: Sequence[Feedback], options: argparse.Namespace) -> Person:
+    """One person's choices in two parts; prompts are shuffled by the seed.
+
+    Args:
+        name: the pseudonym.
+        feedback: the choices.
+        options: pairs, held_out, seed.
+    """
     by_prompt: dict[str, list[Feedback]] = defaultdict(list)
     for entry in feedback:
         by_prompt[entry.pair.prompt].append(entry)
