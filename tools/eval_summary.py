@@ -285,7 +285,7 @@ def _described(found: SummaryReport, template: str) -> Found:
         "chosen": found.summary.text if found.summary else "",
         "best": found.finalists[0] if found.finalists else "",
         "template": template,
-        "tried": found.tried,
+        "tried": list(found.tried),
         "reason": found.reason,
         "refused": dict(found.refused),
         "seconds": found.seconds,
