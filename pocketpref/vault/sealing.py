@@ -41,7 +41,8 @@ SALVAGE = "restore it from a backup, or save what is intact: pocketpref doctor -
 """What to do about a damaged vault; the file itself is always left as it is."""
 
 _LENGTH = struct.Struct("<I")
-_PLACE = struct.Struct(">10sB16sQQ")
+_PLACE = struct.Struct(">10sB16sQQB")
+_BYTE = struct.Struct("B")
 _PREFIX = bytes([SEALING_VERSION])
 _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
 
@@ -66,8 +67,8 @@ class Place(NamedTuple):
     def to_bytes(self) -> bytes:
         """The associated data: every part at a fixed width or behind its length."""
         kind, name = self.kind.encode(), self.id.encode()
-        head = _PLACE.pack(b"pocketpref", SEALING_VERSION, self.vault, self.user, self.seq)
-        return b"%b%c%b%c%b" % (head, len(kind), kind, len(name), name)
+        fixed = (b"pocketpref", SEALING_VERSION, self.vault, self.user, self.seq)
+        return b"".join((_PLACE.pack(*fixed, len(kind)), kind, _BYTE.pack(len(name)), name))
 
 
 def new_key() -> bytes:
@@ -120,7 +121,7 @@ class Sealer:
             padded = self._cipher.decrypt(nonce, body, place.to_bytes())
             (size,) = _LENGTH.unpack_from(padded)
             return padded[_LENGTH.size : _LENGTH.size + size]
-        except (InvalidTag, AttributeError, ValueError, OverflowError, struct.error):
+        except (InvalidTag, AttributeError, ValueError, struct.error):
             # All but the first: an id or number in the row that we would never have written.
             # Raised outside of the handler: the encoder's error holds such an id.
             pass
