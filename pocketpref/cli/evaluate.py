@@ -34,6 +34,23 @@ _HEADINGS = {
 }
 
 
+class _Counts(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """Numbers, separated by commas."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        parts = [part.strip() for part in str(value).split(",") if part.strip()]
+        if not all(part.isdecimal() and len(part) < 7 for part in parts):
+            self.fail("numbers are needed, separated by commas", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))
+
+
+COUNTS = _Counts()
+
+
 @click.command("eval")
 @click.argument(
     "file",
@@ -52,6 +69,13 @@ _HEADINGS = {
 )
 @click.option(
     "--thorough", is_flag=True, help="Let 'ours' and 'auto' use the model's view of attributes."
+)
+@click.option(
+    "--curve",
+    type=COUNTS,
+    default="",
+    metavar="0,5,20",
+    help="Also after so many past choices: learning curves.",
 )
 @click.option(
     "--cache",
@@ -80,6 +104,7 @@ def evaluate(
     seeds: int,
     limit: int | None,
     thorough: bool,
+    curve: tuple[int, ...],
     cache: Path | None,
     picture: Path | None,
     as_json: bool,
@@ -113,6 +138,7 @@ def evaluate(
             seeds=seeds,
             limit=limit,
             thorough=thorough,
+            curve=curve,
             cache=cache,
         )
     if picture is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pocketpref.evaluation.run import Outcomes, compare
 from pocketpref.methods.contest import Case, Contestant, Judge
+
+AFTER: Final = " after "
+"""Stands between the name of a method and a number of choices."""
 
 
 class After:
@@ -28,7 +31,7 @@ class After:
     @property
     def name(self) -> str:
         """The method, and after how many choices."""
-        return f"{self._method.name} after {self._choices}"
+        return f"{self._method.name}{AFTER}{self._choices}"
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Learn from the newest."""

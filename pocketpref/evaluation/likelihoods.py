@@ -99,6 +99,7 @@ class CachedModel:
     """A ``LanguageModel`` that computes each likelihood once.
 
     Attributes:
+        model: computes what is not known, or None.
         computed: likelihoods that were computed here.
         known: likelihoods that are there.
     """
@@ -116,7 +117,7 @@ class CachedModel:
         Raises:
             FileError: the file cannot be used.
         """
-        self._model = model
+        self.model = model
         self._file = file
         self._name = model.name if model else name
         self.known: dict[bytes, Value] = file.read() if file else {}
@@ -138,12 +139,12 @@ class CachedModel:
         return self._needed().context_size
 
     def _needed(self) -> LanguageModel:
-        if self._model is None:
+        if self.model is None:
             raise ModelMissingError(
                 "a likelihood is asked for that was never computed, and there is no model",
                 hint="compute it first, or leave out the methods that need it",
             )
-        return self._model
+        return self.model
 
     def likelihoods(
         self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
@@ -199,7 +200,7 @@ class CachedModel:
         signs: Sequence[float],
     ) -> NDArray[np.float64] | None:
         """See ``LanguageModel.estimates``; None without a model: then everything is looked up."""
-        return self._model.estimates(contexts, answers, signs) if self._model else None
+        return self.model.estimates(contexts, answers, signs) if self.model else None
 
     def generate(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
+from pocketpref.evaluation.curves import After
 from pocketpref.evaluation.deciding import decide
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.evaluation.roster import DEFAULT, Roster
@@ -15,6 +17,9 @@ from pocketpref.methods.prior import shipped
 from pocketpref.parts import Parts
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Feedback
+
+LEARNING: Final = ("drift", "reward", "exact", "exact-global", "ours", "auto")
+"""Methods that have learning curves."""
 
 
 def evaluate(
@@ -26,6 +31,7 @@ def evaluate(
     seeds: int = 3,
     limit: int | None = None,
     thorough: bool = False,
+    curve: Sequence[int] = (),
     cache: Path | None = None,
     on_progress: ProgressCallback = lambda done, of: None,
 ) -> Report:
@@ -42,6 +48,7 @@ def evaluate(
         seeds: random splits of each person.
         limit: the newest choices of each person that take part; None for all.
         thorough: let "ours" and "auto" use what the model says of each attribute.
+        curve: numbers of past choices after which the methods that learn are asked, too.
         cache: a folder that likelihoods are kept in, for a later call to go on from. It holds
             hashes of what was scored; None keeps nothing.
         on_progress: told of every split that is done.
@@ -60,8 +67,12 @@ def evaluate(
     # Where there are enough people a prior is fitted on the others; else there is one that comes
     # along.
     roster = Roster(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)
+    picked = roster.pick(methods)
+    steps = [
+        After(method, count) for method in picked if method.name in LEARNING for count in curve
+    ]
     found = compare(
-        cases, roster.pick(methods), protocol=protocol, seeds=seeds, on_progress=on_progress
+        cases, [*picked, *steps], protocol=protocol, seeds=seeds, on_progress=on_progress
     )
     verdict = decide(parts, on_progress=on_progress) if own and "auto" in methods else None
     return Report(found.outcomes, {"model": model.name, **found.protocol}, verdict)

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from pocketpref.evaluation.curves import AFTER
+from pocketpref.evaluation.lines import calibrations, curves
 from pocketpref.evaluation.run import Outcomes, Report
 
 HEADINGS: Final = {
@@ -52,6 +54,9 @@ def page(report: Report) -> str:
         f"<h2>{heading}</h2><p>{meaning}</p>{_chart(report, reading)}"
         for reading, (heading, meaning) in HEADINGS.items()
     )
+    charts += _section("Learning", "Right after so many choices.", curves(report))
+    sure = "Share that was right, by how likely it was said to be."
+    charts += _section("Sure", sure, calibrations(report))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -60,10 +65,15 @@ def page(report: Report) -> str:
     )
 
 
+def _section(heading: str, meaning: str, chart: str) -> str:
+    return f"<h2>{heading}</h2><p>{meaning}</p>{chart}" if chart else ""
+
+
 def _chart(report: Report, reading: str) -> str:
-    height = _ROW * (len(report.outcomes) + 1)
+    whole = [outcomes for outcomes in report.outcomes if AFTER not in outcomes.method]
+    height = _ROW * (len(whole) + 1)
     lines = "".join(
-        _line(found, reading, _ROW * (place + 0.5)) for place, found in enumerate(report.outcomes)
+        _line(found, reading, _ROW * (place + 0.5)) for place, found in enumerate(whole)
     )
     width = _LABEL + _WIDTH + _END
     return f'<svg viewBox="0 0 {width} {height}" role="img">{_scale(height)}{lines}</svg>'

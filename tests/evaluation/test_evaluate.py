@@ -136,6 +136,23 @@ def test_eval_writes_a_page_that_needs_nothing_else(desk: Desk, tmp_path: Path) 
     assert "longer" in text
 
 
+def test_the_page_draws_learning_curves_and_how_sure_a_method_is(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file, page = write(tmp_path / "choices.jsonl", people(6, 12)), tmp_path / "out.html"
+    asked = ("eval", str(file), "--methods", "none,ours,reward", "--report", str(page))
+    done = desk.run(*asked, "--seeds", "1", "--curve", "0,2,5", "--json")
+    assert done.code == 0, done.err
+    assert "ours after 5" in json.loads(done.out)["methods"]
+    text = page.read_text("utf-8")
+    assert text.count("<polyline") == 2 + 3  # two that learn; what they say, and as said
+    assert "after 5</text>" not in text  # of the curves only, not of the rows
+    for drawing in text.split("<svg")[1:]:
+        ET.fromstring(f"<svg{drawing[: drawing.index('</svg>')]}</svg>")
+    bad = desk.run("eval", str(file), "--curve", "five")
+    assert bad.code == 2
+
+
 def test_eval_without_a_file_is_about_yourself(desk: Desk) -> None:
     for place in range(6):
         desk.teach(f"question {place}")
