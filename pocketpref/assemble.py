@@ -24,6 +24,8 @@ from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm import find as find_portfolio
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator
@@ -76,7 +78,8 @@ def open(  # noqa: A001 - pocketpref.open is its name
     method = Exact(_bank(places, config), settings)
     models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
-    return Pocket(_parts(vault, user or config.user, method, models, embed))
+    parts = _parts(vault, user or config.user, method, models, embed)
+    return Pocket(replace(parts, portfolio=lambda: _portfolio(places, models)))
 
 
 def _bank(places: Places, config: Config) -> AttributeBank:
@@ -160,6 +163,14 @@ def _parts(
         about=lambda: _about(vault, models),
         on_close=close,
     )
+
+
+def _portfolio(places: Places, models: _Models) -> Portfolio | None:
+    """Policies for the model that replies: the machine's own before those that come along."""
+    from pocketpref.backends.bundled import models_folder
+
+    folders = (places.models / "portfolio", models_folder() / "portfolio")
+    return find_portfolio(folders, models.fingerprint())
 
 
 def _remote(keys: ApiKeys) -> RemoteGenerator:

@@ -9,6 +9,7 @@ from typing import Any
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.methods import Method
+from pocketpref.methods.palm import Portfolio
 from pocketpref.protocols import (
     EmbedderLoader,
     LanguageModel,
@@ -45,6 +46,7 @@ class Parts:
         about: model, embedder, vault and egress for ``status``.
         on_close: frees whatever was opened for this Pocket.
         names: gives the names of all people in the vault.
+        portfolio: reads the policies that there are for the model that replies; None for none.
         remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
@@ -60,6 +62,7 @@ class Parts:
     on_close: Callable[[], None] = lambda: None
     judge: Callable[[], Judge | None] = lambda: None
     names: Callable[[], Sequence[str]] = lambda: ()
+    portfolio: Callable[[], Portfolio | None] = lambda: None
     remote: Callable[[ApiKeys], RemoteGenerator] | None = None
 
     def pair_scorer(self, pair: Pair) -> PairScorer:

@@ -23,6 +23,7 @@ from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
 from pocketpref.methods.popi_wording import without_block
 from pocketpref.parts import Parts
+from pocketpref.policies import Policies
 from pocketpref.records import (
     Counts,
     Feedback,
@@ -41,11 +42,16 @@ from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
 class Pocket(Elsewhere):
-    """One person's preferences on this machine, and replies that follow them."""
+    """One person's preferences on this machine, and replies that follow them.
+
+    Attributes:
+        policies: what the person's choices say about traits of answers (PALM).
+    """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._conditions = Conditions(parts)
+        self.policies = Policies(parts)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -218,6 +224,7 @@ class Pocket(Elsewhere):
         history: Sequence[Message] = ...,
         sampling: Sampling | None = ...,
         plain: bool = ...,
+        method: PersonalizeMethod = ...,
     ) -> Iterator[str]: ...
 
     @overload
@@ -230,6 +237,7 @@ class Pocket(Elsewhere):
         history: Sequence[Message] = ...,
         sampling: Sampling | None = ...,
         plain: bool = ...,
+        method: PersonalizeMethod = ...,
         best_of: int = ...,
     ) -> str: ...
 
@@ -242,6 +250,7 @@ class Pocket(Elsewhere):
         history: Sequence[Message] = (),
         sampling: Sampling | None = None,
         plain: bool = False,
+        method: PersonalizeMethod = "exact",
         best_of: int = 1,
     ) -> str | Iterator[str]:
         """The local model's answer to a prompt, personalized unless ``plain``.
@@ -253,6 +262,7 @@ class Pocket(Elsewhere):
             history: earlier turns.
             sampling: how to draw; None for EXACT's settings.
             plain: leave out what was learned.
+            method: as in ``personalize``; "palm" has the model wear the person's policy instead.
             best_of: draw so many answers, one after the other, and give the one that the person
                 would most likely prefer; none of it can be streamed.
 
@@ -260,18 +270,21 @@ class Pocket(Elsewhere):
             InputError: the prompt is empty, or ``best_of`` does not go with the other options.
             ModelError: a model is missing or failed.
         """
+        parts = self._parts
         if plain:
             messages = with_system(system, compose(checked(prompt), "", history))
         else:
-            messages = self.personalize(prompt, system=system, history=history).messages
+            given = self.personalize(prompt, system=system, history=history, method=method)
+            messages = given.messages
+            parts = replace(parts, model=self.policies.model) if method == "palm" else parts
         if best_of != 1:
             if stream:
                 raise InputError(
                     "the best of several answers is known when the last is there",
                     hint="ask without stream",
                 )
-            return best_reply(self._parts, messages, sampling, best_of)
-        pieces = self._parts.model().generate(messages, sampling=sampling)
+            return best_reply(parts, messages, sampling, best_of)
+        pieces = parts.model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
 
     # ------------------------------------------------------------------------------ the summary

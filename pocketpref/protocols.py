@@ -24,6 +24,7 @@ from pocketpref.records import (
 )
 
 if TYPE_CHECKING:
+    from pocketpref.adapters import Blend
     from pocketpref.disclosure import Disclosure
 
 
@@ -101,6 +102,18 @@ class LanguageModel(Protocol):
 
     def close(self) -> None:
         """Free the weights. The model must not be used afterwards."""
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A language model that can wear adapters."""
+
+    def adapted(self, blend: Blend) -> LanguageModel:
+        """This model wearing a blend, over the same weights; itself for an empty one.
+
+        Raises:
+            AdapterError: the blend cannot be used with this model; the message says why.
+        """
 
 
 @runtime_checkable
@@ -206,8 +219,8 @@ class Documents(Protocol):
     """A user's documents, sealed beside the pairs, for as long as a transaction lasts.
 
     Kinds: ``summary``, ``statement`` (a preference in the person's own words), ``verdict`` (what
-    "auto" applies), ``grant``, ``release`` (an entry of the log of what left), ``released`` (the
-    bytes that left), ``api-key``.
+    "auto" applies), ``policy`` (the one in force), ``adapter`` (made for the person), ``grant``,
+    ``release`` (an entry of the log of what left), ``released`` (the bytes that left), ``api-key``.
     """
 
     def all(self, kind: str) -> list[Document]:

@@ -35,7 +35,8 @@ class Blend(Discreet):
     """A weighted set of adapters; without parts the bare model.
 
     Attributes:
-        parts: adapters and their scales. A scale multiplies alpha / rank.
+        parts: adapters and their scales, ordered by hash however they were named. A scale
+            multiplies alpha / rank.
 
     Raises:
         AdapterError: a scale is out of range, an adapter stands there twice, or there are too many.
@@ -44,6 +45,8 @@ class Blend(Discreet):
     parts: tuple[tuple[Adapter, float], ...] = ()
 
     def __post_init__(self) -> None:
+        ordered = sorted(self.parts, key=lambda part: part[0].manifest.sha256)
+        object.__setattr__(self, "parts", tuple(ordered))
         if len(self.parts) > MOST_PARTS:
             raise AdapterError(f"more than {MOST_PARTS} adapters cannot be put on together")
         if len({adapter.manifest.sha256 for adapter, _ in self.parts}) < len(self.parts):
@@ -58,7 +61,7 @@ class Blend(Discreet):
     @property
     def key(self) -> Key:
         """The same for the same adapters and scales, in whatever order they were named."""
-        return tuple(sorted((adapter.manifest.sha256, scale) for adapter, scale in self.parts))
+        return tuple((adapter.manifest.sha256, scale) for adapter, scale in self.parts)
 
     @property
     def personal(self) -> bool:

@@ -23,8 +23,9 @@ from pocketpref.records import Discreet
 SCHEMA: Final = 1
 
 MOST_MANIFEST_BYTES: Final = 256 * 1024
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}\.gguf")  # no way out of the folder
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _TARGET: Final = re.compile(r"[a-z_]{1,24}")
 _MOST_RANK: Final = 256
 
@@ -92,13 +93,13 @@ class AdapterManifest:
             raise AdapterError("the adapter's manifest is of another version of pocketpref")
         base, adapter = fields.part("base"), fields.part("adapter")
         return cls(
-            name=fields.text("name", _NAME),
+            name=fields.text("name", NAME),
             base=Base(
-                name=base.text("name", _NAME),
-                sha256=base.text("sha256", _SHA256),
-                architecture=base.text("architecture", _NAME),
+                name=base.text("name", NAME),
+                sha256=base.text("sha256", SHA256),
+                architecture=base.text("architecture", NAME),
             ),
-            sha256=adapter.text("sha256", _SHA256),
+            sha256=adapter.text("sha256", SHA256),
             size=adapter.whole("bytes", 1, MAX_BYTES),
             rank=fields.whole("rank", 1, _MOST_RANK),
             alpha=fields.number("alpha", 0.0, 1000.0),
@@ -205,6 +206,10 @@ class Fields:
 
     def _refuse(self, name: str) -> NoReturn:
         raise AdapterError(f"{self._whose} does not say its {name} in the right form")
+
+    def has(self, name: str) -> bool:
+        """Whether something is said under a name; null is nothing."""
+        return self._values.get(name) is not None
 
     def text(self, name: str, form: re.Pattern[str] | None = None) -> str:
         """A text, printable and of at most 1,000 characters, of a form if one is given."""

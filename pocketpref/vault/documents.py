@@ -22,7 +22,10 @@ from pocketpref.vault.rows import MEMORY, UserRows
 from pocketpref.vault.sealing import SALVAGE
 from pocketpref.vault.serial import MAX_PAYLOAD_BYTES
 
-KINDS = ("summary", "statement", "verdict", "grant", "release", "released", "api-key")
+KINDS = (
+    *("summary", "statement", "verdict", "policy", "adapter"),
+    *("grant", "release", "released", "api-key"),
+)
 """The kinds of documents. How many there are of each can be seen without the key."""
 
 IN_ARCHIVES = ("summary", "statement")

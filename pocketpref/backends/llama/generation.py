@@ -7,6 +7,8 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 
+from pocketpref.adapters import Blend
+from pocketpref.backends.llama.adapting import Rack, Wearing
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
 from pocketpref.backends.llama.native import Context, Sampler, Slot, Weights
@@ -25,8 +27,11 @@ class Generator:
     closed.
     """
 
-    def __init__(self, weights: Weights, template: ChatTemplate, window: int | None) -> None:
+    def __init__(
+        self, weights: Weights, template: ChatTemplate, rack: Rack, window: int | None
+    ) -> None:
         self._weights = weights
+        self._wearing = Wearing(rack)
         self._template = template
         self._lock = threading.Lock()
         self._context: Context | None = None
@@ -37,8 +42,19 @@ class Generator:
         """Free the context."""
         with self._lock:
             if self._context is not None:
+                self._wearing.take_off()
                 self._context.close()
                 self._context = None
+
+    def take_off(self, blend: Blend) -> None:
+        """Wear this blend no longer, unless a reply is being written: then with the next one."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._wearing.key == blend.key:
+                    self._wearing.take_off()
+                    self._cached = []
+            finally:
+                self._lock.release()
 
     def stream(
         self,
@@ -46,11 +62,12 @@ class Generator:
         sampling: Sampling,
         stop: Sequence[str],
         grammar: str | None,
+        blend: Blend,
     ) -> Iterator[str]:
-        """Pieces of text; see ``LanguageModel.generate``."""
+        """Pieces of text, by the model wearing ``blend``; see ``LanguageModel.generate``."""
         limit = min(sampling.max_tokens, self.window // 2)
         prompt = self._fit(messages, self.window - limit)
-        yield from held_back(self._texts(prompt, limit, sampling, grammar), stop)
+        yield from held_back(self._texts(prompt, limit, sampling, grammar, blend), stop)
 
     def _fit(self, messages: Sequence[Message], room: int) -> list[int]:
         """Tokens of the conversation, the oldest turns dropped until it fits.
@@ -69,7 +86,12 @@ class Generator:
         return tokens
 
     def _texts(
-        self, prompt: list[int], limit: int, sampling: Sampling, grammar: str | None
+        self,
+        prompt: list[int],
+        limit: int,
+        sampling: Sampling,
+        grammar: str | None,
+        blend: Blend,
     ) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         with self._lock:
@@ -86,7 +108,7 @@ class Generator:
                     # What was computed in other batches differs in the last digits, and a sampler
                     # can turn these into another word. A seed promises the same reply.
                     self._cached = []
-                for token in self._tokens(prompt, limit, sampler):
+                for token in self._tokens(prompt, limit, sampler, blend):
                     if text := decoder.decode(self._weights.piece(token)):
                         yield text
             finally:
@@ -94,9 +116,13 @@ class Generator:
         if rest := decoder.decode(b"", final=True):
             yield rest
 
-    def _tokens(self, prompt: list[int], limit: int, sampler: Sampler) -> Iterator[int]:
+    def _tokens(
+        self, prompt: list[int], limit: int, sampler: Sampler, blend: Blend
+    ) -> Iterator[int]:
         with courtesy.replying():
             context = self._open()
+            if self._wearing.change(context, blend):
+                self._cached = []
             self._prefill(context, prompt)
         for _ in range(limit):
             token = sampler.draw(context)

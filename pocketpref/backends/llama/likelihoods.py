@@ -18,6 +18,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketpref.adapters import Blend
+from pocketpref.backends.llama.adapting import Rack, Wearing
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.records import Likelihoods
@@ -58,8 +60,9 @@ class Scorer:
         window: longest context and answer together that is scored, in tokens.
     """
 
-    def __init__(self, weights: Weights, window: int | None) -> None:
+    def __init__(self, weights: Weights, rack: Rack, window: int | None) -> None:
         self._weights = weights
+        self._wearing = Wearing(rack)
         self._lock = threading.Lock()
         self._context: Context | None = None
         self.window = min(weights.trained_context, window or _WINDOW)
@@ -70,12 +73,27 @@ class Scorer:
     def close(self) -> None:
         """Free the context."""
         with self._lock:
-            if self._context is not None:
-                self._context.close()
-                self._context = None
+            self._drop()
 
-    def score(self, contexts: Sequence[list[int]], answers: Sequence[list[int]]) -> Likelihoods:
-        """Log-likelihoods, shape (contexts, answers); see ``LanguageModel.likelihoods``.
+    def take_off(self, blend: Blend) -> None:
+        """Wear this blend no longer, unless something is being scored: then with the next one."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._wearing.key == blend.key:
+                    self._wearing.take_off()
+                    self._prefix = []
+            finally:
+                self._lock.release()
+
+    def score(
+        self,
+        contexts: Sequence[list[int]],
+        answers: Sequence[list[int]],
+        blend: Blend,
+    ) -> Likelihoods:
+        """Log-likelihoods by the model wearing ``blend``, shape (contexts, answers).
+
+        See ``LanguageModel.likelihoods``.
 
         Contexts and answers that are too long for the window are shortened: an answer keeps its
         first tokens, at most half of the window; a context loses the middle of what it has in
@@ -85,7 +103,7 @@ class Scorer:
         prefix, endings = self._split(contexts, max(map(len, kept)))
         totals = np.zeros((len(contexts), len(answers)))
         with self._lock:
-            context = self._load(prefix, kept)
+            context = self._load(prefix, kept, blend)
             for rows in self._groups(endings, kept):
                 self._run(context, [(row, endings[row]) for row in rows], kept, totals)
         return Likelihoods(totals, np.array([len(a) for a in kept], dtype=np.int64))
@@ -101,7 +119,7 @@ class Scorer:
         room = self.window - longest - max(map(len, endings))
         return shorten(contexts[0][:common], max(room, 0)), endings
 
-    def _load(self, prefix: list[int], answers: list[list[int]]) -> Context:
+    def _load(self, prefix: list[int], answers: list[list[int]], blend: Blend) -> Context:
         """Bring the common beginning into sequence 0.
 
         It is kept from call to call for one pair only. So what a pair scores never depends on what
@@ -112,6 +130,8 @@ class Scorer:
         if context is None or answers != self._answers or context.cells < cells:
             context = self._open(cells)
             self._prefix, self._answers = [], answers
+        if self._wearing.change(context, blend):
+            self._prefix = []
         shared = common_length(prefix, self._prefix)
         context.cut(0, shared)
         self._prefix = prefix[:shared]
@@ -126,9 +146,7 @@ class Scorer:
         if self._context is not None and self._context.cells == cells:
             self._context.clear()
             return self._context
-        if self._context is not None:
-            self._context.close()
-            self._context = None
+        self._drop()
         self._context = Context(
             self._weights,
             cells=cells,
@@ -138,6 +156,12 @@ class Scorer:
             gives_way=courtesy.wanted,
         )
         return self._context
+
+    def _drop(self) -> None:
+        if self._context is not None:
+            self._wearing.take_off()
+            self._context.close()
+            self._context = None
 
     @staticmethod
     def _groups(endings: Sequence[list[int]], answers: Sequence[list[int]]) -> Iterator[list[int]]:

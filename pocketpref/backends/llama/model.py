@@ -10,6 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketpref.adapters import Blend
+from pocketpref.backends.llama.adapted import AdaptedModel
+from pocketpref.backends.llama.adapting import Rack
 from pocketpref.backends.llama.firstorder import FirstOrder
 from pocketpref.backends.llama.generation import Generator
 from pocketpref.backends.llama.likelihoods import Scorer
@@ -17,7 +20,10 @@ from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.backends.llama.transformer import Shape
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.protocols import LanguageModel
 from pocketpref.records import Likelihoods, Message, Sampling
+
+_BARE = Blend()
 
 _CANARY = (Message(role="user", content="Why is the sky blue at noon and red in the evening?"),)
 _CANARY_ANSWER = (
@@ -60,8 +66,9 @@ class LlamaModel:
         self._name = name or path.stem
         self._fingerprint = sha256 or file_sha256(path)
         self._template = ChatTemplate(self._weights)
-        self._scorer = Scorer(self._weights, context_size)
-        self._generator = Generator(self._weights, self._template, context_size)
+        self._rack = Rack(self._weights, path, self._fingerprint)
+        self._scorer = Scorer(self._weights, self._rack, context_size)
+        self._generator = Generator(self._weights, self._template, self._rack, context_size)
         self._path = path
         self._lock = threading.Lock()
         self._first_order: FirstOrder | Literal[False] | None = None
@@ -93,9 +100,31 @@ class LlamaModel:
         self,
         contexts: Sequence[Sequence[Message]],
         answers: Sequence[str],
+        *,
+        blend: Blend = _BARE,
     ) -> Likelihoods:
-        """See ``LanguageModel.likelihoods``."""
-        return self._scorer.score(self._contexts(contexts), self._answers(answers))
+        """See ``LanguageModel.likelihoods``; ``blend`` is what the model wears meanwhile."""
+        return self._scorer.score(self._contexts(contexts), self._answers(answers), blend)
+
+    def adapted(self, blend: Blend) -> LanguageModel:
+        """This model wearing a blend: a view of it, over the same weights.
+
+        Every part of the blend is checked now, and tried on: it must change what the model says,
+        and leave no trace when it is taken off. The base can be used beside the view.
+
+        Raises:
+            AdapterError: it cannot be used with this model; the message says why.
+        """
+        if not blend.parts:
+            return self
+        self._rack.hold(blend)
+        self._rack.let_go(blend.key)
+        return AdaptedModel(self, blend)
+
+    def take_off(self, blend: Blend) -> None:
+        """Free a blend wherever it is worn and nothing is being computed with it."""
+        self._scorer.take_off(blend)
+        self._generator.take_off(blend)
 
     def estimates(
         self,
@@ -131,7 +160,7 @@ class LlamaModel:
             return None
         found = FirstOrder(self._path, shape, self._scorer.window)
         context, answer = self._contexts([_CANARY])[0], self._answers([_CANARY_ANSWER])[0]
-        theirs = float(self._scorer.score([context], [answer]).totals[0, 0])
+        theirs = float(self._scorer.score([context], [answer], _BARE).totals[0, 0])
         if abs(found.log_likelihood(context, answer) - theirs) <= _AGREE * len(answer):
             return found
         found.close()  # a variant of the architecture that we do not know
@@ -144,9 +173,10 @@ class LlamaModel:
         sampling: Sampling | None = None,
         stop: Sequence[str] = (),
         grammar: str | None = None,
+        blend: Blend = _BARE,
     ) -> Iterator[str]:
-        """See ``LanguageModel.generate``."""
-        return self._generator.stream(messages, sampling or Sampling(), stop, grammar)
+        """See ``LanguageModel.generate``; ``blend`` is what the model wears meanwhile."""
+        return self._generator.stream(messages, sampling or Sampling(), stop, grammar, blend)
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has."""

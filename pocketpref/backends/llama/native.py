@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,7 +89,12 @@ def threads() -> int:
 
 
 class Weights:
-    """A loaded GGUF file with its vocabulary. Frees itself with ``close``."""
+    """A loaded GGUF file with its vocabulary. Frees itself with ``close``.
+
+    Attributes:
+        wiring: held while adapters are loaded or freed, and while a context plans its graph, which
+            reads the list of those that are loaded.
+    """
 
     def __init__(self, path: Path) -> None:
         """Load a model, all layers on the GPU if the build can offload.
@@ -103,6 +109,7 @@ class Weights:
                 hint="`pocketpref models ls` lists the models on this machine",
             )
         lib = library()
+        self.wiring = threading.Lock()
         params = lib.llama_model_default_params()
         self.on_gpu = gpu_available()
         params.n_gpu_layers = -1 if self.on_gpu else 0
@@ -235,7 +242,10 @@ class Context:
         self.batch_size = batch
         self.cells = cells
         self._vocabulary_size = weights.vocabulary_size
-        self.pointer = lib.llama_init_from_model(weights.pointer, params)
+        self._wiring = weights.wiring
+        self._rewired = False
+        with self._wiring:
+            self.pointer = lib.llama_init_from_model(weights.pointer, params)
         if not self.pointer:
             raise ModelError(
                 f"there is not enough memory for a context of {cells:,} tokens",
@@ -255,6 +265,22 @@ class Context:
     def clear(self) -> None:
         """Forget everything."""
         library().llama_memory_clear(self.memory, False)
+
+    def wear(self, adapter: Any | None, scale: float = 1.0) -> None:
+        """Put on a loaded adapter, or take off what is worn.
+
+        What was computed before is void; the caller clears it.
+
+        Raises:
+            ModelError: llama.cpp failed.
+        """
+        lib = library()
+        count = 0 if adapter is None else 1
+        adapters = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
+        scales = (ctypes.c_float * 1)(scale)
+        if lib.llama_set_adapters_lora(self.pointer, adapters, count, scales) != 0:
+            raise ModelError("llama.cpp could not put an adapter on")
+        self._rewired = True
 
     def cut(self, sequence: int, start: int) -> None:
         """Forget a sequence from a position on."""
@@ -282,7 +308,9 @@ class Context:
             for j, sequence in enumerate(slot.sequences):
                 batch.seq_id[i][j] = sequence
             batch.logits[i] = slot.output
-        status = library().llama_decode(self.pointer, batch)
+        with self._wiring if self._rewired else nullcontext():
+            status = library().llama_decode(self.pointer, batch)
+        self._rewired = False
         if status == _ABORTED:
             self._take_back(slots)
         elif status != 0:

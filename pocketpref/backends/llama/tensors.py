@@ -64,6 +64,10 @@ class Tensors:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """(rows, columns) of every matrix by its name."""
+        return {name: shape for name, (_, _, shape) in self._places.items()}
+
     def matrix(self, name: str) -> Matrix:
         """A matrix, shape (rows, columns); a vector has one row.
 
