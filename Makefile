@@ -33,7 +33,7 @@ $(TRAIN)/installed: pyproject.toml
 	@test -x $(TRAIN_BIN)/python || $(PYTHON) -m venv $(TRAIN)
 	@echo "Setting up in $(TRAIN), with torch."
 	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev,sentence-transformers,export,bench]"
+	$(TRAIN_BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRA),starter,dev,sentence-transformers,export,bench,train]"
 	@touch $@
 
 demo: $(VENV)/installed
