@@ -51,12 +51,14 @@ def personalize(
         report_json(result.to_dict())
         return
     report(result.prompt)
-    note(_account(result))
+    note(_account(result, method))
 
 
-def _account(result: Personalized) -> str:
+def _account(result: Personalized, method: str) -> str:
     if result.method == "popi":
         return "added your preference summary"
+    if not result.attributes and method == "auto":
+        return "added nothing: `pocketpref profile` says why, if it was not for this prompt alone"
     if not result.attributes:
         return "added nothing: no past choice is close enough to this prompt"
     sources = ", ".join(f"{s.id} (similarity {s.similarity:.2f})" for s in result.sources)
