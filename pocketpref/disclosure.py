@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Message
 
-Dialect = Literal["openai", "anthropic"]
+Dialect = Literal["openai", "anthropic", "mcp"]
+Scheme = Literal["http", "https", "stdio"]
 
 _DIALECTS: dict[str, Dialect] = {"openai": "openai", "anthropic": "anthropic"}
 _ADDRESS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
@@ -31,11 +32,15 @@ _PORT = {"https": 443, "http": 80}
 _MODEL = re.compile(r"[A-Za-z0-9/_][A-Za-z0-9._:/@+-]{0,199}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_CLIENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _ADDRESSED = re.compile(r"(?P<model>.+)@(?P<address>https?://.*)", re.IGNORECASE)
 _HOST_LENGTH = 253  # RFC 1035, section 2.3.4
 
-_FORM = "write openai:MODEL or anthropic:MODEL, or add its address: openai:MODEL@https://HOST/v1"
+_FORM = (
+    "write openai:MODEL or anthropic:MODEL, or add its address: openai:MODEL@https://HOST/v1; an "
+    "assistant that asks by MCP is mcp:NAME"
+)
 
 
 class Level(IntEnum):
@@ -51,17 +56,19 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a request may be sent: exactly one model behind one address.
+    """Where a request may be sent: exactly one model behind one address, or one MCP client.
 
     Two destinations are the same only if everything about them is: another port or another model
-    is another destination.
+    is another destination. An MCP client is a program on this machine that asks by itself, through
+    a pipe, and passes on what it is given to a model that nobody here knows: it has a name and no
+    address.
 
     Attributes:
         dialect: which protocol is spoken there.
-        model: its name there.
-        scheme: https; http on this machine alone.
-        host: lower-case name or IP address in canonical form, without brackets.
-        port: always given.
+        model: its name there; of an MCP client the name that it was installed under.
+        scheme: https; http on this machine alone; stdio for an MCP client.
+        host: lower-case name or IP address in canonical form, without brackets; "" for a client.
+        port: always given; 0 for a client.
         path: what comes before the endpoint, like ``/v1``; "" or beginning with a slash.
 
     Raises:
@@ -70,14 +77,26 @@ class Destination:
 
     dialect: Dialect
     model: str
-    scheme: Literal["http", "https"]
+    scheme: Scheme
     host: str
     port: int
     path: str
 
     def __post_init__(self) -> None:
+        if self.dialect == "mcp":
+            self._check_client()
+        else:
+            self._check_endpoint()
+
+    def _check_client(self) -> None:
+        if not _CLIENT.fullmatch(self.model):
+            raise _unusable("the name of an MCP client is 1 to 63 of a-z 0-9 and inner -")
+        if (self.scheme, self.host, self.port, self.path) != ("stdio", "", 0, ""):
+            raise _unusable("an MCP client has no address")
+
+    def _check_endpoint(self) -> None:
         if self.dialect not in _ENDPOINT:
-            raise _unusable("its dialect must be openai or anthropic")
+            raise _unusable("its dialect must be openai, anthropic or mcp")
         if not _MODEL.fullmatch(self.model):
             raise _unusable("the model's name must be 1 to 200 of A-Z a-z 0-9 . _ : / @ + -")
         if "://" in self.model:
@@ -102,31 +121,43 @@ class Destination:
     def parse(cls, text: str) -> Destination:
         """Read what a person wrote: ``openai:MODEL``, ``anthropic:MODEL``, ``...@ADDRESS``.
 
-        An address without a path means ``/v1`` below it, for both dialects.
+        An address without a path means ``/v1`` below it, for both dialects. ``mcp:NAME`` is an MCP
+        client.
 
         Raises:
             InputError: it is in no such form, or may not be used.
         """
         name, _, rest = text.partition(":")
+        if name == "mcp":
+            return cls("mcp", rest, "stdio", "", 0, "")
         dialect = _DIALECTS.get(name)
         if dialect is None:
-            raise _unusable("it does not begin with openai: or anthropic:")
+            raise _unusable("it does not begin with openai:, anthropic: or mcp:")
         found = _ADDRESSED.fullmatch(rest)
         model, address = found.group("model", "address") if found else (rest, _ADDRESS[dialect])
         scheme, host, port, path = _split(address)
         return cls(dialect, model, scheme, host, port, path)
 
     def __str__(self) -> str:
-        return f"{self.dialect}:{self.model}@{self._address()}"
+        client = f"{self.dialect}:{self.model}"
+        return f"{client}@{self._address()}" if self.posted else client
+
+    @property
+    def posted(self) -> bool:
+        """Whether requests are posted there; an MCP client asks for what it gets."""
+        return self.dialect != "mcp"
 
     @property
     def endpoint(self) -> str:
-        """The URL that is posted to."""
-        return self._address() + _ENDPOINT[self.dialect]
+        """The URL that is posted to; of an MCP client its name."""
+        return self._address() + _ENDPOINT[self.dialect] if self.posted else str(self)
 
     @property
     def on_this_machine(self) -> bool:
-        """Whether the host is a loopback address, or the name that stands for it."""
+        """Whether the host is a loopback address, or the name that stands for it.
+
+        An MCP client is not: it is here, and the model that it asks is anywhere.
+        """
         if self.host == "localhost":
             return True
         try:

@@ -107,12 +107,17 @@ class Exit:
         """Clear a request, send it, and stream the answer as pieces of text.
 
         Raises:
-            InputError: there is nothing that sends.
+            InputError: there is nothing that sends, or nothing is posted there.
             DeniedError: it does not leave.
             RemoteError: while the answer is read: it came to no good end.
         """
         if self._remote is None:
             raise InputError("this Pocket has nothing that sends", hint="use pocketpref.open")
+        if not destination.posted:
+            raise InputError(
+                f"{destination} asks by itself: nothing is posted there",
+                hint="name a model: openai:MODEL or anthropic:MODEL",
+            )
         remote = self._remote(self.keys)
         door = self.door(ask)
         return _stream(remote, door, door.clear(request, offer, destination, level=level))

@@ -126,8 +126,9 @@ def finding_lines(findings: Sequence[Finding], summary: str) -> list[str]:
 
 def report_body(preview: Preview) -> None:
     """Print exactly the bytes, and nothing else on those lines."""
-    where = preview.destination.endpoint
-    report(f"exactly these {len(preview.body):,} bytes would be posted to {where}:")
+    where, how = preview.destination.endpoint, preview.destination.posted
+    went = "posted" if how else "handed"
+    report(f"exactly these {len(preview.body):,} bytes would be {went} to {where}:")
     report(preview.body.decode())
 
 

@@ -27,6 +27,7 @@ from pocketpref.cli.hardening import no_core_dumps
 from pocketpref.cli.importing import import_file
 from pocketpref.cli.keys import keys
 from pocketpref.cli.learn import learn
+from pocketpref.cli.mcp import mcp
 from pocketpref.cli.memory import add, memory
 from pocketpref.cli.models import models
 from pocketpref.cli.profile import profile
@@ -68,6 +69,7 @@ for _command in (
     score,
     egress,
     remote,
+    mcp,
     models,
     keys,
     export,

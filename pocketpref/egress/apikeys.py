@@ -90,8 +90,11 @@ class ApiKeys:
         """Keep a key for a destination's address, in place of an earlier one.
 
         Raises:
+            InputError: an MCP client needs none.
             VaultError: it cannot be kept.
         """
+        if not destination.posted:
+            raise InputError(f"{destination} takes no key", hint="a key is for what is posted to")
         wanted = address(destination)
         content = json.dumps({"address": wanted, "key": bytes(key).decode("ascii")}).encode()
         with self._store.changing() as documents:

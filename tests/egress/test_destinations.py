@@ -24,6 +24,7 @@ from pocketpref.errors import InputError
         ("openai:/models/m.gguf@http://localhost", None, "http://localhost/v1/"),
         ("openai:a@b@https://host", "openai:a@b@https://host/v1", ""),
         ("anthropic:m@https://10.0.0.7:8443/gate/v1", None, "https://10.0.0.7:8443/gate/v1/mess"),
+        ("mcp:claude-desktop", "mcp:claude-desktop", "mcp:claude-desktop"),
     ],
 )
 def test_one_spelling_stands_for_all(text, canonical, endpoint) -> None:
@@ -56,6 +57,7 @@ def test_one_spelling_stands_for_all(text, canonical, endpoint) -> None:
         ),
         *("openai:m@https://host\\@evil/v1", "openai:m@https://[::1", "openai:" + "m" * 201),
         "openai:m@https://" + "a." * 130 + "com",
+        *("mcp", "mcp:", "mcp:Desk", "mcp:a b", "mcp:-a", "mcp:a@https://host/v1", "mcp:" + "a" * 64),
     ],
 )
 def test_what_is_ambiguous_or_could_carry_more_is_refused(text) -> None:
@@ -93,6 +95,17 @@ def test_the_constructor_checks_as_much() -> None:
                 replace(good, **{name: value})
 
 
+def test_an_mcp_client_has_a_name_and_no_address() -> None:
+    client = Destination.parse("mcp:desk")
+    assert not client.posted
+    assert not client.on_this_machine
+    for name, value in {"host": "host", "port": 443, "path": "/v1", "scheme": "https"}.items():
+        with pytest.raises(InputError, match="no address"):
+            replace(client, **{name: value})
+    with pytest.raises(InputError):
+        replace(client, dialect="openai")
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_whatever_is_written_is_refused_by_name_or_has_one_spelling(model, address) -> None:
     for text in (f"openai:{model}@https://{address}", f"anthropic:{model}", address):
@@ -102,4 +115,4 @@ def test_whatever_is_written_is_refused_by_name_or_has_one_spelling(model, addre
             continue
         assert Destination.parse(str(found)) == found
         assert str(found).isascii()
-        assert found.endpoint.startswith(f"{found.scheme}://")
+        assert found.endpoint.startswith(f"{found.scheme}://" if found.posted else "mcp:")

@@ -1,0 +1,195 @@
+"""mcp: serve an assistant over a pipe; mcp install, uninstall, entry, hosts: the wiring."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
+from pocketpref.cli.console import note, print_table, report, report_json, table
+from pocketpref.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketpref.hosts.wiring import Change
+
+_CLIENT = click.option(
+    "--client",
+    metavar="NAME",
+    help="The assistant's name here; what it may be told is allowed to mcp:NAME.",
+)
+_READ_ONLY = click.option("--read-only", is_flag=True, help="Offer no tool that writes.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the change without making it.")
+
+
+@click.group(invoke_without_command=True)
+@_CLIENT
+@_READ_ONLY
+@user_option
+@model_option
+@click.pass_context
+def mcp(
+    context: click.Context,
+    *,
+    client: str | None,
+    read_only: bool,
+    user: str | None,
+    model: str | None,
+) -> None:
+    """Serve an assistant that speaks MCP, over standard input and output.
+
+    Assistants start this themselves, once they are wired: `pocketpref mcp install HOST`. An
+    assistant is told nothing about you until you allow it: `pocketpref egress allow mcp:NAME`.
+
+    Example: pocketpref mcp --client my-assistant
+    """
+    if context.invoked_subcommand is not None:
+        if client is not None or read_only or user is not None or model is not None:
+            raise MisuseError("these options stand after the command, not before it")
+        return
+    if client is None:
+        raise MisuseError("--client is missing: the assistant's name here")
+    serve = _serve()
+    app: App = context.obj
+    with app.pocket(user, model) as pocket:
+        serve(pocket, client, read_only=read_only)
+
+
+def _serve() -> Callable[..., None]:
+    missing = None
+    try:
+        from pocketpref.hosts.mcp import serve
+    except ModuleNotFoundError as error:
+        missing = error.name
+    if missing is not None:
+        raise InputError(
+            f"the MCP server needs the package {missing}", hint="pip install 'pocketpref[mcp]'"
+        )
+    return serve
+
+
+@mcp.command("install")
+@click.argument("host_name", metavar="HOST")
+@_CLIENT
+@_READ_ONLY
+@_DRY_RUN
+@user_option
+@pass_app
+def install(
+    app: App,
+    *,
+    host_name: str,
+    client: str | None,
+    read_only: bool,
+    dry_run: bool,
+    user: str | None,
+) -> None:
+    """Enter pocketpref into an assistant's settings.
+
+    HOST is one of `pocketpref mcp hosts`. Nothing else in its settings is changed, and nothing is
+    shared with it yet.
+
+    Example: pocketpref mcp install claude-desktop --dry-run
+    """
+    from pocketpref.disclosure import Destination
+    from pocketpref.hosts import wiring
+
+    known = wiring.host(host_name)
+    destination = Destination.parse(f"mcp:{client or known.name}")
+    ours = wiring.entry(destination.model, app.environ, _options(user, read_only=read_only))
+    change = wiring.entered(known, ours)
+    _make(change, dry_run=dry_run)
+    if dry_run:
+        return
+    note(f"restart {known.title}; it is told nothing until you allow it:")
+    note(f"pocketpref egress allow {destination} --level attributes (or summary)")
+
+
+@mcp.command("uninstall")
+@click.argument("host_name", metavar="HOST")
+@_DRY_RUN
+def uninstall(*, host_name: str, dry_run: bool) -> None:
+    """Take pocketpref out of an assistant's settings.
+
+    What was allowed to it stays allowed until it is revoked: `pocketpref egress revoke mcp:NAME`.
+
+    Example: pocketpref mcp uninstall claude-desktop
+    """
+    from pocketpref.hosts import wiring
+
+    known = wiring.host(host_name)
+    change = wiring.removed(known)
+    if change is None:
+        report(f"pocketpref is not in the settings of {known.title}")
+        return
+    _make(change, dry_run=dry_run)
+
+
+@mcp.command("entry")
+@_CLIENT
+@_READ_ONLY
+@user_option
+@pass_app
+def entry(app: App, *, client: str | None, read_only: bool, user: str | None) -> None:
+    """Print the JSON to enter by hand into an assistant that is not listed.
+
+    Example: pocketpref mcp entry --client my-assistant
+    """
+    from pocketpref.disclosure import Destination
+    from pocketpref.hosts import wiring
+
+    name = Destination.parse(f"mcp:{client or 'assistant'}").model
+    ours = wiring.entry(name, app.environ, _options(user, read_only=read_only))
+    report(json.dumps({"mcpServers": {wiring.ENTRY: ours}}, indent=2, ensure_ascii=False))
+
+
+@mcp.command("hosts")
+@json_option
+def hosts(*, as_json: bool) -> None:
+    """List the assistants that can be wired by one command.
+
+    Example: pocketpref mcp hosts
+    """
+    from pocketpref.hosts import wiring
+
+    found = [(one, wiring.present(one)) for one in wiring.HOSTS]
+    if as_json:
+        report_json(
+            [
+                {"host": one.name, "title": one.title, "settings": str(one.path), "wired": wired}
+                for one, wired in found
+            ]
+        )
+        return
+    listing = table("host", "program", "settings", "wired")
+    for one, wired in found:
+        listing.add_row(one.name, one.title, str(one.path), "yes" if wired else "no")
+    print_table(listing)
+
+
+def _options(user: str | None, *, read_only: bool) -> list[str]:
+    return [*(["--read-only"] if read_only else []), *(["--user", user] if user else [])]
+
+
+def _make(change: Change, *, dry_run: bool) -> None:
+    if not change.needed:
+        report(f"{change.path} says so already")
+        return
+    if dry_run:
+        report(f"{change.path} would change:")
+        report("\n".join(_difference(change)))
+        return
+    change.make()
+    report(f"{change.path} is changed")
+
+
+def _difference(change: Change) -> list[str]:
+    # The lines around may hold keys of other servers: only what changes is shown.
+    lines = difflib.unified_diff(
+        (change.before or "").splitlines(), change.after.splitlines(), lineterm="", n=0
+    )
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
