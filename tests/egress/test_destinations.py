@@ -57,7 +57,15 @@ def test_one_spelling_stands_for_all(text, canonical, endpoint) -> None:
         ),
         *("openai:m@https://host\\@evil/v1", "openai:m@https://[::1", "openai:" + "m" * 201),
         "openai:m@https://" + "a." * 130 + "com",
-        *("mcp", "mcp:", "mcp:Desk", "mcp:a b", "mcp:-a", "mcp:a@https://host/v1", "mcp:" + "a" * 64),
+        *(
+            "mcp",
+            "mcp:",
+            "mcp:Desk",
+            "mcp:a b",
+            "mcp:-a",
+            "mcp:a@https://host/v1",
+            "mcp:" + "a" * 64,
+        ),
     ],
 )
 def test_what_is_ambiguous_or_could_carry_more_is_refused(text) -> None:
