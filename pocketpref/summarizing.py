@@ -155,7 +155,8 @@ class SummarizeRun:
         meaning = Meaning(self._parts.embedder())
         found = [self._half(half, objective, meaning) for half in halves(self._signals)]
         verdicts: list[Verdict | None] = []
-        for finalist in merge_finalists(found, meaning):
+        finalists = merge_finalists(found, meaning)
+        for finalist in finalists:
             self._report("judging on other choices", len(verdicts) / 6)
             verdicts.append(
                 verdict(
@@ -165,6 +166,7 @@ class SummarizeRun:
                     ground=self._ground,
                     current=self._current.text if self._current else "",
                     least=_LEAST_UNSEEN,
+                    rivals=len(finalists),
                 )
             )
         self._waning = self._is_waning(objective)

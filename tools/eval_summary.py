@@ -33,6 +33,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--attributes", metavar="A,B,C", help="names [default: the whole bank]")
     parser.add_argument("--drafts", type=int, default=PopiSettings().drafts)
     parser.add_argument("--rounds", type=int, default=PopiSettings().rounds)
+    parser.add_argument("--wordings", type=int, default=PopiSettings().wordings)
+    parser.add_argument("--opposites", type=int, default=PopiSettings().opposites)
+    parser.add_argument("--finalists", type=int, default=PopiSettings().finalists)
     parser.add_argument("--history", action="store_true", help="judge raw history, too")
     parser.add_argument("--known", action="store_true", help="people whose taste is a rule")
+    parser.add_argument(
+        "--contrary", type=float, default=0.1, help="how often they choose against it; 0.5 is dice"
+    )
     parser.add_argument("--apart", action="store_true", help="which known tastes are understood")
     parser.add_argument("--curve", type=_numbers, default=(), metavar="N,M", help="fewer choices")
     parser.add_argument("--transfer", choices=_FILE_TYPES, help="judge under the starter as this")
@@ -163,7 +170,8 @@ def _evaluate(
     options: argparse.Namespace, model: LanguageModel, bank: AttributeBank
 ) -> dict[str, Any]:
     """Search for everybody, then judge; with ``--curve`` also after fewer choices."""
-    everybody = list(known_people(options) if options.known else people(options))
+    found = known_people(options) if options.known else people(options)
+    everybody = list(islice(found, options.users))
     search = _Search(options, model, bank)
     done = list(zip(everybody, map(search.of, everybody), strict=True))
     complete(done, model, options.seed)
@@ -214,7 +222,14 @@ class _Search:
         self._model = model
         self._bank = bank
         self._embedder = open_embedder(None)
-        self._settings = replace(PopiSettings(), drafts=options.drafts, rounds=options.rounds)
+        self._settings = replace(
+            PopiSettings(),
+            wordings=options.wordings,
+            opposites=options.opposites,
+            drafts=options.drafts,
+            rounds=options.rounds,
+            finalists=options.finalists,
+        )
         self._file = options.cache / "summaries.json"
         self._known: dict[str, Found] = (
             json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}

@@ -30,9 +30,6 @@ from pocketpref.scoring import PairScorer
 Rule = Callable[[str, int], str]
 """Plain sentences and a number that decides between phrases, to an answer in a style."""
 
-CONTRARY = 0.1
-"""How often a person chooses against their taste."""
-
 _TRIED = 8
 """Answers on which it is tried which styles the model can tell apart."""
 
@@ -179,7 +176,7 @@ MATCHES = (
 )
 """Styles that are compared with each other; the starter does not understand all of them."""
 
-TOLD_APART = (5, 6, 7, 9, 10)
+TOLD_APART = (5, 6, 7, 8, 9)
 """Places of the matches that ``--apart`` found to be understood from both sides."""
 
 
@@ -187,14 +184,14 @@ def known_people(options: argparse.Namespace) -> Iterator[Person]:
     """Two people for each match that the model understands, one for each of its styles.
 
     Args:
-        options: file, pairs, held_out, short, seed.
+        options: file, pairs, held_out, short, contrary, seed.
     """
     texts = plain_texts(options)[: options.pairs + options.held_out]
     for place in TOLD_APART:
         for number, side in enumerate((MATCHES[place], MATCHES[place][::-1])):
             liked, other = side
             rng = np.random.default_rng([options.seed, place, number])
-            against = rng.random(len(texts)) < CONTRARY
+            against = rng.random(len(texts)) < options.contrary
             pairs = [
                 _pair(prompt, text, draw, (other, liked) if contrary else (liked, other))
                 for draw, ((prompt, text), contrary) in enumerate(zip(texts, against, strict=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ Known = dict[str, dict[str, float]]
 LEVEL = 0.9
 """Of two-sided intervals: what beats something by more than noise does so with 95 %."""
 
-_DRAWS = 2000
+_DRAWS = 4000
 _LEAST_GROUPS = 8
 """Prompts below which a bootstrap draws choices instead: of a few it would draw the same again."""
 
@@ -132,11 +134,13 @@ class Objective:
             few, many = (few, half) if enough else (half + 1, many)
         return _cut(words, few)
 
-    def lead(self, text: str, rival: str, signals: Sequence[Signal]) -> Interval:
+    def lead(
+        self, text: str, rival: str, signals: Sequence[Signal], level: float = LEVEL
+    ) -> Interval:
         """By how much one text's objective is above another's: paired, with its interval."""
         values = utility(self.margins.table([text, rival], signals), self.settings.beta)
         cost, rival_cost = self.costs([text, rival])
-        return spread(values[0] - values[1] - (cost - rival_cost), signals)
+        return spread(values[0] - values[1] - (cost - rival_cost), signals, level)
 
     def margin(self, text: str, signals: Sequence[Signal]) -> Interval:
         """Weighted mean anchored margin, nats, with its interval."""
@@ -176,11 +180,20 @@ def _ranked(
     return [proposals[i] for i in np.argsort(-scores, kind="stable")]
 
 
-def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
+def spread(
+    values: NDArray[np.float64], signals: Sequence[Signal], level: float = LEVEL
+) -> Interval:
     """Weighted mean of one value for each choice, with a bootstrap interval.
 
     Whole prompts are drawn, as choices on one prompt may have more in common than others; with
-    fewer than 8 prompts, single choices are.
+    fewer than 8 prompts, single choices are. The ends are those of the expanded percentile
+    interval (Hesterberg, The American Statistician 69, 2015), as wide as Student's: the plain one
+    is too narrow where there are few.
+
+    Args:
+        values: one for each choice.
+        signals: the choices.
+        level: how often such an interval holds the truth.
     """
     weights = np.array([signal.weight for signal in signals])
     prompts = [signal.prompt for signal in signals]
@@ -193,8 +206,28 @@ def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), _DRAWS)
     means = (drawn @ total) / (drawn @ weight)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    tail = _tail((1 - level) / 2, len(total))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(values @ weights / weights.sum()), float(low), float(high))
+
+
+def _tail(part: float, count: int) -> float:
+    """Which quantile of bootstrapped means of ``count`` values has ``part`` of truths below it.
+
+    Phi(sqrt(n / (n - 1)) t), with Student's quantile t of n - 1 degrees of freedom by its expansion
+    (Abramowitz and Stegun, 26.7.5). A single value says nothing: its interval is itself.
+    """
+    if count < 2:
+        return part
+    free, normal = count - 1, NormalDist()
+    z = normal.inv_cdf(part)
+    student = (
+        z
+        + (z**3 + z) / (4 * free)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    )
+    return normal.cdf(math.sqrt(count / free) * student)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +265,15 @@ def verdict(
     ground: str,
     current: str,
     least: int,
+    rivals: int = 1,
 ) -> Verdict | None:
     """Judge a finalist on the choices that it had no part in; None if there are too few.
 
     The present summary is judged on the same choices. It may have been written from some of them:
     that is in its favour, so that a summary changes only for a better one.
+
+    Of several finalists one wins by chance more often than of one (Bonferroni): with six, each has
+    to be as sure as makes all of them together sure.
 
     Args:
         objective: what decides.
@@ -245,16 +282,17 @@ def verdict(
         ground: what stands there without any proposal: what the person stated, or "".
         current: the text of the present summary, or "".
         least: choices below which nothing can be said.
+        rivals: how many finalists are judged.
     """
     unseen = [signal for signal in signals if signal.id not in finalist.seen]
     if len(unseen) < least:
         return None
-    text = finalist.text
+    text, level = finalist.text, 1 - (1 - LEVEL) / rivals
     return Verdict(
         finalist,
         tuple(signal.id for signal in unseen),
         objective.margin(text, unseen),
-        objective.lead(text, ground, unseen),
-        objective.lead(text, objective.neutral(text), unseen),
-        objective.lead(text, current, unseen) if current else None,
+        objective.lead(text, ground, unseen, level),
+        objective.lead(text, objective.neutral(text), unseen, level),
+        objective.lead(text, current, unseen, level) if current else None,
     )

@@ -296,10 +296,41 @@ def test_an_interval_holds_the_mean_and_grows_with_the_spread():
     assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+@pytest.mark.parametrize(("count", "level"), [(5, 0.9), (8, 0.9), (16, 0.9), (16, 0.98)])
+def test_intervals_hold_the_truth_as_often_as_they_say_however_few_choices(count, level):
     rng = np.random.default_rng(0)
-    found = [spread(rng.normal(0, 1, 16), SIGNALS) for _ in range(200)]
-    assert 0.78 < np.mean([i.low < 0 < i.high for i in found]) < 0.96
+    few = [signal(n) for n in range(count)]
+    found = [spread(rng.normal(0, 1, count), few, level) for _ in range(400)]
+    held = np.mean([i.low < 0 < i.high for i in found])
+    assert level - 0.03 < held < 1 - (1 - level) / 4
+
+
+def test_a_single_choice_has_no_spread():
+    assert spread(np.array([2.0]), [signal(0)]).to_dict() == {"mean": 2.0, "low": 2.0, "high": 2.0}
+
+
+def noise(world: int, texts: list[str], few: list[Signal]) -> Objective:
+    """Margins that have nothing to do with any text."""
+    rng = np.random.default_rng(world)
+    found = Objective(Margins(ScriptedModel({}), {}), PopiSettings())
+    said = [f"The user prefers answers that are {text}." for text in texts]
+    for text in dict.fromkeys([*said, *map(found.neutral, said)]):
+        found.margins.known[text] = {s.id: rng.normal(0, 4) for s in few}
+    return found
+
+
+def test_of_several_finalists_hardly_one_wins_where_there_is_nothing_to_find():
+    few = [signal(n) for n in range(12)]
+    texts = ["kind", "rude", "old", "new", "warm", "cold"]
+    won = 0
+    for world in range(80):
+        judge = noise(world, texts, few)
+        verdicts = [
+            verdict(judge, proposal(t), few, ground="", current="", least=5, rivals=len(texts))
+            for t in texts
+        ]
+        won += any(v is not None and v.wins for v in verdicts)
+    assert won <= 3  # judged as if each were the only one, 8 are found
 
 
 def test_choices_on_one_prompt_do_not_count_as_independent():
