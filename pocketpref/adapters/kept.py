@@ -49,6 +49,7 @@ def keep(store: DocumentStore, adapter: Adapter, sources: Sequence[str]) -> str:
         raise InputError(f"an adapter of over {MOST_BYTES // 2**20} MiB cannot be kept")
     adapter.manifest.check(adapter.data, adapter.manifest.base.sha256)
     head = adapter.manifest.dump()
+    AdapterManifest.load(head)  # what is sealed must open again
     with store.changing() as documents:
         return documents.insert(KIND, _LENGTH.pack(len(head)) + head + adapter.data, sources)
 

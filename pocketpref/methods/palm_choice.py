@@ -14,8 +14,9 @@ from pocketpref.methods.palm_weights import Posterior, information
 
 Array = NDArray[np.float64]
 
-SURE: Final = 0.8
-"""How likely it must be that a person chooses by these traits at all, before a policy is used."""
+SURE: Final = 0.6
+"""How likely it must be that a person chooses by these traits at all, before a policy is used. It
+begins at a half, so that this takes a few choices; who chooses against the traits falls below."""
 
 _CHANGE_SURE: Final = 0.75
 _CHANGE_GAIN: Final = 0.005
@@ -87,7 +88,7 @@ def choose(portfolio: Portfolio, posterior: Posterior, in_force: str | None = No
 def best_question(
     posterior: Posterior, differences: Array, asked: Sequence[int] = ()
 ) -> int | None:
-    """Which of these questions to ask next: the one whose answer tells most about the weights.
+    """Which of these questions to ask next: the one whose answer tells most about the person.
 
     Args:
         posterior: what is believed so far.

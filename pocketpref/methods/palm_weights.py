@@ -110,10 +110,11 @@ def infer(differences: Array, prior: Array | None = None) -> Posterior:
 
 
 def information(posterior: Posterior, differences: Array) -> Array:
-    """What the answer to each question would tell about the weights, nats, shape (questions,).
+    """What the answer to each question would tell about a person, nats, shape (questions,).
 
-    The mutual information of answer and weights: how uncertain the answer is, less how uncertain it
-    would still be if the weights were known (Houlsby et al., arXiv 1112.5745).
+    The mutual information of the answer and of what is to be known, whether they choose by the
+    traits and with which weights: how uncertain the answer is, less how uncertain it would still be
+    if that were known (Houlsby et al., arXiv 1112.5745).
 
     Args:
         posterior: what is believed so far.
@@ -122,7 +123,10 @@ def information(posterior: Posterior, differences: Array) -> Array:
     weights = posterior.weights
     given = posterior.mass / np.maximum(weights, 1e-300)[:, None]  # strictness, given weights
     known = np.einsum("npb,pb->np", _likely(differences, posterior.points), given)
-    return np.asarray(_entropy(known @ weights) - _entropy(known) @ weights)
+    follows = posterior.follows
+    answer = follows * (known @ weights) + (1 - follows) / 2
+    left = follows * (_entropy(known) @ weights) + (1 - follows) * math.log(2)
+    return np.asarray(_entropy(answer) - left)
 
 
 def _prior(points: Array, concentrations: Array | None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,30 +154,33 @@ def test_predictions_are_calibrated_probabilities() -> None:
 # ------------------------------------------------------------------------------- questions
 
 
-def test_the_best_question_is_between_the_traits_that_are_uncertain() -> None:
-    """One trait against another tells; both at once, or nothing at all, tells nothing."""
+def test_the_best_question_is_about_what_is_uncertain() -> None:
+    """Of who surely goes by the traits, one against another; of others, whether they do at all."""
     questions = np.array([[0.3, 0.3, 0.3], [0.5, -0.5, 0.0], [0.0, 0.0, 0.0]])
-    told = information(infer(np.zeros((0, 3))), questions)
-    assert told.argmax() == 1
+    nothing = infer(np.zeros((0, 3)))
+    told = information(nothing, questions)
     assert told[2] == pytest.approx(0, abs=1e-9)
-    assert told[0] < told[1] / 10
-    assert best_question(infer(np.zeros((0, 3))), questions, asked=[1]) in {0, 2}
+    assert min(told[:2]) > 0.01
+    told = information(replace(nothing, follows=1.0), questions)
+    assert told.argmax() == 1
+    assert told[0] < told[1] / 2
+    assert best_question(infer(np.zeros((0, 3))), questions, asked=[1]) == 0
     assert best_question(infer(np.zeros((0, 3))), questions, asked=[0, 1, 2]) is None
     assert best_question(infer(np.zeros((0, 3))), np.zeros((0, 3))) is None
 
 
 def test_information_is_how_much_answers_shrink_the_uncertainty() -> None:
-    """By simulation: the mean fall of the entropy of the weights when the answer is heard."""
+    """The mean fall of the entropy of weights and of whether they count, over both answers."""
     before = infer(choices(np.array([0.6, 0.4]), 8.0, 4, 1))
     question = np.array([[0.4, -0.3]])
 
     def entropy(p: Posterior) -> float:
-        q = p.weights[p.weights > 0]
-        return float(-(q * np.log(q)).sum())
+        joint = np.append(p.weights[p.weights > 0] * p.follows, 1 - p.follows)
+        return float(-(joint * np.log(joint)).sum())
 
     d = choices(np.array([0.6, 0.4]), 8.0, 4, 1)
     yes, no = infer(np.vstack([d, question])), infer(np.vstack([d, -question]))
-    p = float((before.predict(question)[0] - (1 - before.follows) / 2) / before.follows)
+    p = float(before.predict(question)[0])
     expected = entropy(before) - p * entropy(yes) - (1 - p) * entropy(no)
     assert information(before, question)[0] == pytest.approx(expected, abs=1e-6)
 
@@ -202,7 +206,7 @@ def test_chosen_questions_find_the_weights_sooner_than_chance() -> None:
     seeds = range(40)
     by_choice = np.mean([error(chosen=True, seed=s) for s in seeds])
     by_chance = np.mean([error(chosen=False, seed=s) for s in seeds])
-    assert by_choice < 0.9 * by_chance
+    assert by_choice < 0.95 * by_chance
 
 
 # ------------------------------------------------------------------------------- the policy

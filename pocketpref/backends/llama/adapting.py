@@ -85,24 +85,25 @@ class Rack:
             found.wearers -= 1
             if found.wearers == 0:
                 del self._loaded[key]
-                self._free(found.pointer)
+                self.free(found.pointer)
 
     def _load(self, blend: Blend) -> Any:
         data = self.checked(blend)
         with self._weights.wiring:
-            pointer = _from_memory(self._weights, data, personal=blend.personal)
+            pointer = from_memory(self._weights, data, personal=blend.personal)
         if not pointer:
             raise AdapterError("llama.cpp cannot load the adapter")
         if blend.key not in self._proven:
             try:
                 prove(self._weights, pointer, _scale(blend))
             except ModelError:
-                self._free(pointer)
+                self.free(pointer)
                 raise
             self._proven.add(blend.key)
         return pointer
 
-    def _free(self, pointer: Any) -> None:
+    def free(self, pointer: Any) -> None:
+        """Free an adapter that no context wears."""
         with self._weights.wiring:
             library().llama_adapter_lora_free(pointer)
 
@@ -211,7 +212,7 @@ def _scale(blend: Blend) -> float:
 # ------------------------------------------------------------------------------ files in memory
 
 
-def _from_memory(weights: Weights, data: bytes, *, personal: bool) -> Any:
+def from_memory(weights: Weights, data: bytes, *, personal: bool) -> Any:
     """Load an adapter without writing it anywhere, where the system can.
 
     Linux and macOS make a file of a piece of memory (POSIX ``fmemopen``). Windows has nothing of
