@@ -142,8 +142,8 @@ class SummarizeRun:
 
     # ------------------------------------------------------------------------------ searching
 
-    def _search(self) -> list[Verdict]:
-        """Finalists of both halves, each judged on the other, the best first."""
+    def _search(self) -> Verdict | None:
+        """The best of both halves, each judged on the other half."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
             margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
@@ -151,28 +151,29 @@ class SummarizeRun:
         with self._timed("scoring"):
             return self._judge(Objective(margins, self._settings))
 
-    def _judge(self, objective: Objective) -> list[Verdict]:
+    def _judge(self, objective: Objective) -> Verdict | None:
         meaning = Meaning(self._parts.embedder())
         found = [self._half(half, objective, meaning) for half in halves(self._signals)]
-        verdicts: list[Verdict | None] = []
-        finalists = merge_finalists(found, meaning)
-        for finalist in finalists:
-            self._report("judging on other choices", len(verdicts) / 6)
-            verdicts.append(
-                verdict(
-                    objective,
-                    finalist,
-                    self._signals,
-                    ground=self._ground,
-                    current=self._current.text if self._current else "",
-                    least=_LEAST_UNSEEN,
-                    rivals=len(finalists),
-                )
-            )
+        self._report("judging on other choices", 0.0)
+        best = [self._challenger(finalists) for finalists in found]
+        judged = verdict(
+            objective,
+            merge_finalists(best, meaning),
+            self._signals,
+            ground=self._ground,
+            current=self._current.text if self._current else "",
+            least=_LEAST_UNSEEN,
+        )
+        self._report("judging on other choices", 0.5)
         self._waning = self._is_waning(objective)
-        judged = sorted((v for v in verdicts if v), key=lambda v: -v.over_none.mean)
-        self._finalists = [v.finalist.text for v in judged]
         return judged
+
+    def _challenger(self, finalists: Sequence[Proposal]) -> list[Proposal]:
+        """The first finalist of a half that could take the present summary's place, if one can."""
+        present = self._current.text if self._current else ""
+        ids = {signal.id for signal in self._signals}
+        others = [p for p in finalists if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
+        return others[:1]
 
     def _half(
         self, half: Sequence[Signal], objective: Objective, meaning: Meaning
@@ -256,12 +257,11 @@ class SummarizeRun:
         present = self._current.text.casefold() if self._current else ""
         return any(s.text.casefold().rstrip(".") not in present for s in self._stated)
 
-    def _decide(self, verdicts: Sequence[Verdict]) -> SummaryReport:
-        winners = [v for v in verdicts if v.wins]
-        if winners:
-            best = winners[0]
-            reason = f"it explains {len(best.unseen)} choices that it was not written from"
-            return self._keep(self._summary(best.finalist, best.margin), reason)
+    def _decide(self, judged: Verdict | None) -> SummaryReport:
+        self._finalists = list(judged.judged) if judged else []
+        if judged is not None and judged.wins:
+            reason = f"it explains {len(judged.unseen)} choices that it was not written from"
+            return self._keep(self._summary(judged.finalist, judged.margin), reason)
         if self._says_more_than_current():
             return self._keep(self._stated_only(), "what you stated; nothing else beats the noise")
         if self._waning and self._current is not None:
@@ -269,13 +269,13 @@ class SummarizeRun:
             return self._outcome(
                 None, "later choices speak against it, and nothing else beats the noise", new=True
             )
-        return self._outcome(self._current, self._why_not(verdicts))
+        return self._outcome(self._current, self._why_not(judged))
 
-    def _why_not(self, verdicts: Sequence[Verdict]) -> str:
-        if not verdicts:
+    def _why_not(self, judged: Verdict | None) -> str:
+        if judged is None:
             return "no proposal could be judged on choices that it was not written from"
         rival = "the present summary" if self._current else "no summary"
-        if any(v.over_none.low > 0 and v.over_neutral.low <= 0 for v in verdicts):
+        if judged.over_none.low > 0 and judged.over_neutral.low <= 0:
             return "what proposals explain, words that say nothing explain nearly as well"
         return f"no proposal beats {rival} by more than the noise"
 

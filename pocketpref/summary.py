@@ -176,8 +176,8 @@ class SummaryReport(Discreet):
         seconds: wall-clock time.
         spent: seconds by kind of work.
         tried: texts that were compared, for evaluation.
-        finalists: texts that were judged on choices that they were not written from, the best
-            first: what would have been taken if noise were no matter.
+        finalists: texts that were judged on choices that they were not written from, what did
+            best first: what would have been taken if noise were no matter.
     """
 
     summary: Summary | None

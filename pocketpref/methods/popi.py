@@ -50,7 +50,7 @@ class PopiSettings:
         wordings: attributes whose wording enters a search of one half.
         opposites: attributes whose opposite does.
         drafts: summaries that the local model is asked for, for each half.
-        finalists: proposals of each half that are judged on the other.
+        finalists: proposals that the search of a half goes on with.
         rounds: rounds of edits.
     """
 

@@ -134,13 +134,15 @@ class Objective:
             few, many = (few, half) if enough else (half + 1, many)
         return _cut(words, few)
 
-    def lead(
-        self, text: str, rival: str, signals: Sequence[Signal], level: float = LEVEL
-    ) -> Interval:
-        """By how much one text's objective is above another's: paired, with its interval."""
+    def leads(self, text: str, rival: str, signals: Sequence[Signal]) -> NDArray[np.float64]:
+        """By how much one text's objective is above another's on each choice, shape (signals,)."""
         values = utility(self.margins.table([text, rival], signals), self.settings.beta)
         cost, rival_cost = self.costs([text, rival])
-        return spread(values[0] - values[1] - (cost - rival_cost), signals, level)
+        return np.asarray(values[0] - values[1] - (cost - rival_cost), dtype=np.float64)
+
+    def lead(self, text: str, rival: str, signals: Sequence[Signal]) -> Interval:
+        """The mean of ``leads`` with its interval."""
+        return spread(self.leads(text, rival, signals), signals)
 
     def margin(self, text: str, signals: Sequence[Signal]) -> Interval:
         """Weighted mean anchored margin, nats, with its interval."""
@@ -180,9 +182,7 @@ def _ranked(
     return [proposals[i] for i in np.argsort(-scores, kind="stable")]
 
 
-def spread(
-    values: NDArray[np.float64], signals: Sequence[Signal], level: float = LEVEL
-) -> Interval:
+def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
     """Weighted mean of one value for each choice, with a bootstrap interval.
 
     Whole prompts are drawn, as choices on one prompt may have more in common than others; with
@@ -193,7 +193,6 @@ def spread(
     Args:
         values: one for each choice.
         signals: the choices.
-        level: how often such an interval holds the truth.
     """
     weights = np.array([signal.weight for signal in signals])
     prompts = [signal.prompt for signal in signals]
@@ -206,7 +205,7 @@ def spread(
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), _DRAWS)
     means = (drawn @ total) / (drawn @ weight)
-    tail = _tail((1 - level) / 2, len(total))
+    tail = _tail((1 - LEVEL) / 2, len(total))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(values @ weights / weights.sum()), float(low), float(high))
 
@@ -232,15 +231,19 @@ def _tail(part: float, count: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a finalist did on choices that it had no part in.
+    """How the best of every half did on choices that they had no part in.
+
+    Each choice is judged by the proposal that was found without it. So all choices speak for or
+    against the way in which proposals are found, and no two proposals compete for the same luck.
 
     Attributes:
-        finalist: the proposal.
+        finalist: the proposal that did best on what it had no part in.
         unseen: ids of these choices.
         margin: its mean margin on them, nats.
-        over_none: its lead over no summary (what the person stated alone, if they did).
-        over_neutral: its lead over as many words that say nothing about answers.
-        over_current: its lead over the present one, or None if there is none.
+        over_none: how far they all are above no summary (what the person stated alone, if any).
+        over_neutral: how far above as many words that say nothing about answers.
+        over_current: how far above the present one, or None if there is none.
+        judged: texts of the proposals, the one that did best first.
     """
 
     finalist: Proposal
@@ -249,50 +252,55 @@ class Verdict:
     over_none: Interval
     over_neutral: Interval
     over_current: Interval | None
+    judged: tuple[str, ...]
 
     @property
     def wins(self) -> bool:
-        """Whether it beats them all by more than the noise."""
+        """Whether they beat them all by more than the noise."""
         leads = (self.over_none, self.over_neutral, self.over_current)
         return all(lead is None or lead.low > 0 for lead in leads)
 
 
 def verdict(
     objective: Objective,
-    finalist: Proposal,
+    best: Sequence[Proposal],
     signals: Sequence[Signal],
     *,
     ground: str,
     current: str,
     least: int,
-    rivals: int = 1,
 ) -> Verdict | None:
-    """Judge a finalist on the choices that it had no part in; None if there are too few.
+    """Judge the best of every half on what each had no part in; None if that is too little.
 
     The present summary is judged on the same choices. It may have been written from some of them:
     that is in its favour, so that a summary changes only for a better one.
 
-    Of several finalists one wins by chance more often than of one (Bonferroni): with six, each has
-    to be as sure as makes all of them together sure.
-
     Args:
         objective: what decides.
-        finalist: the proposal.
+        best: one proposal of each half, or one that both found.
         signals: all choices.
         ground: what stands there without any proposal: what the person stated, or "".
         current: the text of the present summary, or "".
         least: choices below which nothing can be said.
-        rivals: how many finalists are judged.
     """
-    unseen = [signal for signal in signals if signal.id not in finalist.seen]
-    if len(unseen) < least:
+    judged = [(p, [s for s in signals if s.id not in p.seen]) for p in best]
+    judged = [(proposal, unseen) for proposal, unseen in judged if unseen]
+    if sum(len(unseen) for _, unseen in judged) < least:
         return None
-    text, level = finalist.text, 1 - (1 - LEVEL) / rivals
+
+    def over(rival: Callable[[str], str]) -> Interval:
+        """By how much they are above a rival, each on its own choices."""
+        found = [objective.leads(p.text, rival(p.text), unseen) for p, unseen in judged]
+        return spread(np.concatenate(found), [s for _, unseen in judged for s in unseen])
+
+    order = sorted(judged, key=lambda j: -objective.lead(j[0].text, ground, j[1]).mean)
+    finalist, unseen = order[0]
     return Verdict(
         finalist,
         tuple(signal.id for signal in unseen),
-        objective.margin(text, unseen),
-        objective.lead(text, ground, unseen, level),
-        objective.lead(text, objective.neutral(text), unseen, level),
-        objective.lead(text, current, unseen, level) if current else None,
+        objective.margin(finalist.text, unseen),
+        over(lambda _: ground),
+        over(objective.neutral),
+        over(lambda _: current) if current else None,
+        tuple(proposal.text for proposal, _ in order),
     )

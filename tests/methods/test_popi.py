@@ -26,7 +26,14 @@ from pocketpref.methods.popi_proposals import (
     topics,
 )
 from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
-from pocketpref.methods.popi_selection import Margins, Objective, halving, spread, verdict
+from pocketpref.methods.popi_selection import (
+    Margins,
+    Objective,
+    Verdict,
+    halving,
+    spread,
+    verdict,
+)
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_wording import attribute_clause, bare, render, sentences
 from pocketpref.records import Message, Pair, Sampling
@@ -296,41 +303,44 @@ def test_an_interval_holds_the_mean_and_grows_with_the_spread():
     assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
 
 
-@pytest.mark.parametrize(("count", "level"), [(5, 0.9), (8, 0.9), (16, 0.9), (16, 0.98)])
-def test_intervals_hold_the_truth_as_often_as_they_say_however_few_choices(count, level):
+@pytest.mark.parametrize("count", [5, 8, 16])
+def test_intervals_hold_the_truth_as_often_as_they_say_however_few_choices(count):
     rng = np.random.default_rng(0)
     few = [signal(n) for n in range(count)]
-    found = [spread(rng.normal(0, 1, count), few, level) for _ in range(400)]
-    held = np.mean([i.low < 0 < i.high for i in found])
-    assert level - 0.03 < held < 1 - (1 - level) / 4
+    found = [spread(rng.normal(0, 1, count), few) for _ in range(400)]
+    assert 0.87 < np.mean([i.low < 0 < i.high for i in found]) < 0.97
 
 
 def test_a_single_choice_has_no_spread():
     assert spread(np.array([2.0]), [signal(0)]).to_dict() == {"mean": 2.0, "low": 2.0, "high": 2.0}
 
 
-def noise(world: int, texts: list[str], few: list[Signal]) -> Objective:
-    """Margins that have nothing to do with any text."""
-    rng = np.random.default_rng(world)
-    found = Objective(Margins(ScriptedModel({}), {}), PopiSettings())
-    said = [f"The user prefers answers that are {text}." for text in texts]
-    for text in dict.fromkeys([*said, *map(found.neutral, said)]):
-        found.margins.known[text] = {s.id: rng.normal(0, 4) for s in few}
+def worlds(count: int, mean: float, contrary: float = 0.0) -> list[Verdict]:
+    """Verdicts on texts of two halves: their margins have a mean, or its opposite at times."""
+    few = [signal(n) for n in range(24)]
+    sides = [frozenset(s.id for s in few[:12]), frozenset(s.id for s in few[12:])]
+    best = [proposal(t, seen=side) for t, side in zip(("kind", "warm"), sides, strict=True)]
+    found = []
+    for world in range(count):
+        rng = np.random.default_rng(world)
+        judge = Objective(Margins(ScriptedModel({}), {}), PopiSettings())
+        turned = {s.id: -1 if rng.random() < contrary else 1 for s in few}
+        for text in [p.text for p in best]:
+            neutral = judge.neutral(text)
+            judge.margins.known[neutral] = {s.id: rng.normal(0, 4) for s in few}
+            judge.margins.known[text] = {s.id: turned[s.id] * rng.normal(mean, 4) for s in few}
+        judged = verdict(judge, best, few, ground="", current="", least=5)
+        assert judged is not None
+        found.append(judged)
     return found
 
 
-def test_of_several_finalists_hardly_one_wins_where_there_is_nothing_to_find():
-    few = [signal(n) for n in range(12)]
-    texts = ["kind", "rude", "old", "new", "warm", "cold"]
-    won = 0
-    for world in range(80):
-        judge = noise(world, texts, few)
-        verdicts = [
-            verdict(judge, proposal(t), few, ground="", current="", least=5, rivals=len(texts))
-            for t in texts
-        ]
-        won += any(v is not None and v.wins for v in verdicts)
-    assert won <= 3  # judged as if each were the only one, 8 are found
+def test_where_there_is_nothing_to_find_hardly_anything_wins():
+    assert sum(v.wins for v in worlds(80, 0.0)) <= 5
+
+
+def test_a_taste_is_found_although_every_tenth_choice_is_against_it():
+    assert sum(v.wins for v in worlds(20, 8.0, contrary=0.1)) >= 19
 
 
 def test_choices_on_one_prompt_do_not_count_as_independent():
@@ -344,7 +354,7 @@ def test_choices_on_one_prompt_do_not_count_as_independent():
 def test_a_verdict_uses_only_choices_that_had_no_part_in_it():
     found = verdict(
         objective(),
-        proposal("kind", seen=["id0", "id1"]),
+        [proposal("kind", seen=["id0", "id1"])],
         SIGNALS,
         ground="",
         current="",
@@ -366,7 +376,7 @@ class AnyText(ScriptedModel):
 def test_what_any_text_would_explain_as_well_does_not_win():
     found = verdict(
         Objective(Margins(AnyText(), {}), PopiSettings()),
-        proposal("kind"),
+        [proposal("kind")],
         SIGNALS,
         ground="",
         current="",
@@ -385,12 +395,28 @@ def test_neutral_words_are_as_long_as_the_text():
 
 def test_without_unseen_choices_there_is_no_verdict():
     everything = proposal("kind", seen=[s.id for s in SIGNALS])
-    assert verdict(objective(), everything, SIGNALS, ground="", current="", least=1) is None
+    assert verdict(objective(), [everything], SIGNALS, ground="", current="", least=1) is None
+
+
+def test_each_choice_is_judged_by_what_was_found_without_it():
+    ids = [s.id for s in SIGNALS]
+    # The first explains choices that it has seen, and no others.
+    judge = objective()
+    kind, warm = proposal("kind", seen=ids[:8]), proposal("warm", seen=ids[8:])
+    judge.margins.known[kind.text] = {name: 9.0 * (name in ids[:8]) for name in ids}
+    judge.margins.known[warm.text] = {name: 2.0 * (name in ids[:8]) for name in ids}
+    found = verdict(judge, [kind, warm], SIGNALS, ground="", current="", least=5)
+    assert found is not None
+    assert found.finalist == warm
+    assert found.unseen == tuple(ids[:8])
+    assert found.margin.mean == pytest.approx(2.0)
+    assert found.judged == (warm.text, kind.text)
+    assert found.over_none.mean < 0.06  # log sigma(0.2) for one half, nothing for the other
 
 
 def test_a_winner_beats_the_present_summary_too():
     judged = [
-        verdict(objective(), proposal(text), SIGNALS, ground="", current=rival, least=5)
+        verdict(objective(), [proposal(text)], SIGNALS, ground="", current=rival, least=5)
         for text, rival in [
             ("kind", "The user prefers answers that are kind."),
             ("kind", "The user prefers answers that are short and to the point."),
