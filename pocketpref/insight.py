@@ -9,6 +9,7 @@ from typing import Any
 from pocketpref import verdicts
 from pocketpref.attributes import Wording
 from pocketpref.parts import Parts
+from pocketpref.policies import Policies
 from pocketpref.records import Effort, Pair
 from pocketpref.results import Profile, ProfileEntry, Scores
 from pocketpref.scoring import PairScorer
@@ -51,6 +52,7 @@ def profile(parts: Parts) -> Profile:
         len(learned),
         parts.method.name,
         auto=verdict.words() if verdict else "",
+        policy=tuple(Policies(parts).words()),
     )
 
 

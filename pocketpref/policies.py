@@ -17,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.adapters import Blend
+from pocketpref.adapters import Adapter, Blend
+from pocketpref.adapters.kept import kept
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import Choice, best_question, choose, in_words
@@ -61,8 +62,27 @@ class Policies:
         """
         return self._current().posterior
 
-    def choice(self) -> Choice:
-        """The policy for the person now, which is in force from then on.
+    def portfolio(self) -> Portfolio | None:
+        """The policies that there are for the model in use; None for none.
+
+        Raises:
+            AdapterError: there is a portfolio that cannot be read.
+        """
+        return self._parts.portfolio()
+
+    def own(self) -> dict[str, Adapter]:
+        """Adapters that were made for the person, by their ids.
+
+        Raises:
+            VaultError: they cannot be read.
+        """
+        return kept(self._parts.store)
+
+    def choice(self, *, keep: bool = True) -> Choice:
+        """The policy for the person now.
+
+        Args:
+            keep: it is in force from now on, and changes only for one that is clearly better.
 
         Raises:
             AdapterError: there is no portfolio for the model in use.
@@ -73,7 +93,7 @@ class Policies:
             before = self._in_force()
             choice = choose(self._portfolio(), found.posterior, before)
             name = choice.policy.name if choice.policy else None
-            if name != before:
+            if keep and name != before:
                 # A choice that was forgotten meanwhile: the next call decides without it.
                 with suppress(NotFoundError):
                     self._put_in_force(name, found.sources)
@@ -100,10 +120,13 @@ class Policies:
 
     def words(self) -> list[str]:
         """Weights and policy for people; nothing where no portfolio is for the model in use."""
-        portfolio = self._parts.portfolio()
+        try:
+            portfolio = self.portfolio()
+        except AdapterError as error:
+            return [f"no policy: {error.message}"]
         if portfolio is None:
             return []
-        choice = self.choice()
+        choice = self.choice(keep=False)
         lines = in_words(portfolio, self.posterior()) if choice.policy else []
         return [choice.words(), *lines]
 
@@ -124,7 +147,7 @@ class Policies:
         return None if place is None else candidates[place]
 
     def _portfolio(self) -> Portfolio:
-        found = self._parts.portfolio()
+        found = self.portfolio()
         if found is None:
             raise AdapterError(
                 "there is no portfolio of policies for this model",

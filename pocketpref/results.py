@@ -77,6 +77,8 @@ class Profile:
         indexed: how many of them are learned.
         method: that explained them.
         auto: what ``method="auto"`` applies and why, in words; "" if that was not tested.
+        policy: which policy suits the person, and their weights of traits, in words; () if there
+            is no portfolio for the model.
     """
 
     entries: tuple[ProfileEntry, ...]
@@ -84,6 +86,7 @@ class Profile:
     indexed: int
     method: str
     auto: str = ""
+    policy: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of ``pocketpref profile``."""
@@ -95,6 +98,7 @@ class Profile:
             "pairs": self.pairs,
             "indexed": self.indexed,
             "auto": self.auto,
+            "policy": list(self.policy),
         }
 
 

@@ -44,6 +44,7 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
     help="temperature, top_k, top_p, max_tokens or seed; may be given several times.",
 )
 @click.option("--to", metavar="DEST", help="Have this remote model answer; see /remote.")
+@click.option("--policy", is_flag=True, help="Have the model wear the policy that suits you.")
 @click.option("--no-stream", is_flag=True, help="Show an answer when it is complete.")
 @click.option("--no-learn", is_flag=True, help="Remember and learn nothing from this chat.")
 @offline_option
@@ -56,6 +57,7 @@ def chat(
     system: str | None,
     settings: tuple[tuple[str, str], ...],
     to: str | None,
+    policy: bool,
     no_stream: bool,
     no_learn: bool,
     offline: bool,
@@ -73,6 +75,9 @@ def chat(
     folder, else on a file that is deleted as soon as the editor closes; some editors keep copies
     or a history of their own.
 
+    With --policy the model's weights are changed instead of your prompts, if your choices show that
+    you go by the traits that policies are made for; see `pocketpref adapters`.
+
     Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
     """
     if offline and to is not None:
@@ -85,6 +90,7 @@ def chat(
         to=to,
         ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
         offline=offline,
+        policy=policy,
     )
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model) as pocket:

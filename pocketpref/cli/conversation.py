@@ -16,6 +16,7 @@ from pocketpref.errors import EgressError, InputError, PocketprefError
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Message, Sampling
+    from pocketpref.using import PersonalizeMethod
 
 _COMMAND = re.compile(r"/[a-z]+\Z")
 _PROMPT_SHOWN = 400  # characters of a past prompt that /why shows
@@ -163,8 +164,11 @@ class Conversation:
     def _local_reply(self, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
         turn.left = None
         system = self._options.system
+        method: PersonalizeMethod = "palm" if self._options.policy else "exact"
         if not turn.plain:
-            turn.used = self._pocket.personalize(turn.prompt, system=system, history=history)
+            turn.used = self._pocket.personalize(
+                turn.prompt, system=system, history=history, method=method
+            )
             turn.under += turn.used.attributes
         return self._pocket.reply(
             turn.prompt,
@@ -173,6 +177,7 @@ class Conversation:
             history=history,
             sampling=self._sampling(len(turn.answers)),
             plain=turn.plain,
+            method=method,
         )
 
     def _remote_reply(self, away: Away, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:

@@ -76,6 +76,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         report(f"  and {hidden} more")
     report()
     report(f"auto: {profile.auto or 'not tested yet: `pocketpref eval` does it'}")
+    for line in profile.policy:
+        report(f"palm: {line}")
 
 
 def _nothing(profile: Profile) -> str:

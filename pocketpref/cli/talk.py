@@ -59,6 +59,7 @@ class ChatOptions:
         to: the destination that answers; None for the model on this machine.
         ask: asks the person about what may leave; None refuses what is not allowed.
         offline: never leave this machine.
+        policy: have the local model wear the person's policy, with nothing put before prompts.
     """
 
     system: str | None = None
@@ -68,6 +69,7 @@ class ChatOptions:
     to: str | None = None
     ask: Ask | None = None
     offline: bool = False
+    policy: bool = False
 
 
 @dataclass(repr=False)

@@ -28,10 +28,10 @@ from tests.adapters.making import ALL, adapter_of, random_pairs
 
 CHAT = [
     Message(role="user", content="Why is the sky blue?"),
-    Message(role="assistant", content="Because air scatters blue light more than red light."),
-    Message(role="user", content="And why is it red in the evening?"),
+    Message(role="assistant", content="Because air scatters blue light."),
+    Message(role="user", content="And red?"),
 ]
-ANSWERS = ("Light comes a longer way then.", "No idea, ask a physicist!")
+ANSWERS = ("It comes far.", "No idea!")
 GREEDY = Sampling(temperature=0.0, max_tokens=4)
 
 
@@ -181,7 +181,7 @@ def test_the_same_state_goes_on_from_its_cache(starter: LlamaModel, adapter: Ada
         last_logits(starter, view, CHAT)
     finally:
         del context.decode
-    assert decoded[0] < len(kept) + 60
+    assert decoded[0] < len(kept)
     assert sum(decoded) < len(starter._template.tokens(CHAT))
 
 
@@ -208,10 +208,9 @@ def test_what_is_kept_of_likelihoods_names_the_state(
     assert views[0].fingerprint == starter.fingerprint
     turned = starter.adapted(Blend(((other, 1.0), (adapter, 1.0))))
     assert turned.fingerprint == views[-1].fingerprint
-    for view in views:
-        cached = CachedModel(view)
-        assert cached.fingerprint == view.fingerprint
-        assert np.array_equal(scores(cached), scores(view))
+    cached = CachedModel(views[1])
+    assert cached.fingerprint == views[1].fingerprint
+    assert np.array_equal(scores(cached), scores(views[1]))
 
 
 # --------------------------------------------------------------------------------- side by side
@@ -271,11 +270,11 @@ def test_loading_and_freeing_leaves_no_memory_behind(starter: LlamaModel, adapte
         cycle()
     gc.collect()
     before = psutil.Process().memory_info().rss
-    for _ in range(40):
+    for _ in range(25):
         cycle()
     gc.collect()
     grown = psutil.Process().memory_info().rss - before
-    assert grown < 10 * len(adapter.data)  # a quarter of what would be there if nothing were freed
+    assert grown < 7 * len(adapter.data)  # a quarter of what would be there if nothing were freed
 
 
 # --------------------------------------------------------------------------------- in memory

@@ -29,6 +29,9 @@ NOT_RUN = [
     ("chat", "--to"),
     ("egress", "key"),
     ("mcp",),
+    ("serve",),
+    ("adapters", "check"),
+    ("adapters", "ask"),
     ("eval",),
 ]
 

@@ -1,0 +1,189 @@
+"""adapters list|check|ask: the policies a model can wear, and which of them is yours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import json_option, model_option, user_option
+from pocketpref.cli.console import note, print_table, report, report_json, size, table
+
+if TYPE_CHECKING:
+    from pocketpref.adapters import Adapter
+    from pocketpref.methods.palm import Portfolio
+    from pocketpref.pocket import Pocket
+    from pocketpref.records import Pair
+
+_MOST_WORDS = 120  # of an answer that is put to a person
+
+
+@click.group()
+def adapters() -> None:
+    """Small changes to the model's weights: one base model, several ways of answering.
+
+    A policy is an adapter that was trained for a weighting of traits, such as brevity and
+    plainness. Which one suits you is inferred from your choices; `pocketpref profile` says what.
+
+    Example: pocketpref adapters list
+    """
+
+
+@adapters.command("list")
+@json_option
+@user_option
+@model_option
+@pass_app
+def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """List the policies for the model in use, what they earn, and your own adapters.
+
+    * marks the policy that your choices ask for now. Rewards lie between 0 and 1 and were measured
+    on prompts that the policies were not trained on.
+
+    Example: pocketpref adapters list --json
+    """
+    with app.pocket(user, model) as pocket:
+        portfolio = pocket.policies.portfolio()
+        own = pocket.policies.own()
+        policy = pocket.policies.choice(keep=False).policy if portfolio else None
+    chosen = policy.name if policy else None
+    if as_json:
+        report_json(_as_dict(portfolio, own, chosen))
+        return
+    if portfolio is None:
+        note("there are no policies for this model")
+    else:
+        _print_policies(portfolio, chosen)
+    for name, adapter in own.items():
+        report(f"{name}  {adapter.manifest.name}, {size(len(adapter.data))}, made for you, sealed")
+
+
+def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:
+    names = [trait.name for trait in portfolio.traits]
+    listing = table("", "policy", "size", *names)
+    for column in listing.columns[2:]:
+        column.justify = "right"
+    for policy in portfolio.policies:
+        listing.add_row(
+            "*" if policy.name == chosen else "",
+            policy.name,
+            size(sum(portfolio.manifest(file).size for file, _ in policy.parts)),
+            *(f"{reward:.2f}" for reward in policy.rewards),
+        )
+    print_table(listing)
+
+
+def _as_dict(
+    portfolio: Portfolio | None, own: dict[str, Adapter], chosen: str | None
+) -> dict[str, Any]:
+    policies = portfolio.policies if portfolio else ()
+    return {
+        "traits": [trait.name for trait in portfolio.traits] if portfolio else [],
+        "policies": [
+            {"name": p.name, "parts": list(p.parts), "rewards": list(p.rewards)} for p in policies
+        ],
+        "chosen": chosen,
+        "guarantee": dict(portfolio.guarantee) if portfolio else {},
+        "own": [{"id": name, "bytes": len(adapter.data)} for name, adapter in own.items()],
+    }
+
+
+@adapters.command("check")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Its manifest [default: the .json file of the same name].",
+)
+@model_option
+@pass_app
+def check(app: App, *, file: Path, manifest: Path | None, model: str | None) -> None:
+    """Check an adapter file against its manifest and the model, then try it on.
+
+    Nothing of it reaches the model before its structure, its numbers and the model's hash have been
+    checked. Trying on proves that it changes what the model says, and that taking it off restores
+    the model to the last bit.
+
+    Example: pocketpref adapters check brief.gguf
+    """
+    from pocketpref.adapters import Adapter, Blend
+    from pocketpref.backends.llama import LlamaModel
+    from pocketpref.catalogue import Catalogue
+
+    adapter = Adapter.load(manifest or file.with_suffix(".json"), file)
+    catalogue = Catalogue(app.places.models)
+    entry = catalogue.find(model if model is not None else app.config.model)
+    base = LlamaModel(entry.path, name=entry.handle, sha256=catalogue.digest(entry))
+    try:
+        base.adapted(Blend(((adapter, 1.0),)))
+    finally:
+        base.close()
+    found = adapter.manifest
+    report(
+        f"{found.name}: rank {found.rank}, alpha {found.alpha:g}, on {', '.join(found.targets)}, "
+        f"{size(found.size)}, licence {found.licence}"
+    )
+    report(f"it fits {entry.handle}, changes what it says, and leaves no trace when taken off")
+
+
+@adapters.command("ask")
+@click.option("-n", "count", type=click.IntRange(1, 50), default=5, help="How many questions [5].")
+@user_option
+@model_option
+@pass_app
+def ask(app: App, *, count: int, user: str | None, model: str | None) -> None:
+    """Be asked which of two answers you prefer, the most telling question first.
+
+    Your choices are remembered like any others. Questions and answers are of the samples that come
+    with pocketpref (real ones; see `pocketpref demo`).
+
+    Example: pocketpref adapters ask -n 8
+    """
+    with app.pocket(user, model) as pocket:
+        left = _questions()
+        for number in range(1, count + 1):
+            pair = pocket.policies.question(left)
+            if pair is None:
+                note("there is nothing left to ask")
+                break
+            left.remove(pair)
+            if not _put(pocket, pair, number):
+                break
+        for line in pocket.policies.words():
+            report(line)
+
+
+def _questions() -> list[Pair]:
+    from pocketpref.records import Pair
+    from pocketpref.samples import SAMPLES, sample_pairs
+
+    pairs = [item.pair for name in SAMPLES for item in sample_pairs(name)]
+    short = [p for p in pairs if max(map(_words, (p.chosen, p.rejected))) <= _MOST_WORDS]
+    # Which answer stands first must not say which one somebody else preferred.
+    turned = [Pair(p.prompt, *sorted((p.chosen, p.rejected))) for p in short]
+    return list({pair.prompt: pair for pair in turned}.values())
+
+
+def _words(text: str) -> int:
+    return len(text.split())
+
+
+def _put(pocket: Pocket, pair: Pair, number: int) -> bool:
+    """Put one question; False if the person has had enough."""
+    answers: Sequence[str] = (pair.chosen, pair.rejected)
+    report(f"\n{number}. {pair.prompt}")
+    for letter, answer in zip("AB", answers, strict=True):
+        report(f"\n{letter}: {answer}")
+    said = click.prompt(
+        "\nWhich do you prefer? (s: skip, q: enough)",
+        type=click.Choice(["a", "b", "s", "q"], case_sensitive=False),
+        err=True,
+    )
+    if said in ("a", "b"):
+        place = "ab".index(said)
+        pocket.add(pair.prompt, answers[place], answers[1 - place], meta={"asked": "palm"})
+    return bool(said != "q")
