@@ -20,9 +20,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz_checks import Parser, UnusableError
 
+from pocketpref.adapters import AdapterManifest, read_lora
 from pocketpref.attributes import AttributeBank, read_attributes
 from pocketpref.backends.bundled import Manifest
 from pocketpref.catalogue.files import check_gguf, read_record
@@ -31,6 +33,9 @@ from pocketpref.catalogue.handles import parse_handle
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.measurements import Measurements
+from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm_choice import choose
+from pocketpref.methods.palm_weights import infer
 from pocketpref.readers import BadEntry, Format, read
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
@@ -145,6 +150,25 @@ def _handle(content: bytes, _: Path) -> Iterable[str]:
 def _model(_: bytes, path: Path) -> Iterable[str]:
     check_gguf(path)
     return ()
+
+
+def _adapter(content: bytes, _: Path) -> Iterable[str]:
+    for a, b in read_lora(content).pairs.values():
+        np.matmul(b.values(content)[:1].astype(float), a.values(content))
+    return ()
+
+
+def _adapter_manifest(content: bytes, _: Path) -> Iterable[str]:
+    found = AdapterManifest.load(content)
+    if AdapterManifest.load(found.dump()) != found:
+        raise UnusableError("it changes when it is written again")
+    return ()
+
+
+def _portfolio(_: bytes, path: Path) -> Iterable[str]:
+    found = Portfolio.load(path.parent)
+    chosen = choose(found, infer(found.differences([("Yes.", "No, not at all.")])))
+    return (chosen.words().replace(chosen.policy.name, "") if chosen.policy else "",)
 
 
 def _model_record(_: bytes, path: Path) -> Iterable[str]:
@@ -355,6 +379,10 @@ PARSERS: Final = (
     Parser("handle", "text", _handle),
     Parser("model-file", "binary", _model, "model.gguf"),
     Parser("model-record", "json", _model_record, "model.gguf.json"),
+    # The name of a weight, if it has the form of one.
+    Parser("adapter", "binary", _adapter, may_name=re.compile(r"blk\.\d+\.[a-z_]{1,24}\.weight")),
+    Parser("adapter-manifest", "json", _adapter_manifest),
+    Parser("portfolio", "json", _portfolio, "portfolio.json"),
     Parser("ollama", "json", _ollama, "manifests/registry.ollama.ai/library/smollm/latest"),
     Parser("measurements", "json", _measurements, "measured.json"),
     Parser("key-file", "text", _key_file, "key"),

@@ -110,7 +110,7 @@ class AdapterManifest:
         )
 
     def dump(self) -> bytes:
-        """The manifest as a file: JSON, UTF-8, keys in a fixed order."""
+        """The manifest as a file: JSON, ASCII, keys in a fixed order."""
         content = {
             "schema": SCHEMA,
             "name": self.name,
@@ -127,7 +127,7 @@ class AdapterManifest:
             "made": dict(self.made),
             "held_out": dict(self.held_out),
         }
-        return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(content, indent=1).encode() + b"\n"
 
     def check(self, data: bytes, base_sha256: str) -> Lora:
         """Compare with an adapter file and the model it is to be used with.

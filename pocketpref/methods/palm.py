@@ -181,7 +181,7 @@ def find(folders: Iterable[Path], base_sha256: str) -> Portfolio | None:
 def _trait(fields: Fields) -> Trait:
     trait = Trait(fields.text("name", NAME), fields.text("words"), fields.text("reward", NAME))
     if trait.reward not in traits.REWARDS:
-        raise AdapterError(f"the portfolio measures {trait.reward}, which this version cannot")
+        raise AdapterError("the portfolio measures a trait that this version cannot")
     return trait
 
 
