@@ -16,5 +16,20 @@ Run from the repository's root, in the environment that `make test-train` sets u
     data.py       candidate answers, and people with known weights
     weights.py    grids on the simplex, the lazy search
     cover.py      pruning, with its guarantee
-    palm.py       the portfolio: train, measure, prune, export
+    policy.py     a policy for one weighting
+    measure.py    what it says on prompts it never saw
+    palm.py       a pool of policies: train, measure, prune
+    portfolio.py  the portfolio: chosen, judged, written
 """
+
+import os
+
+# Threads of OpenMP that wait should sleep, not spin: on busy cores a spinning one keeps the one
+# that it waits for from running, and drawing answers took ten times as long. OpenMP reads this when
+# it is loaded, by whichever of scipy, torch and llama.cpp comes first.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Nothing here uses a network or reports to anybody; read when huggingface_hub and tqdm are loaded.
+for _name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):
+    os.environ[_name] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # nor start threads that nobody uses

@@ -6,27 +6,17 @@ error included, and tokens come from llama.cpp's vocabulary and the file's own c
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pocketpref.adapters import Base as BaseName
 from pocketpref.backends.llama.native import Weights, threads
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.records import Message
-
-
-def hush() -> None:
-    """Keep transformers and what lies below it from the network and from reporting anything.
-
-    Call before the first import of transformers, peft or accelerate.
-    """
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):
-        os.environ[name] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # nor start threads that nobody uses
 
 
 def starter_path() -> Path:
@@ -38,9 +28,20 @@ def starter_path() -> Path:
     return Catalogue(Path()).find(None).path
 
 
+def identity(path: Path) -> BaseName:
+    """A GGUF file as manifests name it.
+
+    Raises:
+        ModelError: llama.cpp cannot read it.
+    """
+    with closing(Weights(path)) as weights:
+        architecture = weights.metadata("general.architecture") or "unknown"
+    return BaseName(path.stem, file_sha256(path), architecture)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an adapter must know of its base.
+    """What an export must know of the base.
 
     Attributes:
         architecture: llama.cpp's name of it.
@@ -97,14 +98,14 @@ class Base:
 
     Attributes:
         model: a transformers model for causal language modelling, frozen.
-        sha256: hash of the GGUF file, which adapters are bound to.
+        identity: the file's name and hash, which adapters are bound to.
     """
 
     model: Any
     tokens: Tokens
     shape: Shape
     path: Path
-    sha256: str
+    identity: BaseName
 
 
 def load_base(path: Path, dtype: str = "float32") -> Base:
@@ -117,7 +118,6 @@ def load_base(path: Path, dtype: str = "float32") -> Base:
     Raises:
         ModelError: llama.cpp cannot read the file.
     """
-    hush()
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -130,15 +130,11 @@ def load_base(path: Path, dtype: str = "float32") -> Base:
     )
     model.requires_grad_(False)
     config = model.config
+    named = identity(path)
     shape = Shape(
-        architecture=_architecture(path),
+        architecture=named.architecture,
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
         key_heads=config.num_key_value_heads,
     )
-    return Base(model.eval(), tokens, shape, path, file_sha256(path))
-
-
-def _architecture(path: Path) -> str:
-    with closing(Weights(path)) as weights:
-        return weights.metadata("general.architecture") or "unknown"
+    return Base(model.eval(), tokens, shape, path, named)

@@ -66,8 +66,7 @@ def llama_logits(path: Path, tokens: Sequence[int], adapter: Path | None = None)
     with closing(Weights(path)) as weights:
         context = Context(weights, cells=512, batch=count, sequences=1, outputs=count)
         with closing(context):
-            if adapter is not None:
-                activate(weights, context, adapter)
+            activate(weights, context, [(adapter, 1.0)] if adapter else [])
             context.decode([Slot(t, i, (0,), output=True) for i, t in enumerate(tokens)])
             return context.logits(count).copy()
 

@@ -38,6 +38,7 @@ from .sampling import Drawing, draw
 from .weights import draw_weights
 
 CANDIDATES = "candidates.jsonl"
+COMMAND = "command.txt"
 
 ATTRIBUTES = {
     "base": "",
@@ -239,7 +240,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     sets = candidates(train, ask, open_embedder(None))
     write_candidates(given.into / CANDIDATES, sets)
     _write_lines(given.into / "people.jsonl", people(sets, given.people, given.pairs, given.seed))
-    (given.into / "licences.txt").write_text(f"{LICENCES}; answers by {path.stem} (Apache-2.0)\n")
+    licences = f"{LICENCES}; answers by {path.stem} (Apache-2.0)\n"
+    (given.into / "licences.txt").write_text(licences, "utf-8")
+    public = " --mtbench PAIRS.jsonl" if given.mtbench else ""
+    command = f"python -m tools.train.data DATA --each {given.each} --seed {given.seed}{public}"
+    (given.into / COMMAND).write_text(f"{command}\n", "utf-8")
     answers = sum(len(one.answers) for one in sets)
     print(f"{len(sets)} of {len(train)} training prompts with {answers} answers")
     return 0

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pocketpref.adapters import AdapterManifest, lora_bytes, permuted, read_lora
 from pocketpref.adapters import Base as BaseName
 
-from .base import Base, Shape
+from .base import Shape
 from .lora import MODULES, Factor, LoraShape
 
 LICENCE = "Apache-2.0"
@@ -118,7 +118,7 @@ def _unpermuted(rows: Factor, heads: int) -> Factor:
 def manifest(
     name: str,
     data: bytes,
-    base: Base,
+    base: BaseName,
     lora: LoraShape,
     made: Made,
     *,
@@ -129,7 +129,7 @@ def manifest(
     Args:
         name: of the adapter.
         data: its GGUF file.
-        base: what it was trained on; the manifest binds it to this file's hash.
+        base: what it was trained on; the manifest binds it to its hash.
         lora: rank, alpha and targets.
         made: how.
         held_out: figures by name.
@@ -137,7 +137,7 @@ def manifest(
     packages = ("torch", "transformers", "peft", "accelerate")
     return AdapterManifest(
         name=name,
-        base=BaseName(base.path.stem, base.sha256, base.shape.architecture),
+        base=base,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         rank=lora.rank,

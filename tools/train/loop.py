@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from .base import hush
-
 CHECKPOINT = "checkpoint.pt"
 CURVE = "curve.jsonl"
 
@@ -82,7 +80,6 @@ class Run:
             plan: how long and how fast.
             folder: for the checkpoint and the curve; made if it is not there.
         """
-        hush()
         import torch
         from accelerate import Accelerator
 

@@ -15,7 +15,7 @@ from pocketpref.methods.traits import rewards, words
 from pocketpref.records import Message
 
 from .base import Tokens
-from .sampling import Drawing, draw
+from .sampling import Drawing, Parts, draw
 
 Matrix = NDArray[np.float64]
 
@@ -43,6 +43,28 @@ class Said:
     surprise: float
 
 
+class Judge:
+    """The base without an adapter: it answers for policies that wear one, and reads what they said.
+
+    Attributes:
+        path: its GGUF file.
+        tokens: its vocabulary.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tokens = Tokens(path)
+        self._model = LlamaModel(path, sha256="base")
+
+    def surprise(self, prompt: str, text: str) -> float:
+        """Negative log-likelihood of an answer, nats for each token; 0 if it is empty."""
+        if not text:
+            return 0.0
+        asked = [Message(role="user", content=prompt)]
+        total = float(self._model.likelihoods([asked], [text]).totals[0, 0])
+        return -total / self._model.count_tokens(text)
+
+
 def repeated_share(text: str) -> float:
     """Share of the phrases of four words that stood in the text before; 0 if it is too short."""
     found = [word.lower() for word in words(text)]
@@ -51,26 +73,24 @@ def repeated_share(text: str) -> float:
 
 
 def measure(
-    copy: Path,
-    judge: LlamaModel,
+    judge: Judge,
     prompts: Sequence[str],
     traits: Sequence[str],
     *,
     how: Drawing,
-    adapter: Path | None,
+    parts: Parts,
 ) -> list[Said]:
     """Let a policy answer, and measure each answer.
 
     Args:
-        copy: the GGUF file that answers.
-        judge: the base without adapter, for the surprise.
+        judge: the base.
         prompts: held out.
         traits: names of rewards.
         how: the sampling; with one seed all policies meet the same chances.
-        adapter: of the policy; None is the base.
+        parts: adapters of the policy and their scales; none is the base.
     """
-    tokens = Tokens(copy)
-    drawn = draw(copy, [tokens.prompt(prompt) for prompt in prompts], how, adapter=adapter)
+    tokens = judge.tokens
+    drawn = draw(judge.path, [tokens.prompt(prompt) for prompt in prompts], how, parts=parts)
     found = []
     for prompt, answer in zip(prompts, drawn, strict=True):
         text = tokens.text(answer.tokens).strip()
@@ -82,18 +102,10 @@ def measure(
                 words=len(words(text)),
                 ended=answer.ended,
                 repeated=repeated_share(text),
-                surprise=_surprise(judge, prompt, text, max(1, len(answer.tokens))),
+                surprise=judge.surprise(prompt, text),
             )
         )
-    tokens.close()
     return found
-
-
-def _surprise(judge: LlamaModel, prompt: str, text: str, tokens: int) -> float:
-    if not text:
-        return 0.0
-    asked = [Message(role="user", content=prompt)]
-    return -float(judge.likelihoods([asked], [text]).totals[0, 0]) / tokens
 
 
 def mean_rewards(said: Sequence[Said]) -> Matrix:

@@ -165,7 +165,7 @@ class Trainer:
     def _referenced(self) -> torch.Tensor:
         """Log-likelihoods under the base, shape (comparisons, 2); B is zero at this point."""
         rows = [row for one in self._compared for row in one.rows]
-        said = repr((self._base.sha256, self._recipe.dtype, rows)).encode()
+        said = repr((self._base.identity.sha256, self._recipe.dtype, rows)).encode()
         path = self._folder / f"reference-{hashlib.sha256(said).hexdigest()[:16]}.npy"
         if not path.is_file():
             self._folder.mkdir(parents=True, exist_ok=True)

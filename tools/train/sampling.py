@@ -47,22 +47,28 @@ class Drawn:
     ended: bool
 
 
-def activate(weights: Weights, context: Context, adapter: Path) -> None:
-    """Put an adapter file on a fresh context, at scale 1; it is freed with the weights.
+Parts = Sequence[tuple[Path, float]]
+"""Adapter files and their scales; several are a blend, none is the base."""
+
+
+def activate(weights: Weights, context: Context, parts: Parts) -> None:
+    """Put adapter files on a fresh context; they are freed with the weights.
 
     llama.cpp is called directly, not through the library, so that a mistake in how that loads
     adapters would show in what is measured here.
 
     Raises:
-        ValueError: llama.cpp does not load it.
+        ValueError: llama.cpp does not load one of them.
     """
     lib = library()
-    pointer = lib.llama_adapter_lora_init(weights.pointer, str(adapter).encode())
-    if not pointer:
-        raise ValueError(f"llama.cpp does not load {adapter.name}")
-    pointers = (lib.llama_adapter_lora_p_ctypes * 1)(pointer)
-    scales = (ctypes.c_float * 1)(1.0)
-    lib.llama_set_adapters_lora(context.pointer, pointers, 1, scales)
+    loaded = []
+    for path, _ in parts:
+        loaded.append(lib.llama_adapter_lora_init(weights.pointer, str(path).encode()))
+        if not loaded[-1]:
+            raise ValueError(f"llama.cpp does not load {path.name}")
+    pointers = (lib.llama_adapter_lora_p_ctypes * len(parts))(*loaded)
+    scales = (ctypes.c_float * len(parts))(*(scale for _, scale in parts))
+    lib.llama_set_adapters_lora(context.pointer, pointers, len(parts), scales)
 
 
 def draw(
@@ -70,7 +76,7 @@ def draw(
     contexts: Sequence[list[int]],
     how: Drawing,
     *,
-    adapter: Path | None = None,
+    parts: Parts = (),
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Drawn]:
     """One answer for each context, in their order.
@@ -79,7 +85,7 @@ def draw(
         path: a GGUF file.
         contexts: token ids up to where the answer begins, at least one.
         how: the sampling.
-        adapter: an adapter file for it, or None.
+        parts: the adapters it wears.
         on_progress: told how many answers are done.
     """
     room = max(map(len, contexts)) + how.tokens
@@ -92,8 +98,7 @@ def draw(
             outputs=how.side_by_side,
         )
         with closing(context):
-            if adapter is not None:
-                activate(weights, context, adapter)
+            activate(weights, context, parts)
             return _Table(weights, context, how).serve(contexts, on_progress)
 
 

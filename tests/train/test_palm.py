@@ -1,0 +1,121 @@
+"""A pool grows where there is something to gain; its portfolio is one that the device reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.train
+
+TRAITS = ("plainness", "formality")
+REWARDS = {
+    "base": (0.4, 0.4),
+    "plainness": (0.8, 0.3),
+    "formality": (0.2, 0.9),
+    "blend-50-50": (0.6, 0.7),
+    "blend-67-33": (0.5, 0.5),
+    "67-33": (0.75, 0.6),
+    "blend-33-67": (0.4, 0.82),
+    "blend-80-20": (0.3, 0.3),
+    "80-20": (0.3, 0.3),
+    "blend-20-80": (0.3, 0.3),
+    "20-80": (0.3, 0.3),
+}
+
+
+def said_by(name: str, part: str) -> list[Any]:
+    """What was measured of a policy, without letting it speak; the test part says a bit less."""
+    from tools.train.measure import Said
+
+    lower = 0.9 if part == "test" else 1.0
+    return [
+        Said(f"{part} {i}", "text", tuple(lower * r for r in REWARDS[name]), 5, True, 0.0, 2.0)
+        for i in range(3)
+    ]
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Any:
+    """Measured before it is made: everything but training is real."""
+    from tools.train.measure import write_said
+    from tools.train.palm import Pool
+
+    for name in REWARDS:
+        (tmp_path / "pool" / name).mkdir(parents=True)
+        for part in ("tune", "test"):
+            write_said(tmp_path / "pool" / name / f"{part}.jsonl", said_by(name, part))
+    return Pool(tmp_path / "pool", TRAITS, {"tune": [], "test": []})
+
+
+def write_adapter(folder: Path) -> None:
+    from tools.train.base import Shape
+    from tools.train.export import gguf_bytes
+    from tools.train.lora import LoraShape
+    from tools.train.policy import ADAPTER
+
+    random = np.random.default_rng(len(folder.name))
+    factors = {
+        (0, module, which): random.normal(0, 0.02, shape).astype(np.float32)
+        for module, rows in (("q_proj", 576), ("v_proj", 192))
+        for which, shape in (("A", (8, 576)), ("B", (rows, 8)))
+    }
+    data = gguf_bytes(factors, LoraShape(), Shape("llama", 30, 9, 3), folder.name)
+    (folder / ADAPTER).write_bytes(data)
+
+
+def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(pool: Any) -> None:
+    from tools.train.palm import grow
+    from tools.train.weights import Grid
+
+    trained = []
+
+    def train(weights: Any, name: str) -> None:
+        trained.append((name, weights.tolist()))
+
+    assert not grow(pool, train, Grid(), policies=9, most=2)
+    assert trained == [("plainness", [1.0, 0.0]), ("formality", [0.0, 1.0])]
+    assert not grow(pool, train, Grid(), policies=9, most=1)
+    assert [m.name for m in pool.members()][3:] == ["blend-50-50"]
+    assert pool.members()[3].parts == (("plainness", 0.5), ("formality", 0.5))
+    assert grow(pool, train, Grid(), policies=9, most=20)
+    names = [m.name for m in pool.members()]
+    assert len(names) == len(set(names)) <= 9
+    assert {"blend-67-33", "67-33"} <= set(names), "this blend is no better than its neighbours"
+    assert "33-67" not in names, "this one is"
+    assert {name for name, _ in trained} == {n for n in names if not n.startswith(("b", "blend"))}
+
+
+def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
+    pool: Any, tmp_path: Path
+) -> None:
+    from pocketpref.methods.palm import Portfolio
+    from tools.train.base import identity, starter_path
+    from tools.train.cover import worst_share
+    from tools.train.palm import Member
+    from tools.train.portfolio import prune_pool
+
+    half = (("plainness", 0.5), ("formality", 0.5))
+    for name in TRAITS:
+        write_adapter(pool.folder / name)
+        pool.add(Member(name, tuple(float(t == name) for t in TRAITS), ((name, 1.0),)))
+    pool.add(Member("blend-50-50", (0.5, 0.5), half))
+    report = prune_pool(pool, tmp_path / "portfolio", 0.02, "pytest")
+    read = Portfolio.load(tmp_path / "portfolio")
+    assert [policy.name for policy in read.policies] == ["plainness", "formality", "blend-50-50"]
+    assert read.policies[2].parts == tuple((f"{name}.gguf", scale) for name, scale in half)
+    assert read.rewards[0].tolist() == pytest.approx([0.72, 0.27]), "rewards of the test part"
+    base = identity(starter_path())
+    assert read.base == base
+    for file in read.files():
+        data = (read.folder / file).read_bytes()
+        assert read.manifest(file).check(data, base.sha256).rank == 8
+    written = json.loads((tmp_path / "portfolio" / "portfolio.json").read_text("utf-8"))
+    test = 0.9 * np.array([REWARDS[m.name] for m in pool.members()])
+    assert written["guarantee"]["epsilon"] == pytest.approx(worst_share(test, [1, 2, 3]), abs=1e-5)
+    kinds = report["portfolios"]["plainness and formality"]
+    assert kinds["smallest"]["worst"] <= kinds["random"]["worst"] <= kinds["base alone"]["worst"]
+    assert kinds["base alone"]["worst"] == pytest.approx(1 - 0.4 / 0.9, abs=1e-3)

@@ -1,0 +1,203 @@
+"""From a pool of measured policies to a portfolio: chosen on one half, reported on the other.
+
+The portfolio is chosen by rewards on the tune part. Everything that is said of it, its guarantee
+included, is computed from rewards on the test part, which took no part in training, in the search
+or in the choice.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketpref.adapters import Base as BaseName
+
+from .base import identity, starter_path
+from .cover import prune, shortfall, suboptimality, worst_share
+from .export import Made, manifest, write_json
+from .measure import fluency
+from .policy import ADAPTER, Recipe
+from .prompts import LICENCES
+from .weights import Grid, draw_weights
+
+if TYPE_CHECKING:
+    from .palm import Member, Pool
+
+Matrix = NDArray[np.float64]
+
+DRAWN = 20_000
+"""Weightings that suboptimality is averaged over."""
+
+WORDS = {
+    "brevity": "short answers",
+    "plainness": "plain words and short sentences",
+    "formality": "formal language",
+}
+
+
+def report(tune: Matrix, test: Matrix, epsilon: float, seed: int = 0) -> dict[str, Any]:
+    """How well portfolios cover all weightings, by rewards on prompts that chose none of them.
+
+    Args:
+        tune: mean rewards that portfolios are chosen by, shape (policies, traits); the base is
+            the first.
+        test: mean rewards that they are judged by, the same shape.
+        epsilon: that is asked for on the tune part.
+        seed: of the weightings and of the random portfolios.
+
+    Returns:
+        For each kind of portfolio its policies' places, and its worst and mean suboptimality
+        against the whole pool.
+    """
+    weights = draw_weights(DRAWN, tune.shape[1], seed)
+    exact = prune(tune, epsilon)
+    chosen = {
+        "smallest": exact,
+        "greedy": prune(tune, epsilon, exact=False),
+        "base alone": [0],
+        "best single": [int((weights @ tune.T).mean(axis=0).argmax())],
+    }
+    found = {name: _judged(test, kept, weights) for name, kept in chosen.items()}
+    found["random"] = _random(test, len(exact), weights, seed)
+    return found
+
+
+def _judged(pool: Matrix, kept: Sequence[int], weights: Matrix) -> dict[str, Any]:
+    missed = suboptimality(pool, kept, weights)
+    return {
+        "policies": [int(place) for place in kept],
+        "worst": float(missed.max()),
+        "mean": float(missed.mean()),
+        "epsilon": worst_share(pool, kept),
+        "delta": shortfall(pool, kept)[0],
+    }
+
+
+def _random(pool: Matrix, size: int, weights: Matrix, seed: int) -> dict[str, Any]:
+    """The mean over all portfolios of a size, or over 500 drawn ones if there are more."""
+    every = list(combinations(range(len(pool)), size))
+    if len(every) > 500:
+        places = np.random.default_rng(seed).choice(len(every), 500, replace=False)
+        every = [every[place] for place in places]
+    missed = [suboptimality(pool, kept, weights) for kept in every]
+    return {
+        "portfolios": len(every),
+        "worst": float(np.mean([one.max() for one in missed])),
+        "mean": float(np.mean([one.mean() for one in missed])),
+    }
+
+
+def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str, Any]:
+    """Choose a portfolio of a pool, write it as the device reads it, and report.
+
+    Args:
+        pool: measured on both parts.
+        into: the portfolio's folder; made if it is not there.
+        epsilon: share of the best value that may be missing on the tune part.
+        command: that made the pool.
+    """
+    tune, test = pool.rewards("tune"), pool.rewards("test")
+    found = {" and ".join(pool.traits): report(tune, test, epsilon)}
+    for pair in combinations(range(len(pool.traits)), 2):
+        names = " and ".join(pool.traits[i] for i in pair)
+        found[names] = report(tune[:, pair], test[:, pair], epsilon)
+    kept = found[" and ".join(pool.traits)]["smallest"]["policies"]
+    write(pool, kept, into, epsilon, command)
+    members = pool.members()
+    table = {
+        "policies": {m.name: _figures(pool, m) for m in members},
+        "portfolios": found,
+    }
+    write_json(pool.folder / "report.json", table)
+    for names, kinds in found.items():
+        print(names)
+        for kind, figures in kinds.items():
+            size = len(figures["policies"]) if "policies" in figures else "same"
+            print(f"  {kind:12} {size} worst {figures['worst']:.4f} mean {figures['mean']:.4f}")
+    return table
+
+
+def _figures(pool: Pool, member: Member) -> dict[str, Any]:
+    said = pool.said(member, "test")
+    random = np.random.default_rng(0)
+    values = np.array([one.rewards for one in said])
+    draws = values[random.integers(0, len(values), (1000, len(values)))].mean(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    rewards = {
+        name: {"mean": round(float(m), 4), "low": round(float(a), 4), "high": round(float(b), 4)}
+        for name, m, a, b in zip(pool.traits, values.mean(axis=0), low, high, strict=True)
+    }
+    return rewards | {name: round(value, 4) for name, value in fluency(said).items()}
+
+
+def write(pool: Pool, kept: Sequence[int], into: Path, epsilon: float, command: str) -> None:
+    """Write portfolio.json, the adapters and their manifests."""
+    into.mkdir(parents=True, exist_ok=True)
+    base = identity(starter_path())
+    members = [pool.members()[place] for place in kept]
+    for name in sorted({name for member in members for name, _ in member.parts}):
+        _write_adapter(pool, name, into, base, command)
+    asked = len(pool.said(members[0], "test"))
+    described = _described(pool, kept, epsilon) | {
+        "base": asdict(base),
+        "made": {
+            "command": command,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "prompts": f"{asked} held-out prompts; {LICENCES}",
+        },
+    }
+    write_json(into / "portfolio.json", described)
+
+
+def _write_adapter(pool: Pool, name: str, into: Path, base: BaseName, command: str) -> None:
+    recipe = Recipe()
+    data = (pool.folder / name / ADAPTER).read_bytes()
+    made = Made(
+        recipe=f"{recipe.objective}, beta {recipe.beta}, scale {recipe.scale}, anchor "
+        f"{recipe.anchor}, learning rate {recipe.plan.rate}, batch {recipe.plan.batch}",
+        command=command,
+        seed=recipe.plan.seed,
+        data=f"{LICENCES}; answers by the base",
+    )
+    (trained,) = (member for member in pool.members() if member.name == name)
+    figures = _figures(pool, trained)
+    described = manifest(name, data, base, recipe.lora, made, held_out=figures)
+    (into / f"{name}.gguf").write_bytes(data)
+    (into / f"{name}.json").write_bytes(described.dump())
+
+
+def _described(pool: Pool, kept: Sequence[int], epsilon: float) -> dict[str, Any]:
+    grid, test = Grid(), pool.rewards("test")
+    return {
+        "schema": 1,
+        "traits": [{"name": t, "words": WORDS[t], "reward": t} for t in pool.traits],
+        "policies": [_policy(pool.members()[place]) for place in kept],
+        "rewards": test[list(kept)].round(4).tolist(),
+        "grid": {"ratio": grid.ratio, "floor": grid.floor},
+        "guarantee": {
+            "epsilon": round(worst_share(test, kept), 5),
+            "delta": 0.0,
+            "how": "largest share of the pool's best value that is missed at any weighting of the "
+            "simplex, by linear programming, on prompts that chose neither pool nor portfolio "
+            f"(which was chosen for {epsilon} on others)",
+            "pool": len(test),
+        },
+    }
+
+
+def _policy(member: Member) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": member.name}
+    if member.weights:
+        found["weights"] = list(member.weights)
+    if len(member.parts) == 1:
+        found["adapter"] = f"{member.parts[0][0]}.gguf"
+    elif member.parts:
+        found["parts"] = [{"adapter": f"{n}.gguf", "scale": s} for n, s in member.parts]
+    return found
