@@ -15,9 +15,10 @@ from functools import cache
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from pocketpref import insight, revising, summaries
+from pocketpref import insight
 from pocketpref.attributes import AttributeBank, Wording
-from pocketpref.elsewhere import Elsewhere, checked, with_system
+from pocketpref.described import Described
+from pocketpref.elsewhere import checked, with_system
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
@@ -33,15 +34,14 @@ from pocketpref.records import (
     Origin,
     Pair,
     Sampling,
+    Vector,
 )
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
 from pocketpref.scoring import compose
-from pocketpref.summarizing import SummarizeRun
-from pocketpref.summary import Summary, SummaryReport
 from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
-class Pocket(Elsewhere):
+class Pocket(Described):
     """One person's preferences on this machine, and replies that follow them.
 
     Attributes:
@@ -287,58 +287,15 @@ class Pocket(Elsewhere):
         pieces = parts.model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
 
-    # ------------------------------------------------------------------------------ the summary
-
-    def summary(self) -> Summary | None:
-        """The preference summary in force, or None."""
-        return summaries.current(self._parts.store)
-
-    def summaries(self) -> list[Summary]:
-        """Every summary that was in force, the oldest first."""
-        return summaries.history(self._parts.store)
-
-    def summarize(
-        self, *, budget: float | None = None, on_progress: ProgressCallback | None = None
-    ) -> SummaryReport:
-        """Look for the summary that best explains choices it was not written from.
-
-        One comes into force only if it beats the present one and none by more than the noise.
-
-        Args:
-            budget: seconds after which to stop; the next call goes on from there.
-            on_progress: told of every step; what it raises ends the search.
-
-        Raises:
-            ModelError: a model is missing or failed.
-            VaultError: the vault cannot be read or written.
-        """
-        return SummarizeRun(self._parts, budget, on_progress or (lambda _: None)).run()
-
-    def summary_due(self) -> str | None:
-        """Why ``summarize`` is worth a call now, in words; None if it is not."""
-        return revising.stale(self._parts)
-
-    def edit_summary(self, text: str) -> Summary:
-        """Put the person's own text in force as their summary.
-
-        Raises:
-            InputError: the text is empty or too long.
-            ModelError: a model is missing or failed.
-        """
-        return revising.edit(self._parts, text)
-
-    def state(self, text: str) -> str:
-        """Keep a preference in the person's own words; every later summary says it.
-
-        Returns:
-            The statement's id.
-
-        Raises:
-            InputError: it is empty or too long.
-        """
-        return summaries.state(self._parts.store, text)
-
     # ------------------------------------------------------------------------------ looking
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        """Unit vectors of texts by the embedder that recall uses, shape (texts, dimensions).
+
+        Raises:
+            ModelError: the embedder is missing or failed.
+        """
+        return self._parts.embedder().embed(texts)
 
     def status(self) -> dict[str, Any]:
         """Where everything is, in the ``--json`` shape of ``pocketpref status``."""

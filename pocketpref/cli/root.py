@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 import pocketpref
+from pocketpref.cli.adapters import adapters
 from pocketpref.cli.app import App
 from pocketpref.cli.archive import export, restore
 from pocketpref.cli.arguments import MisuseError
@@ -32,6 +33,7 @@ from pocketpref.cli.memory import add, memory
 from pocketpref.cli.models import models
 from pocketpref.cli.profile import profile
 from pocketpref.cli.remote import remote
+from pocketpref.cli.serve import serve
 from pocketpref.cli.status import status
 from pocketpref.cli.summary import summary
 from pocketpref.cli.use import personalize, score
@@ -70,7 +72,9 @@ for _command in (
     egress,
     remote,
     mcp,
+    serve,
     models,
+    adapters,
     keys,
     export,
     restore,

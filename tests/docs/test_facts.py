@@ -45,7 +45,7 @@ def test_the_api_page_describes_exactly_the_public_names() -> None:
 
 def test_the_api_page_describes_every_method_of_a_pocket() -> None:
     page = text_of(DOCS / "api.md")
-    for name in (n for n in vars(pocketpref.Pocket) if not n.startswith("_")):
+    for name in (n for n in dir(pocketpref.Pocket) if not n.startswith("_")):
         assert re.search(rf"[*`]{name}[*(`]", page), name
 
 

@@ -17,17 +17,27 @@ from tests.cli.conftest import desk  # noqa: F401 - a fixture
 OURS = wiring.entry("desk", {}, python="/usr/bin/python3")
 
 
-@pytest.fixture
-def cursor(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def another_home(tmp_path, monkeypatch):
+    """Nobody's real settings are touched."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(wiring.platformdirs, "user_config_path", _below(tmp_path))
+
+
+def _below(folder):
+    def place(program, **_):
+        return folder / "settings" / program
+
+    return place
+
+
+@pytest.fixture
+def cursor():
     return wiring.host("cursor")
 
 
 @pytest.mark.parametrize("known", wiring.HOSTS, ids=lambda known: known.name)
-def test_a_host_without_settings_gets_some_and_is_left_again(known, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("APPDATA", str(tmp_path / "appdata"))
+def test_a_host_without_settings_gets_some_and_is_left_again(known, tmp_path):
     assert known.path.is_relative_to(tmp_path.resolve())
     assert not wiring.present(known)
     wiring.entered(known, OURS).make()
@@ -111,8 +121,7 @@ def test_what_is_entered_starts_the_server(tmp_path):
     assert "--read-only" in done.stdout
 
 
-def test_by_the_command_line(desk, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+def test_by_the_command_line(desk, tmp_path):  # noqa: F811
     shown = desk.run("mcp", "install", "cursor", "--dry-run")
     assert shown.code == 0
     assert '"pocketpref": {' in shown.out

@@ -1,0 +1,62 @@
+"""The side of a Pocket that says in words how the person likes to be answered."""
+
+from __future__ import annotations
+
+from pocketpref import revising, summaries
+from pocketpref.elsewhere import Elsewhere
+from pocketpref.learning import ProgressCallback
+from pocketpref.summarizing import SummarizeRun
+from pocketpref.summary import Summary, SummaryReport
+
+
+class Described(Elsewhere):
+    """What a Pocket can do with the preference summary, and with the person's own statements."""
+
+    def summary(self) -> Summary | None:
+        """The preference summary in force, or None."""
+        return summaries.current(self._parts.store)
+
+    def summaries(self) -> list[Summary]:
+        """Every summary that was in force, the oldest first."""
+        return summaries.history(self._parts.store)
+
+    def summarize(
+        self, *, budget: float | None = None, on_progress: ProgressCallback | None = None
+    ) -> SummaryReport:
+        """Look for the summary that best explains choices it was not written from.
+
+        One comes into force only if it beats the present one and none by more than the noise.
+
+        Args:
+            budget: seconds after which to stop; the next call goes on from there.
+            on_progress: told of every step; what it raises ends the search.
+
+        Raises:
+            ModelError: a model is missing or failed.
+            VaultError: the vault cannot be read or written.
+        """
+        return SummarizeRun(self._parts, budget, on_progress or (lambda _: None)).run()
+
+    def summary_due(self) -> str | None:
+        """Why ``summarize`` is worth a call now, in words; None if it is not."""
+        return revising.stale(self._parts)
+
+    def edit_summary(self, text: str) -> Summary:
+        """Put the person's own text in force as their summary.
+
+        Raises:
+            InputError: the text is empty or too long.
+            ModelError: a model is missing or failed.
+        """
+        return revising.edit(self._parts, text)
+
+    def state(self, text: str) -> str:
+        """Keep a preference in the person's own words; every later summary says it.
+
+        Returns:
+            The statement's id.
+
+        Raises:
+            InputError: it is empty or too long.
+        """
+        return summaries.state(self._parts.store, text)

@@ -1,0 +1,289 @@
+"""Requests in OpenAI's form, read as hostile; and answers in that form.
+
+What changes what is asked for and is not known here is refused by its name, never ignored: an
+answer without the tools or the format that a program relies on would be taken for something else.
+No error quotes what was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
+
+from pocketpref.errors import InputError
+from pocketpref.records import Discreet, Message, Role, Sampling
+
+# What a client may send that changes nothing about one plain answer.
+_NEUTRAL: Final = frozenset(
+    ("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key")
+)
+# What is fine as long as it says what is done anyway.
+_DEFAULTS: Final[Mapping[str, Sequence[Any]]] = {
+    "n": (1, None),
+    "frequency_penalty": (0, None),
+    "presence_penalty": (0, None),
+    "logprobs": (False, None),
+    "top_logprobs": (None,),
+    "logit_bias": ({}, None),
+    "response_format": ({"type": "text"}, None),
+    "tools": ([], None),
+    "tool_choice": ("none", "auto", None),
+    "parallel_tool_calls": (True, False, None),
+    "modalities": (["text"], None),
+    "stop": ([], None),
+    "stream_options": ({"include_usage": False}, {}, None),
+}
+_ROLES: Final[Mapping[str, Role]] = {
+    **{role: role for role in get_args(Role)},
+    "developer": "system",
+}
+_MOST_MESSAGES: Final = 10_000
+_MOST_TOKENS: Final = 1_000_000
+_MOST_TEXTS: Final = 256
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChatRequest(Discreet):
+    """One request for an answer.
+
+    Attributes:
+        model: as the client names it.
+        system: the system text before the first turn, or None.
+        history: the turns before the last.
+        prompt: the last turn, the user's.
+        sampling: how to draw; None where nothing was said about it.
+        stream: whether the answer is wanted piece by piece.
+    """
+
+    model: str
+    system: str | None
+    history: tuple[Message, ...]
+    prompt: str
+    sampling: Sampling | None = None
+    stream: bool = False
+    _open = ("model", "stream")
+
+
+def _name() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """The pieces of one streamed answer, each a JSON object.
+
+    Attributes:
+        model: that answers.
+        id: of the answer.
+        created: Unix time, seconds.
+    """
+
+    model: str
+    id: str = field(default_factory=_name)
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def piece(self, text: str) -> bytes:
+        """More of the answer."""
+        return self._event({"content": text}, None)
+
+    def first(self) -> bytes:
+        """Before the first piece: who speaks."""
+        return self._event({"role": "assistant", "content": ""}, None)
+
+    def last(self) -> bytes:
+        """After the last piece."""
+        return self._event({}, "stop") + b"data: [DONE]\n\n"
+
+    def _event(self, delta: dict[str, str], finish: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return event(
+            {
+                "id": self.id,
+                "object": "chat.completion.chunk",
+                "created": self.created,
+                "model": self.model,
+                "choices": [choice],
+            }
+        )
+
+
+def event(content: Mapping[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: " + _json(content) + b"\n\n"
+
+
+def completion(model: str, text: str) -> dict[str, Any]:
+    """A whole answer."""
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
+    return {
+        "id": _name(),
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [choice],
+    }
+
+
+def failure(message: str, kind: str = "invalid_request_error") -> dict[str, Any]:
+    """What is said when something failed."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A request's body.
+
+    Raises:
+        InputError: it is no JSON object in UTF-8.
+    """
+    with suppress(ValueError, RecursionError):
+        content = json.loads(body.decode("utf-8"))
+        if isinstance(content, dict):
+            return content
+    raise InputError("the body is no JSON object in UTF-8")
+
+
+def chat_request(content: Mapping[str, Any]) -> ChatRequest:
+    """Read a request for an answer.
+
+    Raises:
+        InputError: a part is missing, of another type, or asks for what is not done here.
+    """
+    known = {"model", "messages", "stream", "temperature", "top_p", "seed"}
+    known |= {"max_tokens", "max_completion_tokens"}
+    for name, value in content.items():
+        if name in _DEFAULTS:
+            if value not in _DEFAULTS[name]:
+                raise InputError(f"{name} is not supported here")
+        elif name not in known and name not in _NEUTRAL:
+            raise InputError("the request has a field that is not supported here")
+    turns = _turns(content.get("messages"))
+    system, turns = _system(turns)
+    if not turns or turns[-1]["role"] != "user":
+        raise InputError("the last message must be the user's")
+    return ChatRequest(
+        model=_text(content, "model"),
+        system=system,
+        history=tuple(turns[:-1]),
+        prompt=turns[-1]["content"],
+        sampling=_sampling(content),
+        stream=_flag(content, "stream"),
+    )
+
+
+def _turns(messages: object) -> list[Message]:
+    if not isinstance(messages, list) or not 0 < len(messages) <= _MOST_MESSAGES:
+        raise InputError(f"messages must be a list of 1 to {_MOST_MESSAGES:,}")
+    return [_turn(message) for message in messages]
+
+
+def _turn(message: object) -> Message:
+    if not isinstance(message, dict) or message.get("tool_calls"):
+        raise InputError("a message must be an object with a role and a text")
+    role = message.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        raise InputError("a message's role must be system, developer, user or assistant")
+    return Message(role=_ROLES[role], content=_content(message.get("content")))
+
+
+def _content(content: object) -> str:
+    if isinstance(content, list):
+        parts = [
+            part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+            for part in content
+        ]
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) == len(parts):
+            return _sound("".join(texts))
+    if isinstance(content, str):
+        return _sound(content)
+    raise InputError("a message's content must be text; pictures, sound and files are not read")
+
+
+def _sound(text: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError("a message is no valid Unicode text (lone surrogates)")
+    return text
+
+
+def _system(turns: list[Message]) -> tuple[str | None, list[Message]]:
+    """The system texts before the first turn, as one; and the turns."""
+    count = next((i for i, turn in enumerate(turns) if turn["role"] != "system"), len(turns))
+    texts = [turn["content"] for turn in turns[:count]]
+    return "\n\n".join(texts) or None, turns[count:]
+
+
+def _sampling(content: Mapping[str, Any]) -> Sampling | None:
+    limit = content.get("max_completion_tokens", content.get("max_tokens"))
+    said = {
+        "temperature": _number(content, "temperature", 0.0, 2.0),
+        "top_p": _number(content, "top_p", 0.0, 1.0),
+        "max_tokens": _whole(limit, "max_tokens", 1, _MOST_TOKENS),
+        "seed": _whole(content.get("seed"), "seed", -(2**63), 2**63 - 1),
+    }
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    return Sampling(**given) if given else None
+
+
+def _number(content: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+    value = content.get(name)
+    if value is None:
+        return None
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    if not fits or not math.isfinite(value) or not low <= value <= high:
+        raise InputError(f"{name} must be a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _whole(value: object, name: str, low: int, high: int) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"{name} must be a whole number from {low:,} to {high:,}")
+    return value
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 500:
+        raise InputError(f"{name} must be a text of at most 500 characters")
+    return value
+
+
+def _flag(content: Mapping[str, Any], name: str) -> bool:
+    value = content.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false")
+    return bool(value)
+
+
+def texts_to_embed(content: Mapping[str, Any]) -> list[str]:
+    """Read a request for embeddings.
+
+    Raises:
+        InputError: a part is missing or of another type.
+    """
+    if content.get("encoding_format", "float") not in ("float", "base64"):
+        raise InputError("encoding_format must be float or base64")
+    if content.get("dimensions") is not None:
+        raise InputError("dimensions is not supported here")
+    given = content.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not 0 < len(texts) <= _MOST_TEXTS:
+        raise InputError(f"input must be a text, or a list of 1 to {_MOST_TEXTS} texts")
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise InputError("input must be texts that are not empty")
+    return [_sound(text) for text in texts]

@@ -1,0 +1,311 @@
+"""The local server: OpenAI's interface to a Pocket, on this machine alone.
+
+    POST /v1/chat/completions    answers, personalized; streamed on request
+    GET  /v1/models              what may be asked for
+    POST /v1/embeddings          vectors by the embedder of recall
+
+Models: ``pocketpref`` is this machine's own with what was learned, ``pocketpref-plain`` the same
+without; a remote one is named like a destination (``openai:MODEL@ADDRESS``), and what goes there
+goes through the door.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from pocketpref.disclosure import Destination
+from pocketpref.errors import (
+    DeniedError,
+    InputError,
+    PairError,
+    PocketprefError,
+    RemoteError,
+    StorageError,
+)
+from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard
+from pocketpref.hosts.replies import BusyError, Replies, UnexpectedError
+from pocketpref.hosts.requests import (
+    ChatRequest,
+    Chunks,
+    chat_request,
+    completion,
+    event,
+    failure,
+    parse_object,
+    texts_to_embed,
+)
+from pocketpref.pocket import Pocket
+
+HERE: Final = "127.0.0.1"
+OWN: Final = "pocketpref"
+PLAIN: Final = "pocketpref-plain"
+
+_STATUS: Final[tuple[tuple[type[PocketprefError], int, str], ...]] = (
+    (InputError, 400, "invalid_request_error"),
+    (PairError, 400, "invalid_request_error"),
+    (DeniedError, 403, "permission_error"),
+    (RemoteError, 502, "api_error"),
+)
+
+
+class _TooLargeError(Exception):
+    """A request's body goes on beyond the limit."""
+
+
+class Service:
+    """What the routes do."""
+
+    def __init__(self, pocket: Pocket) -> None:
+        self._pocket = pocket
+        self._replies = Replies()
+
+    def application(self) -> Starlette:
+        """The routes."""
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", _answering(self.chat), methods=["POST"]),
+                Route("/v1/embeddings", _answering(self.embeddings), methods=["POST"]),
+                Route("/v1/models", _answering(self.models), methods=["GET"]),
+            ]
+        )
+
+    def close(self) -> None:
+        """Break off what is being answered."""
+        self._replies.close()
+
+    async def models(self, request: Request) -> Response:
+        """What may be asked for: this machine's own, and remote ones with a grant."""
+        del request
+        names = [OWN, PLAIN, *await run_in_threadpool(self._allowed)]
+        listed = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "pocketpref"}
+            for name in names
+        ]
+        return JSONResponse({"object": "list", "data": listed})
+
+    def _allowed(self) -> list[str]:
+        door = self._pocket.egress
+        live = [grant.destination for grant in door.grants() if door.refusal(grant) is None]
+        return [str(destination) for destination in live if destination.posted]
+
+    async def chat(self, request: Request) -> Response:
+        """One answer."""
+        asked = chat_request(parse_object(await _body(request)))
+        begin, local = self._begin(asked)
+        pieces = self._replies.pieces(begin, local=local)
+        if asked.stream:
+            # The first piece is waited for, so that what fails at once has a status of its own.
+            first = await anext(pieces, None)
+            return StreamingResponse(
+                _stream(asked.model, first, pieces), media_type="text/event-stream"
+            )
+        text = "".join([piece async for piece in _until_gone(pieces, request)])
+        return JSONResponse(completion(asked.model, text))
+
+    def _begin(self, asked: ChatRequest) -> tuple[Callable[[], Generator[str, None, None]], bool]:
+        pocket, sampling = self._pocket, asked.sampling
+        turns = {"system": asked.system, "history": asked.history}
+        if asked.model in (OWN, PLAIN):
+            plain = asked.model == PLAIN
+            return lambda: _closable(
+                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords stand in a dict
+            ), True
+        destination = None
+        with suppress(InputError):
+            destination = Destination.parse(asked.model)
+        if destination is None or not destination.posted:
+            raise InputError(
+                f"there is no such model: ask for {OWN}, {PLAIN} or a destination such as "
+                "openai:MODEL"
+            )
+        to = str(destination)
+        return lambda: _closable(
+            pocket.reply_remotely(asked.prompt, to=to, stream=True, sampling=sampling, **turns)  # type: ignore[call-overload]  # as above
+        ), False
+
+    async def embeddings(self, request: Request) -> Response:
+        """Vectors."""
+        content = parse_object(await _body(request))
+        texts = texts_to_embed(content)
+        vectors = np.asarray(await run_in_threadpool(self._pocket.embed, texts), "<f4")
+        coded = content.get("encoding_format") == "base64"
+        data = [
+            {
+                "object": "embedding",
+                "index": place,
+                "embedding": base64.b64encode(row.tobytes()).decode() if coded else row.tolist(),
+            }
+            for place, row in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": 0, "total_tokens": 0}
+        answer = {"object": "list", "model": OWN, "data": data, "usage": usage}
+        return JSONResponse(answer)
+
+
+def serve(
+    pocket: Pocket,
+    port: int,
+    token: str | None,
+    *,
+    ready: Callable[[int, Callable[[], None]], None] = lambda port, stop: None,
+) -> None:
+    """Serve until the program is told to stop.
+
+    Args:
+        pocket: whose person is answered.
+        port: on 127.0.0.1; 0 for a free one.
+        token: that clients send as their API key; None if they need none.
+        ready: told of the port when requests are taken, and given what stops the server.
+
+    Raises:
+        StorageError: the port cannot be had.
+    """
+    listener = _listen(port)
+    port = int(listener.getsockname()[1])
+    service = Service(pocket)
+    config = uvicorn.Config(
+        Guard(service.application(), port, token),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        loop="asyncio",
+        limit_concurrency=256,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    try:
+        listener.listen(128)
+        ready(port, lambda: setattr(server, "should_exit", True))
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+        service.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    problem = ""
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR shares the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HERE, port))
+    except OSError as error:
+        problem = error.strerror or "it failed"
+    if problem:
+        listener.close()
+        raise StorageError(
+            f"port {port} cannot be listened on: {problem}", hint="choose another: --port"
+        )
+    return listener
+
+
+def _answering(
+    handle: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """A handler whose errors are answers in OpenAI's form."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
+            return _failed(error)
+
+    return answer
+
+
+def _failed(error: Exception) -> Response:
+    headers = {}
+    match error:
+        case PocketprefError():
+            status, kind = _status(error)
+            words = failure(_words(error), kind)
+        case BusyError():
+            status, headers = 503, {"retry-after": "5"}
+            words = failure("too many requests wait already", "overloaded_error")
+        case _TooLargeError():
+            status, headers = 413, {"connection": "close"}
+            words = failure(f"a request has at most {MOST_BODY_BYTES:,} bytes")
+        case ClientDisconnect():
+            status, words = 499, failure("nobody is there any more")
+        case UnexpectedError():
+            status, words = 500, _unexpected(str(error))
+        case _:
+            status, words = 500, _unexpected(type(error).__name__)
+    return JSONResponse(words, status, headers)
+
+
+def _status(error: PocketprefError) -> tuple[int, str]:
+    for kind, status, name in _STATUS:
+        if isinstance(error, kind):
+            return status, name
+    return 500, "api_error"
+
+
+def _words(error: PocketprefError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def _unexpected(kind: str) -> dict[str, Any]:
+    return failure(f"unexpected {kind} in pocketpref", "api_error")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY_BYTES:
+            raise _TooLargeError
+    return bytes(body)
+
+
+def _closable(pieces: Any) -> Generator[str, None, None]:
+    yield from pieces
+
+
+async def _until_gone(
+    pieces: AsyncGenerator[str, None], request: Request
+) -> AsyncGenerator[str, None]:
+    """The pieces, for as long as somebody waits for them."""
+    async for piece in pieces:
+        if await request.is_disconnected():
+            await pieces.aclose()
+            raise ClientDisconnect
+        yield piece
+
+
+async def _stream(
+    model: str, first: str | None, rest: AsyncGenerator[str, None]
+) -> AsyncIterator[bytes]:
+    chunks = Chunks(model)
+    yield chunks.first()
+    try:
+        if first is not None:
+            yield chunks.piece(first)
+        async for piece in rest:
+            yield chunks.piece(piece)
+    except PocketprefError as error:
+        yield event(failure(_words(error), _status(error)[1]))
+    except UnexpectedError as error:
+        yield event(_unexpected(str(error)))
+    else:
+        yield chunks.last()
+    finally:
+        await rest.aclose()
