@@ -22,6 +22,14 @@ KIND: Final = "verdict"
 
 Applied = Literal["exact", "popi", "none"]
 
+_IN_WORDS: Final = {
+    "exact": "what you liked for similar prompts",
+    "longer": "the longer answer",
+    "ours-pooled": "what people have in common",
+    "ours": "what people have in common, adapted to you",
+    "drift": "a weight for each attribute",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -51,11 +59,11 @@ class Verdict:
         tested = f"of {self.pairs} past choices, each predicted from the others"
         if self.method != "none":
             return (
-                f"{self.method} is applied: it is right in {self.accuracies[self.method]:.0%} "
-                f"{tested}; the model as it is in {plain:.0%}"
+                f"{_named(self.method)} is right in {self.accuracies[self.method]:.0%} "
+                f"{tested}, the model as it is in {plain:.0%}: {self.method} is applied"
             )
         return (
-            f"nothing is applied: {best} is right in {self.accuracies[best]:.0%} {tested}, "
+            f"nothing is applied: {_named(best)} is right in {self.accuracies[best]:.0%} {tested}, "
             f"the model as it is in {plain:.0%}, and the difference may be luck"
         )
 
@@ -68,6 +76,10 @@ class Verdict:
             "chance": self.chance,
             "why": self.words(),
         }
+
+
+def _named(method: str) -> str:
+    return f"{method} ({_IN_WORDS[method]})" if method in _IN_WORDS else method
 
 
 def keep(store: DocumentStore, verdict: Verdict, recipe: str, sources: Sequence[str]) -> None:
