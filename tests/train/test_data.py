@@ -93,7 +93,7 @@ def test_people_choose_by_their_weights() -> None:
         assert weights.sum() == pytest.approx(1, abs=1e-3)
         row["gain"] = weights @ (rewards(row["chosen"], names) - rewards(row["rejected"], names))
     clear = [row["gain"] > 0 for row in rows if abs(row["gain"]) > 0.05]
-    assert len(clear) > 200
+    assert len(clear) > 100
     assert np.mean(clear) > 0.95
     again = list(people(candidates(30), 40, 10, seed=2, scale=60.0))
     assert [r["chosen"] for r in again] == [r["chosen"] for r in rows]

@@ -161,11 +161,11 @@ class Run:
             "random": self._torch.get_rng_state(),
             "curve": self._curve,
         }
+        lines = (json.dumps(entry) + "\n" for entry in self._curve)
+        (self._folder / CURVE).write_text("".join(lines), encoding="utf-8", newline="\n")
         unfinished = self._folder / f".{CHECKPOINT}.{os.getpid()}"
         self._torch.save(state, unfinished)
         unfinished.replace(self._folder / CHECKPOINT)
-        lines = (json.dumps(entry) + "\n" for entry in self._curve)
-        (self._folder / CURVE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
     def _resume(self, examples: int) -> int:
         """Take up the last checkpoint; the step to begin with."""

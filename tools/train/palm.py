@@ -42,7 +42,7 @@ Matrix = NDArray[np.float64]
 
 BASE = "base"
 POOL = "pool.json"
-HOW = Drawing(tokens=128, seed=7)
+HOW = Drawing(tokens=112, seed=7, side_by_side=12)
 
 
 @dataclass(frozen=True, slots=True)
