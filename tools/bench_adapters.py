@@ -27,14 +27,13 @@ import numpy as np
 import psutil
 
 from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
-from pocketpref.backends.llama import LlamaModel, device
-from pocketpref.backends.llama.adapting import Rack, from_memory, prove
+from pocketpref.backends.llama import device
+from pocketpref.backends.llama.adapting import Rack, Wearing, from_memory, prove
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.methods.palm import Portfolio
-from pocketpref.records import Message, Sampling
 
 QV = ("attn_q", "attn_v")
 LINEAR = (*QV, "attn_k", "attn_output", "ffn_down", "ffn_gate", "ffn_up")
@@ -129,24 +128,27 @@ def _at_once(context: Context, tokens: list[int]) -> None:
 
 
 def cycles(path: Path, sha256: str, adapter: Adapter, count: int) -> dict[str, Any]:
-    """Load an adapter, draw a token under it, free it; the process's memory as it goes.
+    """Check and load an adapter, decode a token under it, free it; the process's memory meanwhile.
 
     Every tenth of the cycles is noted. What grows at first is the allocator's; a leak grows on.
     """
-    model = LlamaModel(path, sha256=sha256)
+    weights = Weights(path)
+    rack = Rack(weights, path, sha256)
+    context = Context(weights, cells=256, batch=8, sequences=1, outputs=1)
+    wearing = Wearing(rack)
     blend = Blend(((adapter, 1.0),))
-    message = [Message(role="user", content="Hi")]
     resident = []
     start = time.perf_counter()
     for place in range(count):
-        view = model.adapted(blend)
-        list(view.generate(message, sampling=Sampling(temperature=0.0, max_tokens=1)))
-        view.close()
+        wearing.change(context, blend)
+        context.decode([Slot(1, 0, (0,), output=True)])
+        wearing.take_off()
         if (place + 1) % max(1, count // 10) == 0:
             gc.collect()
             resident.append(psutil.Process().memory_info().rss)
             print(f"{place + 1:,} cycles: {resident[-1] / 2**20:.1f} MiB", file=sys.stderr)
-    model.close()
+    context.close()
+    weights.close()
     return {
         "cycles": count,
         "adapter_bytes": len(adapter.data),

@@ -27,6 +27,7 @@ from pocketpref.methods.palm_choice import best_question, choose
 from pocketpref.methods.palm_weights import Array, infer
 
 _LONGEST = 150  # words of an answer that is put to a person: longer ones nobody reads for it
+_OFFERED = 60  # questions that there are for one person, drawn at random
 
 
 class World:
@@ -62,7 +63,7 @@ def simulate(
     """One person: regrets after so many choices, and how often the policy changed."""
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(np.ones(len(world.portfolio.traits)))
-    order = rng.permutation(len(world.questions))
+    questions = world.questions[rng.permutation(len(world.questions))[:_OFFERED]]
     answers = np.zeros((0, len(weights)))
     asked: list[int] = []
     policy: str | None = None
@@ -78,10 +79,10 @@ def simulate(
         if count in counts:
             regrets[count] = world.regret(weights, policy)
             errors[count] = float(np.abs(posterior.mean - weights).sum() / 2)
-        place = best_question(posterior, world.questions, asked) if picked else int(order[count])
+        place = best_question(posterior, questions, asked) if picked else count
         assert place is not None
         asked.append(place)
-        difference = world.questions[place]
+        difference = questions[place]
         first = rng.random() < 1 / (1 + np.exp(-strictness * difference @ weights))
         answers = np.vstack([answers, difference if first else -difference])
     return {
@@ -127,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--portfolio", type=Path, required=True)
     parser.add_argument("--answers", type=Path, required=True, help="pairs of answers, JSONL")
-    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--pairs", default="0,5,10,20", help="after how many choices")
     parser.add_argument("--strictness", default="0,8,16,32", help="0 for people who toss a coin")
     parser.add_argument("--json", type=Path)
