@@ -16,9 +16,9 @@ def float_path(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return float_copy(starter_path, tmp_path_factory.mktemp("float"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(starter_path: Path) -> Any:
-    """The starter in torch, in float32; each test wraps it in adapters of its own."""
+    """The starter in torch, in float32; one adapter for each module of tests."""
     from tools.train.base import load_base
 
     return load_base(starter_path)
