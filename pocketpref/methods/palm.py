@@ -44,7 +44,7 @@ class Trait:
     Attributes:
         name: for options and reports.
         words: what more of it means, for people: "short answers".
-        reward: name of the function that measures it, of ``traits.REWARDS``.
+        reward: name of the function that measures it, of ``traits.KNOWN``.
     """
 
     name: str
@@ -180,7 +180,7 @@ def find(folders: Iterable[Path], base_sha256: str) -> Portfolio | None:
 
 def _trait(fields: Fields) -> Trait:
     trait = Trait(fields.text("name", NAME), fields.text("words"), fields.text("reward", NAME))
-    if trait.reward not in traits.REWARDS:
+    if trait.reward not in traits.KNOWN:
         raise AdapterError("the portfolio measures a trait that this version cannot")
     return trait
 

@@ -130,6 +130,14 @@ def brevity(text: str) -> float:
     return LENGTH.reward(log_length(text)) if words(text) else 0.0
 
 
+def detail(text: str) -> float:
+    """How much a text goes into: what it is not brief. 0 without words.
+
+    Weights are not negative, so a liking for long answers needs a trait of its own.
+    """
+    return 1 - brevity(text) if words(text) else 0.0
+
+
 def plainness(text: str) -> float:
     """How easily a text is read: short words and short sentences. 0 without words."""
     return GRADE.reward(grade(text)) if words(text) else 0.0
@@ -143,7 +151,10 @@ def formality(text: str) -> float:
 REWARDS: Final[Mapping[str, Reward]] = MappingProxyType(
     {"brevity": brevity, "plainness": plainness, "formality": formality}
 )
-"""The reward functions by the names that portfolios know them by."""
+"""The reward functions that policies are trained for by default."""
+
+KNOWN: Final[Mapping[str, Reward]] = MappingProxyType({**REWARDS, "detail": detail})
+"""All reward functions, by the names that portfolios know them by."""
 
 
 def rewards(text: str, names: Sequence[str]) -> NDArray[np.float64]:
@@ -152,4 +163,4 @@ def rewards(text: str, names: Sequence[str]) -> NDArray[np.float64]:
     Raises:
         KeyError: there is no reward function of one of the names.
     """
-    return np.array([REWARDS[name](text) for name in names])
+    return np.array([KNOWN[name](text) for name in names])
