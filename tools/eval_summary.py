@@ -138,6 +138,7 @@ def _timing(options: argparse.Namespace) -> dict[str, Any]:
         cpu = time.process_time()
         learned = pocket.learn()
         learn_cpu = time.process_time() - cpu
+        print(f"learned: {learned.seconds:.0f} s", file=sys.stderr, flush=True)
         found = pocket.summarize()
         return {
             "pairs": len(person.past),

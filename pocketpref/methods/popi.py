@@ -60,7 +60,7 @@ class PopiSettings:
     most_pairs: int = 64
     least_pairs: int = 12
     wordings: int = 10
-    opposites: int = 6
+    opposites: int = 14
     drafts: int = 3
     finalists: int = 3
     rounds: int = 3
