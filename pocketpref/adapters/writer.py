@@ -70,7 +70,7 @@ def _descriptions(tensors: Iterable[tuple[str, Matrix]]) -> Iterable[bytes]:
     for name, matrix in tensors:
         rows, columns = matrix.shape
         yield _text(name) + struct.pack("<IQQIQ", 2, columns, rows, kinds[matrix.dtype], offset)
-        offset += len(_filled(matrix.tobytes()))
+        offset += -(-matrix.nbytes // ALIGNMENT) * ALIGNMENT
 
 
 def _text(text: str) -> bytes:
