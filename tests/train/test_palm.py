@@ -118,4 +118,5 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     assert written["guarantee"]["epsilon"] == pytest.approx(worst_share(test, [1, 2, 3]), abs=1e-5)
     kinds = report["portfolios"]["plainness and formality"]
     assert kinds["smallest"]["worst"] <= kinds["random"]["worst"] <= kinds["base alone"]["worst"]
+    assert kinds["evenly spread"]["policies"] == [1, 2, 3]
     assert kinds["base alone"]["worst"] == pytest.approx(1 - 0.4 / 0.9, abs=1e-3)

@@ -42,6 +42,9 @@ Matrix = NDArray[np.float64]
 
 BASE = "base"
 POOL = "pool.json"
+Train = Callable[[Matrix, str], object]
+"""Trains the policy for weights in the folder of a name."""
+
 HOW = Drawing(tokens=112, seed=7, side_by_side=12)
 
 
@@ -118,7 +121,13 @@ class Pool:
 
 
 def grow(
-    pool: Pool, train: Callable[[Matrix, str], object], grid: Grid, *, policies: int, most: int
+    pool: Pool,
+    train: Train,
+    grid: Grid,
+    *,
+    policies: int,
+    most: int,
+    blends_only: bool = False,
 ) -> bool:
     """Add policies lazily, until nothing is left to gain, there are enough, or ``most`` were added.
 
@@ -127,7 +136,8 @@ def grow(
         train: trains a policy for weights in the folder of a name.
         grid: candidate weights.
         policies: most members, the base included.
-        most: how many are added now.
+        most: how many times something is added now.
+        blends_only: beyond single traits, train nothing.
 
     Returns:
         Whether the search has ended.
@@ -140,12 +150,12 @@ def grow(
         if len(members) <= len(corners):
             place = len(members) - 1
             _train(pool, train, corners[place], pool.traits[place])
-        elif not _refine(pool, train, grid):
+        elif not _refine(pool, None if blends_only else train, grid):
             return True
     return len(pool.members()) >= policies
 
 
-def _refine(pool: Pool, train: Callable[[Matrix, str], object], grid: Grid) -> bool:
+def _refine(pool: Pool, train: Train | None, grid: Grid) -> bool:
     """One more policy where it can gain most; False if it could gain less than 1 % anywhere."""
     members = [m for m in pool.members() if m.weights]
     tried = np.array([m.weights for m in members])
@@ -162,7 +172,7 @@ def _refine(pool: Pool, train: Callable[[Matrix, str], object], grid: Grid) -> b
     pool.add(Member(f"blend-{name}", tuple(weights.tolist()), tuple(blend)))
     # A blend costs nothing to train. Where it is no better than what there was, train.
     gained = weights @ mean_rewards(pool.said(pool.members()[-1], "tune"))
-    if gained <= (rewards @ weights).max():
+    if train is not None and gained <= (rewards @ weights).max():
         _train(pool, train, weights, name)
     return True
 
@@ -171,7 +181,7 @@ def _among(point: Matrix, tried: Matrix) -> bool:
     return bool((np.abs(tried - point).max(axis=1) < 1e-6).any())
 
 
-def _train(pool: Pool, train: Callable[[Matrix, str], object], weights: Matrix, name: str) -> None:
+def _train(pool: Pool, train: Train, weights: Matrix, name: str) -> None:
     train(weights, name)
     pool.add(Member(name, tuple(weights.tolist()), ((name, 1.0),)))
 
@@ -203,8 +213,16 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
     made_data = (given.data / COMMAND).read_text("utf-8").strip()
     traits = " ".join(pool.traits)
     command = f"python -m tools.train.palm train POOL --data DATA --pairs {given.pairs}"
+    command += " --blends-only" if given.blends_only else ""
     (pool.folder / COMMAND).write_text(f"{made_data}; {command} --traits {traits}\n", "utf-8")
-    ended = grow(pool, train, Grid(), policies=given.policies, most=given.most)
+    ended = grow(
+        pool,
+        train,
+        Grid(),
+        policies=given.policies,
+        most=given.most,
+        blends_only=given.blends_only,
+    )
     print("complete" if ended else "more to do: the same command goes on")
 
 
@@ -233,6 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--traits", nargs="+", default=list(REWARDS), choices=list(REWARDS))
     parser.add_argument("--policies", type=int, default=8, help="most of the pool, with the base")
     parser.add_argument("--most", type=int, default=100, help="policies added by this call")
+    parser.add_argument("--blends-only", action="store_true", help="train single traits only")
     parser.add_argument("--pairs", type=int, default=160, help="comparisons trained on")
     parser.add_argument("--mtbench", type=Path, help="as for tools.train.data")
     parser.add_argument("--prompts", type=int, default=40, help="held-out prompts of each part")

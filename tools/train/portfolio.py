@@ -42,13 +42,16 @@ WORDS = {
 }
 
 
-def report(tune: Matrix, test: Matrix, epsilon: float, seed: int = 0) -> dict[str, Any]:
+def report(
+    tune: Matrix, test: Matrix, trained_for: Matrix, epsilon: float, seed: int = 0
+) -> dict[str, Any]:
     """How well portfolios cover all weightings, by rewards on prompts that chose none of them.
 
     Args:
         tune: mean rewards that portfolios are chosen by, shape (policies, traits); the base is
             the first.
         test: mean rewards that they are judged by, the same shape.
+        trained_for: weights of the policies, the same shape; 0 if for none of these traits.
         epsilon: that is asked for on the tune part.
         seed: of the weightings and of the random portfolios.
 
@@ -62,11 +65,32 @@ def report(tune: Matrix, test: Matrix, epsilon: float, seed: int = 0) -> dict[st
         "smallest": exact,
         "greedy": prune(tune, epsilon, exact=False),
         "base alone": [0],
+        "evenly spread": evenly_spread(trained_for, len(exact)),
         "best single": [int((weights @ tune.T).mean(axis=0).argmax())],
     }
     found = {name: _judged(test, kept, weights) for name, kept in chosen.items()}
     found["random"] = _random(test, len(exact), weights, seed)
     return found
+
+
+def evenly_spread(trained_for: Matrix, size: int) -> list[int]:
+    """Policies whose weights lie as far from one another as can be, whatever they earn.
+
+    Args:
+        trained_for: weights, shape (policies, traits); those of a row of zeros are passed over.
+        size: how many; fewer if there are no more.
+
+    Returns:
+        Places: first the policies for single traits, then whichever is farthest from all before.
+    """
+    sums = trained_for.sum(axis=1, keepdims=True)
+    able = np.flatnonzero(sums[:, 0] > 0)
+    points = trained_for[able] / sums[able]
+    kept = [int((points[:, 0]).argmax())]
+    while len(kept) < min(size, len(points)):
+        apart = np.linalg.norm(points[:, None] - points[kept], axis=2).min(axis=1)
+        kept.append(int(apart.argmax()))
+    return sorted(int(able[place]) for place in kept)
 
 
 def _judged(pool: Matrix, kept: Sequence[int], weights: Matrix) -> dict[str, Any]:
@@ -104,10 +128,13 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
         command: that made the pool.
     """
     tune, test = pool.rewards("tune"), pool.rewards("test")
-    found = {" and ".join(pool.traits): report(tune, test, epsilon)}
-    for pair in combinations(range(len(pool.traits)), 2):
-        names = " and ".join(pool.traits[i] for i in pair)
-        found[names] = report(tune[:, pair], test[:, pair], epsilon)
+    none = (0.0,) * len(pool.traits)
+    weights = np.array([member.weights or none for member in pool.members()])
+    found = {}
+    for count in range(2, len(pool.traits) + 1):
+        for some in map(list, combinations(range(len(pool.traits)), count)):
+            names = " and ".join(pool.traits[i] for i in some)
+            found[names] = report(tune[:, some], test[:, some], weights[:, some], epsilon)
     kept = found[" and ".join(pool.traits)]["smallest"]["policies"]
     write(pool, kept, into, epsilon, command)
     members = pool.members()
