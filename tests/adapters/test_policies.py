@@ -168,6 +168,20 @@ def test_adapters_check_tries_a_file_on(tmp_path: Path, adapter: Adapter) -> Non
     assert isinstance(done.exception, AdapterError)
 
 
+def test_chat_answers_with_the_policy_on_and_nothing_before_the_prompt(pocket: Pocket) -> None:
+    prefer_short(pocket)
+    asked = [Message(role="user", content="Why is the sky blue?")]
+    worn = "".join(pocket.policies.model().generate(asked, sampling=GREEDY)).strip()
+    plain = "".join(pocket._parts.model().generate(asked, sampling=GREEDY)).strip()
+    assert worn != plain
+    options = ("-o", "temperature", "0", "-o", "max_tokens", "5", "-o", "seed", "1", "--no-learn")
+    lines = "Why is the sky blue?\nexit\n"
+    code, out = run("chat", "--policy", *options, pocket=pocket, text=lines)
+    assert code == 0, out
+    assert worn in out
+    assert plain not in out
+
+
 def test_asking_remembers_what_was_preferred(pocket: Pocket) -> None:
     code, out = run("adapters", "ask", "-n", "3", pocket=pocket, text="a\ns\nb\n")
     assert code == 0, out
