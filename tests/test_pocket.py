@@ -395,7 +395,7 @@ def test_the_profile_weighs_by_gain_and_shows_its_evidence(pocket: Pocket) -> No
     ]
     assert [e.weight for e in profile.entries] == pytest.approx([(6 + 3) / 4, 3 / 4])
     shape = profile.to_dict()
-    assert set(shape) == {"attributes", "method", "pairs", "indexed", "auto"}
+    assert set(shape) == {"attributes", "method", "pairs", "indexed", "auto", "policy"}
     assert set(shape["attributes"][0]) == {"name", "weight", "pairs"}
 
 

@@ -187,6 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         for name, blend in blends.items():
             report["costs"][name] = costs(path, sha256, blend, options.repeats)
+        usual = report["costs"]["rank 8, q and v"]
+        report |= {key: usual[key] for key in ("load_ms", "swap_ms", "decode_overhead")}
     print(json.dumps(report, indent=1))
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -108,7 +108,7 @@ def test_retry_with_a_fixed_seed_draws_another_answer(pocket, view):
 
 def test_a_pair_says_what_its_answers_were_written_under(chat, view, pocket, monkeypatch):
     condition = Condition(("Concise",), "Attributes: <short>", (), "exact")
-    monkeypatch.setattr(pocket, "_condition", lambda prompt: condition)
+    monkeypatch.setattr(pocket._conditions, "of", lambda prompt, method: condition)
     hear(chat, "hello", "/retry", "/prefer 1")
     assert next(pocket.memories()).meta == {"answered_under": ["Concise"]}
 
