@@ -20,6 +20,7 @@ from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.prior import Prior
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.methods.reward import Reward
+from pocketpref.methods.weighed import Weighed
 
 DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")
 """What is compared where nothing is named: each answer is scored once, and no more."""
@@ -78,6 +79,7 @@ class Roster:
             "ours-other": lambda: Other(ours, "ours-other"),
             "ours-style": lambda: Ours(style, name="ours-style"),
             "auto": lambda: Auto(plain, candidates),
+            "palm": Weighed,
         }
 
     @property

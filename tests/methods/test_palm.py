@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pocketpref.errors import AdapterError
+from pocketpref.methods.contest import Case
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import SURE, best_question, choose, in_words
 from pocketpref.methods.palm_weights import (
@@ -21,6 +22,8 @@ from pocketpref.methods.palm_weights import (
     information,
     simplex,
 )
+from pocketpref.methods.weighed import Weighed
+from pocketpref.records import Pair
 
 TRAITS = [
     {"name": "brevity", "words": "short answers", "reward": "brevity"},
@@ -338,3 +341,20 @@ def test_a_file_that_is_no_json_is_refused_by_name(tmp_path: Path, raw: bytes) -
 def test_a_portfolio_that_is_not_there_is_missed_by_name(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"portfolio\.json cannot be read"):
         Portfolio.load(tmp_path)
+
+
+def test_as_a_contestant_it_prefers_what_the_person_weighs() -> None:
+    """And changes its mind when the two answers are exchanged."""
+    short, long = "Use it.", "You could use it, if you like, as often as you want to. " * 5
+
+    def case(chosen: str, rejected: str, number: int) -> Case:
+        pair = Pair(f"Question {number}?", f"{chosen} {number}", f"{rejected} {number}")
+        return Case("ada", pair, np.zeros(1, np.float32), str(number), str(number))
+
+    for first, second in ((short, long), (long, short)):
+        judge = Weighed(("brevity", "detail")).fit([case(first, second, i) for i in range(8)], [])
+        right, wrong = judge(case(first, second, 9)), judge(case(second, first, 9))
+        assert right.absolute > 0.2
+        assert wrong.absolute == pytest.approx(-right.absolute)
+    nothing_learned = Weighed(("brevity", "detail")).fit([], [])
+    assert nothing_learned(case(short, long, 1)).absolute == pytest.approx(0, abs=1e-9)
