@@ -79,7 +79,8 @@ def open(  # noqa: A001 - pocketpref.open is its name
     models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
     parts = _parts(vault, user or config.user, method, models, embed)
-    return Pocket(replace(parts, portfolio=lambda: _portfolio(places, models)))
+    portfolio = Lazy(lambda: (_portfolio(places, models),))
+    return Pocket(replace(parts, portfolio=lambda: portfolio()[0]))
 
 
 def _bank(places: Places, config: Config) -> AttributeBank:
