@@ -58,11 +58,11 @@ SIZES = (1, 3, 5, 10)
 REDUCED = 6
 """Attributes of which all sets are tried: 41 sets of up to three."""
 
-EXHAUSTIVE_PAIRS = 10
+EXHAUSTIVE_PAIRS = 8
 """Pairs on which they are."""
 
-HISTORY = 10_000
-"""Characters of history: with more, the model's scoring window would lose its middle."""
+HISTORY = 5_000
+"""Characters of history, the newest choices (the paper: 20,000): it is read for every question."""
 
 QUESTIONS, WORDS = 8, 100
 """Of each person, prompts that are answered and judged; tokens of an answer."""
@@ -143,7 +143,8 @@ def compared(evidence: Evidence, cases: list[Case], noise: float) -> dict[str, A
     """All methods on one person's held-out choices."""
     found = explained(evidence, cases, noise, max(SIZES))
     sizes = [len(selection.attributes) for selection in found.values()]
-    print(f"attributes a set: {dict(zip(*np.unique(sizes, return_counts=True), strict=True))}")
+    counts = ", ".join(f"{sizes.count(size)} of {size}" for size in sorted(set(sizes)))
+    print(f"sets by attributes: {counts}")
     report = compare(cases, _methods(evidence, found), seeds=3)
     _print(report)
     return report.to_dict() | {"sizes": sizes}

@@ -24,6 +24,7 @@ from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import EphemeralKey
 from tests.cli.conftest import Desk
 from tests.evaluation.conftest import people, person
+from tests.readers.published import FSPO
 
 QUICK = ["none", "longer", "reward", "ours", "auto"]
 
@@ -159,6 +160,23 @@ def test_eval_without_a_file_is_about_yourself(desk: Desk) -> None:
     done = desk.run("eval", "--methods", "none,longer", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["protocol"]["users"] == 1
+
+
+def test_eval_reads_published_data_whose_format_is_named(desk: Desk, tmp_path: Path) -> None:
+    rows = [
+        FSPO[0] | {"prompt": f"question {place}", "scorer_level": level, "label": label}
+        for label, level in enumerate(("child", "expert"))
+        for place in range(6)
+    ]
+    file = tmp_path / "elix.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    asked = ("eval", str(file), "--methods", "none,longer", "--seeds", "1", "--json")
+    done = desk.run(*asked, "--format", "fspo")
+    assert done.code == 0, done.err
+    longer = json.loads(done.out)["methods"]["longer"]
+    assert (longer["users"], longer["pairs"]) == (2, 4)
+    assert longer["absolute"]["accuracy"] == 0.5  # experts like the longer answer, children not
+    assert desk.run(*asked).code == 1  # not as pairs of ours
 
 
 def test_eval_says_what_is_wrong(desk: Desk, tmp_path: Path) -> None:
