@@ -45,8 +45,8 @@ class Base:
     architecture: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdapterManifest:
+@dataclass(frozen=True, slots=True, repr=False)
+class AdapterManifest(Discreet):
     """What is known of an adapter.
 
     Attributes:
@@ -61,6 +61,8 @@ class AdapterManifest:
         made: recipe, command, seed, data, date and versions: how to make it again.
         held_out: figures by name.
     """
+
+    _open = ("base", "sha256", "size", "rank", "alpha", "targets")
 
     name: str
     base: Base

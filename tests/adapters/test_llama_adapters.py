@@ -20,7 +20,7 @@ from pocketpref.adapters import Adapter, Blend, permuted, read_lora
 from pocketpref.backends.llama import LlamaModel, adapting
 from pocketpref.backends.llama.native import quantize
 from pocketpref.backends.llama.tensors import Tensors
-from pocketpref.errors import AdapterError
+from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.likelihoods import CachedModel
 from pocketpref.records import Message, Sampling
 from tests.adapters.conftest import Shapes
@@ -254,6 +254,23 @@ def test_closing_a_view_while_its_reply_is_written_waits_for_nobody(
     assert blend.key in starter._rack
     list(starter.generate(CHAT, sampling=GREEDY))
     assert blend.key not in starter._rack
+
+
+def test_a_closed_model_takes_no_adapter(prepared_path: Path, adapter: Adapter) -> None:
+    """By name, where llama.cpp would end the process."""
+    model = LlamaModel(prepared_path, sha256=adapter.manifest.base.sha256)
+    view = model.adapted(Blend(((adapter, 1.0),)))
+    model.close()
+    view.close()
+    with pytest.raises(ModelError):
+        model.adapted(Blend(((adapter, 0.5),)))
+
+
+def test_what_an_adapter_shows_of_itself_is_not_what_it_holds(adapter: Adapter) -> None:
+    shown = repr(replace(adapter, manifest=replace(adapter.manifest, name="Ada Lovelace")))
+    assert "Lovelace" not in shown
+    assert "random numbers" not in shown
+    assert f"<{len(adapter.data)} bytes>" in shown
 
 
 def test_loading_and_freeing_leaves_no_memory_behind(starter: LlamaModel, adapter: Adapter) -> None:

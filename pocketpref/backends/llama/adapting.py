@@ -88,6 +88,8 @@ class Rack:
                 self.free(found.pointer)
 
     def _load(self, blend: Blend) -> Any:
+        if not self._weights.pointer:
+            raise ModelError("the model was closed")
         data = self.checked(blend)
         with self._weights.wiring:
             pointer = from_memory(self._weights, data, personal=blend.personal)
