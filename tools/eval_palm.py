@@ -128,13 +128,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--portfolio", type=Path, required=True)
     parser.add_argument("--answers", type=Path, required=True, help="pairs of answers, JSONL")
+    parser.add_argument("--bare", help="what the model earns without a policy: 0.60,0.35,0.45")
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--pairs", default="0,5,10,20", help="after how many choices")
     parser.add_argument("--strictness", default="0,8,16,32", help="0 for people who toss a coin")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     portfolio = Portfolio.load(options.portfolio)
-    world = World(portfolio, questions_of(portfolio, options.answers), bare_rewards(portfolio))
+    bare = bare_rewards(portfolio, options.bare)
+    world = World(portfolio, questions_of(portfolio, options.answers), bare)
     counts = [int(n) for n in options.pairs.split(",")]
     report: Mapping[str, Any] = {
         "questions": len(world.questions),
@@ -150,12 +152,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def bare_rewards(portfolio: Portfolio) -> Array:
-    """What the model earns without a policy: the row of the policy that has no adapter.
+def bare_rewards(portfolio: Portfolio, said: str | None = None) -> Array:
+    """What the model earns without a policy: as said, or the row of the policy without an adapter.
 
     Raises:
-        SystemExit: the portfolio has no such row.
+        SystemExit: neither is there, or not one number for each trait.
     """
+    if said is not None:
+        found = np.array([float(number) for number in said.split(",")])
+        if found.shape == (len(portfolio.traits),):
+            return found
+        raise SystemExit("--bare takes one number for each trait")
     for policy in portfolio.policies:
         if not policy.parts:
             return np.array(policy.rewards)
