@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from pocketpref import Pocket
 from pocketpref import open as open_pocket
 from pocketpref.adapters import Adapter, Blend
+from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.cli.app import App
 from pocketpref.cli.root import cli
 from pocketpref.errors import AdapterError
+from pocketpref.methods.palm import Portfolio
 from pocketpref.records import Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import KeyFile
@@ -135,6 +137,17 @@ def test_a_changed_adapter_of_the_portfolio_is_refused(pocket: Pocket, portfolio
     (portfolio / "brief.gguf").write_bytes(data)
     with pytest.raises(AdapterError, match="not the file its manifest means"):
         pocket.reply("Hello?", method="palm")
+
+
+def test_the_portfolio_that_comes_along_can_be_worn(starter: LlamaModel) -> None:
+    """Every policy of it, blends too, by the model it names; and each is another model."""
+    folder = models_folder() / "portfolio"
+    if not folder.is_dir():
+        pytest.skip("this version brings no portfolio")
+    portfolio = Portfolio.load(folder)
+    assert portfolio.base.sha256 == starter.fingerprint
+    views = [starter.adapted(portfolio.blend(policy)) for policy in portfolio.policies]
+    assert len({view.fingerprint for view in views}) == len(portfolio.policies)
 
 
 # ------------------------------------------------------------------------------- commands
