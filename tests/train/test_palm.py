@@ -20,6 +20,7 @@ REWARDS = {
     "blend-67-33": (0.5, 0.5),
     "67-33": (0.75, 0.6),
     "blend-33-67": (0.4, 0.82),
+    "33-67": (0.38, 0.85),
     "blend-80-20": (0.3, 0.3),
     "80-20": (0.3, 0.3),
     "blend-20-80": (0.3, 0.3),
@@ -33,7 +34,15 @@ def said_by(name: str, part: str) -> list[Any]:
 
     lower = 0.9 if part == "test" else 1.0
     return [
-        Said(f"{part} {i}", "text", tuple(lower * r for r in REWARDS[name]), 5, True, 0.0, 2.0)
+        Said(
+            prompt=f"What is rust, {part} {i}?",
+            text="No." if name == "blend-33-67" else "Rust is old iron.",
+            rewards=tuple(lower * reward for reward in REWARDS[name]),
+            words=5,
+            ended=True,
+            repeated=0.0,
+            surprise=2.0,
+        )
         for i in range(3)
     ]
 
@@ -80,12 +89,13 @@ def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(po
     assert trained == [("plainness", [1.0, 0.0]), ("formality", [0.0, 1.0])]
     assert not grow(pool, train, Grid(), policies=9, most=1)
     assert [m.name for m in pool.members()][3:] == ["blend-50-50"]
-    assert pool.members()[3].parts == (("plainness", 0.5), ("formality", 0.5))
+    assert pool.members()[3].parts == (("plainness", 1.0), ("formality", 1.0))
     assert grow(pool, train, Grid(), policies=9, most=20)
     names = [m.name for m in pool.members()]
     assert len(names) == len(set(names)) <= 9
     assert {"blend-67-33", "67-33"} <= set(names), "this blend is no better than its neighbours"
-    assert "33-67" not in names, "this one is"
+    assert {"blend-33-67", "33-67"} <= set(names), "this one no longer answers"
+    assert "50-50" not in names, "this one is better"
     assert {name for name, _ in trained} == {n for n in names if not n.startswith(("b", "blend"))}
 
 

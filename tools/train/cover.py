@@ -72,7 +72,8 @@ def prune(pool: Matrix, epsilon: float, delta: float = 0.0, *, exact: bool = Tru
     """A portfolio that covers every weighting of the simplex.
 
     Args:
-        pool: mean rewards, shape (policies, traits), in [0, 1].
+        pool: mean rewards in [0, 1], shape (policies, traits); or several possible ones, shape
+            (possibilities, policies, traits): then it covers every weighting in each.
         epsilon: share of the best value that may be missing.
         delta: what may be missing besides.
         exact: the smallest one; else a greedy one, whose size is at most logarithmically larger.
@@ -81,13 +82,18 @@ def prune(pool: Matrix, epsilon: float, delta: float = 0.0, *, exact: bool = Tru
         Places of its policies, ascending.
     """
     solve = smallest_cover if exact else greedy_cover
-    hardest = list(np.eye(pool.shape[1]))
+    pools = pool if pool.ndim == 3 else pool[None]
+    tables = [covers(one, np.eye(one.shape[1]), epsilon, delta) for one in pools]
     while True:
-        kept = solve(covers(pool, np.array(hardest), epsilon, delta))
-        missing, where = shortfall(pool, kept, epsilon)
-        if missing <= delta + _ROUNDING:
+        kept = solve(np.concatenate(tables, axis=1))
+        missed = False
+        for one in pools:
+            missing, where = shortfall(one, kept, epsilon)
+            if missing > delta + _ROUNDING:
+                tables.append(covers(one, where[None], epsilon, delta))
+                missed = True
+        if not missed:
             return kept
-        hardest.append(where)
 
 
 def covers(pool: Matrix, weights: Matrix, epsilon: float, delta: float) -> Covers:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.methods.traits import rewards, words
+from pocketpref.protocols import Embedder
 from pocketpref.records import Message
 
 from .base import Tokens
@@ -111,6 +112,17 @@ def measure(
 def mean_rewards(said: Sequence[Said]) -> Matrix:
     """Mean of each trait's reward, shape (traits,)."""
     return np.asarray(np.mean([one.rewards for one in said], axis=0))
+
+
+def relevance(said: Sequence[Said], embedder: Embedder) -> float:
+    """Mean cosine of prompts and answers: whether the answers are still about what was asked.
+
+    Answers without a word count 0.
+    """
+    prompts = embedder.embed([one.prompt for one in said])
+    answers = embedder.embed([one.text or "." for one in said])
+    near = (prompts * answers).sum(axis=1) * np.array([one.words > 0 for one in said])
+    return float(near.mean())
 
 
 def fluency(said: Sequence[Said]) -> dict[str, float]:

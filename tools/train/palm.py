@@ -26,13 +26,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.backends.llama import prepare
+from pocketpref.backends.onnx import open_embedder
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.methods.traits import REWARDS
+from pocketpref.protocols import Embedder
 
 from .base import Tokens, load_base, starter_path
 from .data import CANDIDATES, COMMAND, read_candidates
 from .export import write_json
-from .measure import Judge, Said, fluency, mean_rewards, measure, read_said, write_said
+from .measure import (
+    Judge,
+    Said,
+    fluency,
+    mean_rewards,
+    measure,
+    read_said,
+    relevance,
+    write_said,
+)
 from .policy import ADAPTER, Recipe, Trainer, comparisons
 from .prompts import Part, made_prompts, public_prompts
 from .sampling import Drawing
@@ -42,6 +53,12 @@ Matrix = NDArray[np.float64]
 
 BASE = "base"
 POOL = "pool.json"
+LESS_RELEVANT = 0.1
+"""By how much the mean cosine of a policy's answers to their prompts may lie below the base's."""
+
+MORE_SURPRISING = 1.5
+"""How many times the base's perplexity a policy's answers may have under the base."""
+
 Train = Callable[[Matrix, str], object]
 """Trains the policy for weights in the folder of a name."""
 
@@ -110,9 +127,20 @@ class Pool:
             write_said(path, found)
         return read_said(path)
 
-    def rewards(self, part: Part) -> Matrix:
-        """Mean rewards of all members, shape (members, traits)."""
-        return np.array([mean_rewards(self.said(member, part)) for member in self.members()])
+    def sound(self, member: Member) -> bool:
+        """Whether a policy still answers what it is asked, judged on the tune part.
+
+        Rewards can be earned without: brief and plain is also who says nothing to the point.
+        """
+        own, said = self.said(Member(BASE, (), ()), "tune"), self.said(member, "tune")
+        near = relevance(own, self.embedder) - relevance(said, self.embedder) <= LESS_RELEVANT
+        usual = fluency(own)["perplexity"] * MORE_SURPRISING
+        return near and fluency(said)["perplexity"] <= usual
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The bundled one."""
+        return open_embedder(None)
 
     @cached_property
     def _judge(self) -> Judge:
@@ -157,9 +185,10 @@ def grow(
 
 def _refine(pool: Pool, train: Train | None, grid: Grid) -> bool:
     """One more policy where it can gain most; False if it could gain less than 1 % anywhere."""
-    members = [m for m in pool.members() if m.weights]
+    members = [m for m in pool.members() if m.weights and pool.sound(m)]
     tried = np.array([m.weights for m in members])
-    points = np.array([p for p in grid.points(len(pool.traits)) if not _among(p, tried)])
+    seen = np.array([m.weights for m in pool.members() if m.weights])
+    points = np.array([p for p in grid.points(len(pool.traits)) if not _among(p, seen)])
     if not len(points):
         return False
     rewards = np.array([mean_rewards(pool.said(m, "tune")) for m in members])
@@ -168,11 +197,14 @@ def _refine(pool: Pool, train: Train | None, grid: Grid) -> bool:
         return False
     weights = points[place]
     name = "-".join(f"{round(100 * w)}" for w in weights)
-    blend = [(pool.traits[i], float(w)) for i, w in enumerate(weights) if w > 0]
-    pool.add(Member(f"blend-{name}", tuple(weights.tolist()), tuple(blend)))
+    # Relative to the largest: scales that sum to 1 leave little of each adapter.
+    scales = weights / weights.max()
+    blend = [(pool.traits[i], float(scale)) for i, scale in enumerate(scales) if scale > 0]
+    blended = Member(f"blend-{name}", tuple(weights.tolist()), tuple(blend))
+    pool.add(blended)
     # A blend costs nothing to train. Where it is no better than what there was, train.
-    gained = weights @ mean_rewards(pool.said(pool.members()[-1], "tune"))
-    if train is not None and gained <= (rewards @ weights).max():
+    gained = weights @ mean_rewards(pool.said(blended, "tune")) - (rewards @ weights).max()
+    if train is not None and (gained <= 0 or not pool.sound(blended)):
         _train(pool, train, weights, name)
     return True
 
@@ -257,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompts", type=int, default=40, help="held-out prompts of each part")
     parser.add_argument("--parts", nargs="+", default=["tune", "test"], choices=["tune", "test"])
     parser.add_argument("--into", type=Path, help="the portfolio's folder")
-    parser.add_argument("--epsilon", type=float, default=0.015)
+    parser.add_argument("--epsilon", type=float, default=0.05)
     given = parser.parse_args(argv)
     prompts: dict[Part, list[str]] = {
         part: held_out(part, given.mtbench, given.prompts) for part in ("tune", "test")

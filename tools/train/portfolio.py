@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,9 @@ from pocketpref.adapters import Base as BaseName
 from .base import identity, starter_path
 from .cover import prune, shortfall, suboptimality, worst_share
 from .export import Made, manifest, write_json
-from .measure import fluency
+from .measure import fluency, mean_rewards, relevance
 from .policy import ADAPTER, Recipe
-from .prompts import LICENCES
+from .prompts import LICENCES, Part
 from .weights import Grid, draw_weights
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ Matrix = NDArray[np.float64]
 
 DRAWN = 20_000
 """Weightings that suboptimality is averaged over."""
+
+POSSIBILITIES = 40
+"""How often the tune part's prompts are drawn again."""
 
 WORDS = {
     "brevity": "short answers",
@@ -48,10 +51,10 @@ def report(
     """How well portfolios cover all weightings, by rewards on prompts that chose none of them.
 
     Args:
-        tune: mean rewards that portfolios are chosen by, shape (policies, traits); the base is
-            the first.
-        test: mean rewards that they are judged by, the same shape.
-        trained_for: weights of the policies, the same shape; 0 if for none of these traits.
+        tune: mean rewards that portfolios are chosen by, as they were measured and as they might
+            have been, shape (possibilities, policies, traits); the base is the first policy.
+        test: mean rewards that they are judged by, shape (policies, traits).
+        trained_for: weights of the policies, shape (policies, traits); 0 if for none of these.
         epsilon: that is asked for on the tune part.
         seed: of the weightings and of the random portfolios.
 
@@ -59,14 +62,15 @@ def report(
         For each kind of portfolio its policies' places, and its worst and mean suboptimality
         against the whole pool.
     """
-    weights = draw_weights(DRAWN, tune.shape[1], seed)
+    weights = draw_weights(DRAWN, test.shape[1], seed)
     exact = prune(tune, epsilon)
     chosen = {
         "smallest": exact,
         "greedy": prune(tune, epsilon, exact=False),
+        "smallest by means": prune(tune[0], epsilon),
         "base alone": [0],
         "evenly spread": evenly_spread(trained_for, len(exact)),
-        "best single": [int((weights @ tune.T).mean(axis=0).argmax())],
+        "best single": [int((weights @ tune[0].T).mean(axis=0).argmax())],
     }
     found = {name: _judged(test, kept, weights) for name, kept in chosen.items()}
     found["random"] = _random(test, len(exact), weights, seed)
@@ -127,19 +131,22 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
         epsilon: share of the best value that may be missing on the tune part.
         command: that made the pool.
     """
-    tune, test = pool.rewards("tune"), pool.rewards("test")
+    members = [member for member in pool.members() if pool.sound(member)]
+    tune, test = _possible_rewards(pool, members), _rewards(pool, members, "test")
     none = (0.0,) * len(pool.traits)
-    weights = np.array([member.weights or none for member in pool.members()])
+    weights = np.array([member.weights or none for member in members])
     found = {}
     for count in range(2, len(pool.traits) + 1):
         for some in map(list, combinations(range(len(pool.traits)), count)):
             names = " and ".join(pool.traits[i] for i in some)
-            found[names] = report(tune[:, some], test[:, some], weights[:, some], epsilon)
+            found[names] = report(tune[:, :, some], test[:, some], weights[:, some], epsilon)
     kept = found[" and ".join(pool.traits)]["smallest"]["policies"]
-    write(pool, kept, into, epsilon, command)
-    members = pool.members()
+    chosen = Chosen(pool, members, test, kept, epsilon, command)
+    figures = {member.name: _figures(pool, member) for member in members}
+    write(chosen, figures, into)
     table = {
-        "policies": {m.name: _figures(pool, m) for m in members},
+        "policies": figures,
+        "no longer answer": [m.name for m in pool.members() if not pool.sound(m)],
         "portfolios": found,
     }
     write_json(pool.folder / "report.json", table)
@@ -149,6 +156,24 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
             size = len(figures["policies"]) if "policies" in figures else "same"
             print(f"  {kind:12} {size} worst {figures['worst']:.4f} mean {figures['mean']:.4f}")
     return table
+
+
+def _possible_rewards(pool: Pool, members: Sequence[Member]) -> Matrix:
+    """Mean rewards on the tune part, and as they are on prompts drawn from it again and again.
+
+    A policy that seems not to be needed may be by chance: two dozen prompts tell mean rewards that
+    are 0.05 apart from one another only sometimes. What covers all possibilities does not rely on
+    it.
+    """
+    said = [[one.rewards for one in pool.said(member, "tune")] for member in members]
+    values = np.array(said)  # (policies, prompts, traits)
+    random, count = np.random.default_rng(0), values.shape[1]
+    draws = [random.integers(0, count, count) for _ in range(POSSIBILITIES)]
+    return np.stack([values.mean(axis=1), *(values[:, draw].mean(axis=1) for draw in draws)])
+
+
+def _rewards(pool: Pool, members: Sequence[Member], part: Part) -> Matrix:
+    return np.array([mean_rewards(pool.said(member, part)) for member in members])
 
 
 def _figures(pool: Pool, member: Member) -> dict[str, Any]:
@@ -161,21 +186,48 @@ def _figures(pool: Pool, member: Member) -> dict[str, Any]:
         name: {"mean": round(float(m), 4), "low": round(float(a), 4), "high": round(float(b), 4)}
         for name, m, a, b in zip(pool.traits, values.mean(axis=0), low, high, strict=True)
     }
-    return rewards | {name: round(value, 4) for name, value in fluency(said).items()}
+    others = fluency(said) | {"relevance": relevance(said, pool.embedder)}
+    return rewards | {name: round(value, 4) for name, value in others.items()}
 
 
-def write(pool: Pool, kept: Sequence[int], into: Path, epsilon: float, command: str) -> None:
-    """Write portfolio.json, the adapters and their manifests."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A portfolio and what it was chosen from.
+
+    Attributes:
+        members: the sound ones of the pool.
+        test: their mean rewards on the test part, shape (members, traits).
+        kept: places of the portfolio's policies among them.
+        epsilon: that was asked for on the tune part.
+        command: that made the pool.
+    """
+
+    pool: Pool
+    members: Sequence[Member]
+    test: Matrix
+    kept: Sequence[int]
+    epsilon: float
+    command: str
+
+
+def write(chosen: Chosen, figures: dict[str, Any], into: Path) -> None:
+    """Write portfolio.json, the adapters and their manifests.
+
+    Args:
+        chosen: the portfolio.
+        figures: of each policy on the test part, by name.
+        into: made if it is not there.
+    """
     into.mkdir(parents=True, exist_ok=True)
     base = identity(starter_path())
-    members = [pool.members()[place] for place in kept]
-    for name in sorted({name for member in members for name, _ in member.parts}):
-        _write_adapter(pool, name, into, base, command)
-    asked = len(pool.said(members[0], "test"))
-    described = _described(pool, kept, epsilon) | {
+    policies = [chosen.members[place] for place in chosen.kept]
+    for name in sorted({name for policy in policies for name, _ in policy.parts}):
+        _write_adapter(chosen, name, figures[name], into, base)
+    asked = len(chosen.pool.said(policies[0], "test"))
+    described = _described(chosen) | {
         "base": asdict(base),
         "made": {
-            "command": command,
+            "command": chosen.command,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "prompts": f"{asked} held-out prompts; {LICENCES}",
         },
@@ -183,38 +235,38 @@ def write(pool: Pool, kept: Sequence[int], into: Path, epsilon: float, command: 
     write_json(into / "portfolio.json", described)
 
 
-def _write_adapter(pool: Pool, name: str, into: Path, base: BaseName, command: str) -> None:
+def _write_adapter(
+    chosen: Chosen, name: str, figures: dict[str, Any], into: Path, base: BaseName
+) -> None:
     recipe = Recipe()
-    data = (pool.folder / name / ADAPTER).read_bytes()
+    data = (chosen.pool.folder / name / ADAPTER).read_bytes()
     made = Made(
         recipe=f"{recipe.objective}, beta {recipe.beta}, scale {recipe.scale}, anchor "
         f"{recipe.anchor}, learning rate {recipe.plan.rate}, batch {recipe.plan.batch}",
-        command=command,
+        command=chosen.command,
         seed=recipe.plan.seed,
         data=f"{LICENCES}; answers by the base",
     )
-    (trained,) = (member for member in pool.members() if member.name == name)
-    figures = _figures(pool, trained)
     described = manifest(name, data, base, recipe.lora, made, held_out=figures)
     (into / f"{name}.gguf").write_bytes(data)
     (into / f"{name}.json").write_bytes(described.dump())
 
 
-def _described(pool: Pool, kept: Sequence[int], epsilon: float) -> dict[str, Any]:
-    grid, test = Grid(), pool.rewards("test")
+def _described(chosen: Chosen) -> dict[str, Any]:
+    grid, traits = Grid(), chosen.pool.traits
     return {
         "schema": 1,
-        "traits": [{"name": t, "words": WORDS[t], "reward": t} for t in pool.traits],
-        "policies": [_policy(pool.members()[place]) for place in kept],
-        "rewards": test[list(kept)].round(4).tolist(),
+        "traits": [{"name": t, "words": WORDS[t], "reward": t} for t in traits],
+        "policies": [_policy(chosen.members[place]) for place in chosen.kept],
+        "rewards": chosen.test[list(chosen.kept)].round(4).tolist(),
         "grid": {"ratio": grid.ratio, "floor": grid.floor},
         "guarantee": {
-            "epsilon": round(worst_share(test, kept), 5),
+            "epsilon": round(worst_share(chosen.test, chosen.kept), 5),
             "delta": 0.0,
             "how": "largest share of the pool's best value that is missed at any weighting of the "
             "simplex, by linear programming, on prompts that chose neither pool nor portfolio "
-            f"(which was chosen for {epsilon} on others)",
-            "pool": len(test),
+            f"(which was chosen for {chosen.epsilon} on others)",
+            "pool": len(chosen.test),
         },
     }
 
