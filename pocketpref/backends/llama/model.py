@@ -160,7 +160,7 @@ class LlamaModel:
             return None
         found = FirstOrder(self._path, shape, self._scorer.window)
         context, answer = self._contexts([_CANARY])[0], self._answers([_CANARY_ANSWER])[0]
-        theirs = float(self._scorer.score([context], [answer], _BARE).totals[0, 0])
+        theirs = float(self._scorer.score([context], [answer]).totals[0, 0])
         if abs(found.log_likelihood(context, answer) - theirs) <= _AGREE * len(answer):
             return found
         found.close()  # a variant of the architecture that we do not know
