@@ -163,7 +163,7 @@ def grow(
         pool: what there is.
         train: trains a policy for weights in the folder of a name.
         grid: candidate weights.
-        policies: most members, the base included.
+        policies: the search ends with so many members, or one more if the last blend needed it.
         most: how many times something is added now.
         blends_only: beyond single traits, train nothing.
 
