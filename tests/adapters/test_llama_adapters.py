@@ -264,6 +264,11 @@ def test_a_closed_model_takes_no_adapter(prepared_path: Path, adapter: Adapter) 
     view.close()
     with pytest.raises(ModelError):
         model.adapted(Blend(((adapter, 0.5),)))
+    for closed in (model, view):
+        with pytest.raises(ModelError, match="closed"):
+            list(closed.generate([Message(role="user", content="Hello?")]))
+        with pytest.raises(ModelError, match="closed"):
+            closed.likelihoods([[Message(role="user", content="Hello?")]], ["Hi."])
 
 
 def test_what_an_adapter_shows_of_itself_is_not_what_it_holds(adapter: Adapter) -> None:

@@ -11,7 +11,8 @@ from pocketpref.adapters import Blend
 from pocketpref.backends.llama.adapting import Rack, Wearing
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
-from pocketpref.backends.llama.native import Context, Sampler, Slot, Weights
+from pocketpref.backends.llama.native import Context, Slot, Weights
+from pocketpref.backends.llama.sampling import Sampler
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.records import Message, Sampling
 

@@ -1,4 +1,4 @@
-"""The one place that touches llama.cpp's C API: weights, contexts, batches.
+"""What touches llama.cpp's C API: weights, contexts, batches (and sampling.py for samplers).
 
 Every pointer that is made here is freed here. llama.cpp's own log is silenced: it goes to stderr,
 where it would drown what the program says.
@@ -119,8 +119,8 @@ class Weights:
                 f"the model file {path.name} cannot be loaded",
                 hint="it may be truncated or of a kind this llama.cpp does not know; pull it again",
             )
-        self.vocab = lib.llama_model_get_vocab(self.pointer)
-        self.vocabulary_size = int(lib.llama_vocab_n_tokens(self.vocab))
+        self._vocab = lib.llama_model_get_vocab(self.pointer)
+        self.vocabulary_size = int(lib.llama_vocab_n_tokens(self._vocab))
         self.trained_context = int(lib.llama_model_n_ctx_train(self.pointer))
 
     def close(self) -> None:
@@ -128,6 +128,17 @@ class Weights:
         if self.pointer:
             library().llama_model_free(self.pointer)
             self.pointer = None
+
+    @property
+    def vocab(self) -> Any:
+        """Its vocabulary.
+
+        Raises:
+            ModelError: the weights were freed; native code would read what lies there now.
+        """
+        if not self.pointer:
+            raise ModelError("the model was closed")
+        return self._vocab
 
     def metadata(self, key: str) -> str | None:
         """A value of the file's metadata."""
@@ -350,51 +361,3 @@ def quantize(source: Path, target: Path, file_type: int) -> None:
         raise ModelError(
             f"{source.name} could not be converted", hint="is there enough room on the disk?"
         )
-
-
-class Sampler:
-    """Draws the next token: grammar, top-k, top-p, temperature, in this order."""
-
-    def __init__(
-        self,
-        weights: Weights,
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        seed: int,
-        grammar: str | None,
-    ) -> None:
-        """Make a sampler.
-
-        Raises:
-            ModelError: the grammar is not valid GBNF.
-        """
-        lib = library()
-        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        if grammar is not None:
-            rules = lib.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
-            if not rules:
-                self.close()
-                raise ModelError("the grammar is not valid GBNF")
-            lib.llama_sampler_chain_add(self._chain, rules)
-        if temperature <= 0:
-            lib.llama_sampler_chain_add(self._chain, lib.llama_sampler_init_greedy())
-            return
-        for part in (
-            lib.llama_sampler_init_top_k(top_k),
-            lib.llama_sampler_init_top_p(top_p, 1),
-            lib.llama_sampler_init_temp(temperature),
-            lib.llama_sampler_init_dist(seed & 0xFFFFFFFF),
-        ):
-            lib.llama_sampler_chain_add(self._chain, part)
-
-    def draw(self, context: Context) -> int:
-        """The next token, from the last wanted logits of the context."""
-        return int(library().llama_sampler_sample(self._chain, context.pointer, -1))
-
-    def close(self) -> None:
-        """Free the sampler; a second call does nothing."""
-        if self._chain:
-            library().llama_sampler_free(self._chain)
-            self._chain = None
