@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -11,6 +12,15 @@ import pytest
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.catalogue.files import file_sha256
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches the programs that tests start, however the tests themselves were started.
+
+    A shell that runs them in the background has it ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
