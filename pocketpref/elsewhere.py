@@ -14,7 +14,7 @@ from pocketpref.exits import Exit
 from pocketpref.parts import Parts
 from pocketpref.protocols import Lesson
 from pocketpref.records import Message, Sampling
-from pocketpref.results import Profile
+from pocketpref.results import ProfileEntry
 from pocketpref.scoring import compose
 
 
@@ -25,7 +25,7 @@ class Elsewhere:
         self._parts = parts
         self._exit = Exit(parts.store, parts.names, parts.remote)
         # Every turn asks for it, and only another lesson changes what is offered of it.
-        self._profiled: tuple[Sequence[Lesson], Profile] | None = None
+        self._profiled: tuple[Sequence[Lesson], Sequence[ProfileEntry]] | None = None
 
     @property
     def egress(self) -> Door:
@@ -39,9 +39,10 @@ class Elsewhere:
 
     def offer(self) -> Offer:
         """What could go with a request, if it is allowed: summary and strongest attributes."""
-        lessons = self._parts.store.lessons(self._parts.recipe())
+        store, recipe = self._parts.store, self._parts.recipe()
+        lessons = store.lessons(recipe)
         if self._profiled is None or self._profiled[0] is not lessons:
-            self._profiled = lessons, insight.profile(self._parts)
+            self._profiled = lessons, insight.entries(store.learned(recipe))
         return self._exit.offer(self._profiled[1])
 
     def preview(

@@ -49,6 +49,11 @@ class PocketprefError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def words(self) -> str:
+        """The message, with the hint behind it if there is one."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class InputError(PocketprefError):
     """What was handed in cannot be used."""

@@ -12,7 +12,7 @@ from pocketpref.egress import Ask, Door, Known, Offer, Request
 from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError, RemoteError
 from pocketpref.protocols import MemoryStore, RemoteGenerator
-from pocketpref.results import Profile
+from pocketpref.results import ProfileEntry
 
 _OFFERED = 3
 """Attributes of the profile that are offered: as many as a set of EXACT has."""
@@ -60,8 +60,7 @@ class Exit:
 
     def describe(self) -> str:
         """In words, for ``status``: whether anything may leave."""
-        door = self.door()
-        open_to = sum(door.refusal(grant) is None for grant in door.grants())
+        open_to = len(self.door().live())
         if not open_to:
             return "off"
         places = "1 destination" if open_to == 1 else f"{open_to:,} destinations"
@@ -83,9 +82,13 @@ class Exit:
         # Not what the person stated: that is meant to be said, and a summary says it word for word.
         # All other checks look at it.
 
-    def offer(self, profile: Profile) -> Offer:
-        """What could go along: the summary in force, and the attributes that weigh most."""
-        entries = [entry for entry in profile.entries if entry.weight > 0][:_OFFERED]
+    def offer(self, learned: Sequence[ProfileEntry]) -> Offer:
+        """What could go along: the summary in force, and the attributes that weigh most.
+
+        Args:
+            learned: the attributes of the person's profile, strongest first.
+        """
+        entries = [entry for entry in learned if entry.weight > 0][:_OFFERED]
         summary = summaries.current(self._store)
         pairs = [pair for entry in entries for pair in entry.pairs]
         sources = [*(summary.sources if summary else ()), *pairs]

@@ -10,7 +10,7 @@ from pocketpref import verdicts
 from pocketpref.attributes import Wording
 from pocketpref.parts import Parts
 from pocketpref.policies import Policies
-from pocketpref.records import Effort, Pair
+from pocketpref.records import Effort, Learned, Pair
 from pocketpref.results import Profile, ProfileEntry, Scores
 from pocketpref.scoring import PairScorer
 
@@ -27,15 +27,14 @@ def status(parts: Parts) -> dict[str, Any]:
     }
 
 
-def profile(parts: Parts) -> Profile:
-    """What was learned, strongest first, with the memories that speak for each part."""
-    learned = parts.store.learned(parts.recipe())
+def entries(learned: Sequence[Learned]) -> tuple[ProfileEntry, ...]:
+    """The attributes that choices speak for, strongest first, each with its memories."""
     evidence: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for entry in learned:
         chosen = entry.selection
         for name, gain in zip(chosen.attributes, chosen.gains, strict=True):
             evidence[name].append((gain, entry.memory_id))
-    entries = [
+    found_for = [
         ProfileEntry(
             name=name,
             weight=sum(gain for gain, _ in found) / len(learned),
@@ -43,16 +42,20 @@ def profile(parts: Parts) -> Profile:
         )
         for name, found in evidence.items()
     ]
-    entries.sort(key=lambda e: (-e.weight, e.name))
-    counts = parts.store.counts()
+    return tuple(sorted(found_for, key=lambda e: (-e.weight, e.name)))
+
+
+def profile(parts: Parts, policies: Policies) -> Profile:
+    """What was learned, strongest first, with the memories that speak for each part."""
+    learned = parts.store.learned(parts.recipe())
     verdict = verdicts.current(parts.store, parts.recipe())
     return Profile(
-        tuple(entries),
-        counts.memories,
+        entries(learned),
+        parts.store.counts().memories,
         len(learned),
         parts.method.name,
         auto=verdict.words() if verdict else "",
-        policy=tuple(Policies(parts).words()),
+        policy=tuple(policies.words()),
     )
 
 

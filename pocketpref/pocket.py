@@ -303,7 +303,7 @@ class Pocket(Described):
 
     def profile(self) -> Profile:
         """What was learned, strongest first, with the memories that speak for each part."""
-        return insight.profile(self._parts)
+        return insight.profile(self._parts, self.policies)
 
     def in_force(self) -> frozenset[str]:
         """Ids of the memories that recall draws on: for each distinct prompt the one that stands.

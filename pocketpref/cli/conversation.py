@@ -86,7 +86,7 @@ class Conversation:
         return True
 
     def _complain(self, error: PocketprefError) -> None:
-        self._view.note(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
+        self._view.note(error.words)
 
     def _act(self, line: str, word: str, rest: str) -> None:
         if not line:

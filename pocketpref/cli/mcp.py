@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,7 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
 from pocketpref.cli.console import note, print_table, report, report_json, table
-from pocketpref.errors import InputError
+from pocketpref.cli.extras import load
 
 if TYPE_CHECKING:
     from pocketpref.hosts.wiring import Change
@@ -53,23 +52,10 @@ def mcp(
         return
     if client is None:
         raise MisuseError("--client is missing: the assistant's name here")
-    serve = _serve()
+    server = load("pocketpref.hosts.mcp", "mcp")
     app: App = context.obj
     with app.pocket(user, model) as pocket:
-        serve(pocket, client, read_only=read_only)
-
-
-def _serve() -> Callable[..., None]:
-    missing = None
-    try:
-        from pocketpref.hosts.mcp import serve
-    except ModuleNotFoundError as error:
-        missing = error.name
-    if missing is not None:
-        raise InputError(
-            f"the MCP server needs the package {missing}", hint="pip install 'pocketpref[mcp]'"
-        )
-    return serve
+        server.serve(pocket, client, read_only=read_only)
 
 
 @mcp.command("install")

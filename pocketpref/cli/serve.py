@@ -11,7 +11,8 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, user_option
 from pocketpref.cli.console import note
-from pocketpref.errors import InputError, StorageError
+from pocketpref.cli.extras import load
+from pocketpref.errors import StorageError
 
 PORT = 8765
 _TOKEN = "server-token"  # noqa: S105 - the name of its file
@@ -38,7 +39,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
 
     Example: pocketpref serve --port 8765
     """
-    run = _server()
+    server = load("pocketpref.hosts.server", "serve")
     path = None if no_token else app.places.data / _TOKEN
     token = None if path is None else _token(path)
 
@@ -48,20 +49,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
         note(f"API key: in {path}" if path else "API key: none is asked for")
 
     with app.pocket(user, model) as pocket:
-        run(pocket, port, token, ready=ready)
-
-
-def _server() -> Callable[..., None]:
-    missing = None
-    try:
-        from pocketpref.hosts.server import serve as run
-    except ModuleNotFoundError as error:
-        missing = error.name
-    if missing is not None:
-        raise InputError(
-            f"the server needs the package {missing}", hint="pip install 'pocketpref[serve]'"
-        )
-    return run
+        server.serve(pocket, port, token, ready=ready)
 
 
 def _token(path: Path) -> str:

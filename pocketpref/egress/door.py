@@ -160,6 +160,10 @@ class Door:
         with self._store.documents() as documents:
             return [grant.at(self._clock()) for grant in grants.everything(documents)]
 
+    def live(self) -> list[Grant]:
+        """Those of them that allow something now."""
+        return [grant for grant in self.grants() if self.refusal(grant) is None]
+
     def refusal(self, grant: Grant) -> Reason | None:
         """Why a grant allows nothing now (expired, used up, void), or None."""
         return grant.at(self._clock()).refusal(self._store.restored)

@@ -109,8 +109,7 @@ def _called(assistant: Assistant, tool: Tool | None, arguments: Arguments) -> ty
             raise InputError("there is no such tool", hint="tools/list names them")
         answer = tool.run(assistant, tool.checked(arguments))
     except PocketprefError as error:
-        words = f"{error.message} ({error.hint})" if error.hint else error.message
-        return _result(words, failed=True)
+        return _result(error.words, failed=True)
     except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
         return _result(f"unexpected {type(error).__name__} in pocketpref", failed=True)
     return _result(json.dumps(answer, ensure_ascii=False), content=answer)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
+from pocketpref.egress.bodies import is_unicode
 from pocketpref.errors import InputError
 from pocketpref.records import Discreet, Message, Role, Sampling
 
@@ -214,7 +215,7 @@ def _content(content: object) -> str:
 
 
 def _sound(text: str) -> str:
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not is_unicode(text):
         raise InputError("a message is no valid Unicode text (lone surrogates)")
     return text
 

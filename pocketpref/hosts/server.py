@@ -29,7 +29,6 @@ from pocketpref.disclosure import Destination
 from pocketpref.errors import (
     DeniedError,
     InputError,
-    PairError,
     PocketprefError,
     RemoteError,
     StorageError,
@@ -54,7 +53,6 @@ PLAIN: Final = "pocketpref-plain"
 
 _STATUS: Final[tuple[tuple[type[PocketprefError], int, str], ...]] = (
     (InputError, 400, "invalid_request_error"),
-    (PairError, 400, "invalid_request_error"),
     (DeniedError, 403, "permission_error"),
     (RemoteError, 502, "api_error"),
 )
@@ -96,8 +94,7 @@ class Service:
         return JSONResponse({"object": "list", "data": listed})
 
     def _allowed(self) -> list[str]:
-        door = self._pocket.egress
-        live = [grant.destination for grant in door.grants() if door.refusal(grant) is None]
+        live = (grant.destination for grant in self._pocket.egress.live())
         return [str(destination) for destination in live if destination.posted]
 
     async def chat(self, request: Request) -> Response:
@@ -236,7 +233,7 @@ def _failed(error: Exception) -> Response:
     match error:
         case PocketprefError():
             status, kind = _status(error)
-            words = failure(_words(error), kind)
+            words = failure(error.words, kind)
         case BusyError():
             status, headers = 503, {"retry-after": "5"}
             words = failure("too many requests wait already", "overloaded_error")
@@ -257,10 +254,6 @@ def _status(error: PocketprefError) -> tuple[int, str]:
         if isinstance(error, kind):
             return status, name
     return 500, "api_error"
-
-
-def _words(error: PocketprefError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _unexpected(kind: str) -> dict[str, Any]:
@@ -302,7 +295,7 @@ async def _stream(
         async for piece in rest:
             yield chunks.piece(piece)
     except PocketprefError as error:
-        yield event(failure(_words(error), _status(error)[1]))
+        yield event(failure(error.words, _status(error)[1]))
     except UnexpectedError as error:
         yield event(_unexpected(str(error)))
     else:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pocketpref.disclosure import Destination, Disclosure
+from pocketpref.disclosure import Destination, Disclosure, Level
+from pocketpref.elsewhere import with_system
 from pocketpref.errors import DeniedError, InputError, NotFoundError
 from pocketpref.methods.popi_signals import ANSWERED_UNDER
 from pocketpref.pocket import Pocket
 from pocketpref.records import MAX_TEXT_CHARACTERS, Memory
+from pocketpref.scoring import compose
 
 CLIENT: Final = "client"
 """Key in the ``meta`` of a memory: the name of the assistant that reported it."""
@@ -124,9 +126,8 @@ class Assistant:
             cleared = self._clear(prompt, system)
         except DeniedError:
             # The prompt came from there: giving it back tells nothing.
-            turns = [{"role": "system", "content": system}] if system else []
-            turns.append({"role": "user", "content": prompt})
-            return {"messages": turns, "shared": "nothing", "why": self._not_allowed()}
+            turns = with_system(system, compose(prompt, ""))
+            return {"messages": list(turns), "shared": "nothing", "why": self._not_allowed()}
         answer: Answer = json.loads(cleared.body)
         return answer | {"shared": cleared.level.name.lower()}
 
@@ -141,9 +142,10 @@ class Assistant:
     def _clear(self, prompt: str, system: str | None) -> Disclosure:
         cleared = self._pocket.clear(prompt, to=str(self.destination), system=system)
         cleared.take()
-        summary = self._pocket.summary()
-        if summary is not None and cleared.text == summary.text:
-            self._under = summary.id
+        if cleared.level is Level.SUMMARY:
+            summary = self._pocket.summary()
+            if summary is not None and cleared.text == summary.text:
+                self._under = summary.id
         self._pocket.egress.finished(cleared, "handed over")
         return cleared
 
@@ -198,9 +200,8 @@ class Assistant:
 
     def status(self, arguments: Arguments) -> Answer:
         """Who it is here, and what may be shared with it now."""
-        door = self._pocket.egress
-        ours = [grant for grant in door.grants() if grant.destination == self.destination]
-        grant = next((grant for grant in ours if door.refusal(grant) is None), None)
+        live = self._pocket.egress.live()
+        grant = next((grant for grant in live if grant.destination == self.destination), None)
         if grant is None:
             return {"assistant": self.name, "shared": "nothing", "why": self._not_allowed()}
         until = grant.expires.date().isoformat()
