@@ -170,7 +170,7 @@ def _portfolio(places: Places, models: _Models) -> Portfolio | None:
     """Policies for the model that replies: the machine's own before those that come along."""
     from pocketpref.backends.bundled import models_folder
 
-    folders = (places.models / "portfolio", models_folder() / "portfolio")
+    folders = (places.models / "palm", models_folder() / "palm")
     return find_portfolio(folders, models.fingerprint())
 
 

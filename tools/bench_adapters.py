@@ -1,7 +1,7 @@
 """What adapters cost: loading, swapping, decoding under one; and whether memory comes back.
 
     python tools/bench_adapters.py                       # random adapters over the starter model
-    python tools/bench_adapters.py --portfolio models/portfolio
+    python tools/bench_adapters.py --portfolio models/palm
     python tools/bench_adapters.py --cycles 10000        # load, use, free, again
 
 Times are medians over --repeats. Decoding under an adapter and without are measured in turns,
@@ -58,7 +58,18 @@ def random_adapter(path: Path, sha256: str, targets: Sequence[str], rank: int) -
     digest = hashlib.sha256(data).hexdigest()
     base = Base(path.stem, sha256, "llama")
     kinds = tuple(sorted(targets))
-    manifest = AdapterManifest(name, base, digest, len(data), rank, 2.0 * rank, kinds, "CC0-1.0")
+    manifest = AdapterManifest(
+        name=name,
+        file="random.gguf",
+        base=base,
+        sha256=digest,
+        size=len(data),
+        rank=rank,
+        alpha=2.0 * rank,
+        targets=kinds,
+        licence="CC0-1.0",
+        recipe="random numbers",
+    )
     return Adapter(manifest, data)
 
 

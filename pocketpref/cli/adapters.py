@@ -62,15 +62,14 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
 
 
 def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:
-    names = [trait.name for trait in portfolio.traits]
-    listing = table("", "policy", "size", *names)
+    listing = table("", "policy", "size", *portfolio.traits)
     for column in listing.columns[2:]:
         column.justify = "right"
     for policy in portfolio.policies:
         listing.add_row(
             "*" if policy.name == chosen else "",
             policy.name,
-            size(sum(portfolio.manifest(file).size for file, _ in policy.parts)),
+            size(sum(portfolio.manifest(part).size for part in policy.parts)),
             *(f"{reward:.2f}" for reward in policy.rewards),
         )
     print_table(listing)
@@ -81,9 +80,14 @@ def _as_dict(
 ) -> dict[str, Any]:
     policies = portfolio.policies if portfolio else ()
     return {
-        "traits": [trait.name for trait in portfolio.traits] if portfolio else [],
+        "traits": list(portfolio.traits) if portfolio else [],
         "policies": [
-            {"name": p.name, "parts": list(p.parts), "rewards": list(p.rewards)} for p in policies
+            {
+                "name": policy.name,
+                "parts": [[part.file, part.scale] for part in policy.parts],
+                "rewards": list(policy.rewards),
+            }
+            for policy in policies
         ],
         "chosen": chosen,
         "guarantee": dict(portfolio.guarantee) if portfolio else {},

@@ -2,11 +2,21 @@
 
 A person is a vector of weights over a few traits of answers. A portfolio is a small set of
 policies, each an adapter over the one base model, such that for every weighting one of them is
-near-optimal.
-Trained and pruned elsewhere (docs/training.md), it is a folder:
+near-optimal. Trained and pruned elsewhere (docs/training.md), it is a folder:
 
-    portfolio.json   traits, policies, their mean rewards on held-out prompts, the guarantee
+    manifest.json    traits, policies, their mean rewards on held-out prompts, the guarantee
     NAME.gguf        an adapter, and its manifest NAME.json
+
+The manifest is
+
+    {"schema", "base_sha256", "base", "architecture", "traits": [name, ...],
+     "pool": [[reward per trait], ...], "policies": [{"name", "file", "sha256", "rewards", ...}],
+     "epsilon", "delta", "guarantee": {...}, "made": {...}}
+
+where a policy that blends several adapters has "parts": [{"file", "sha256", "scale"}, ...] instead
+of a file, and the bare model neither. The pool is what was trained. The guarantee, that for every
+weighting some policy earns at least (1 - epsilon) of what the best of the pool does, less delta, is
+checked here: a manifest that promises more than its own figures is refused.
 
 Which policy suits a person is inferred from their choices (``palm_weights.py``) and decided in
 ``palm_choice.py``.
@@ -27,29 +37,34 @@ from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend
 from pocketpref.adapters.manifest import FILE, NAME, SHA256, Fields, parse_object, read_bounded
 from pocketpref.errors import AdapterError
 from pocketpref.methods import traits
+from pocketpref.methods.palm_weights import simplex
 
-FILE_NAME: Final = "portfolio.json"
+FILE_NAME: Final = "manifest.json"
 SCHEMA: Final = 1
 MOST_TRAITS: Final = 6
 MOST_POLICIES: Final = 64
 
 _WHOSE: Final = "the portfolio"
 _MOST_BYTES: Final = 256 * 1024
+_ROUNDED: Final = 2e-4
+"""Rewards stand in manifests with four digits, so that their sums are off by no more than this."""
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Trait:
-    """A trait of answers.
+class Part:
+    """One adapter of a policy.
 
     Attributes:
-        name: for options and reports.
-        words: what more of it means, for people: "short answers".
-        reward: name of the function that measures it, of ``traits.KNOWN``.
+        file: in the portfolio's folder.
+        sha256: of that file, hex.
+        scale: that it is worn at.
     """
 
-    name: str
-    words: str
-    reward: str
+    file: str
+    sha256: str
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +73,13 @@ class Policy:
 
     Attributes:
         name: for options and reports.
-        parts: files of adapters in the portfolio's folder, and their scales; () for the bare model.
+        parts: its adapters; () for the bare model.
         weights: what it was trained for, one for each trait, sum 1; () if for none.
         rewards: what it earns on held-out prompts, one for each trait, in [0, 1].
     """
 
     name: str
-    parts: tuple[tuple[str, float], ...]
+    parts: tuple[Part, ...]
     weights: tuple[float, ...]
     rewards: tuple[float, ...]
 
@@ -76,17 +91,19 @@ class Portfolio:
     Attributes:
         folder: where its adapters lie.
         base: the model that they are for.
-        traits: what weights speak of.
+        traits: what weights speak of, names of ``traits.KNOWN``.
         policies: at least one, each of another name. A policy of several parts is a blend of
             adapters whose rewards were measured like those of any other.
-        guarantee: epsilon, delta and how they were computed, as the file says it.
+        pool: mean rewards of all policies that it was chosen from, shape (pool, traits).
+        guarantee: epsilon, delta and how they were computed.
         made: how to make it again.
     """
 
     folder: Path
     base: Base
-    traits: tuple[Trait, ...]
+    traits: tuple[str, ...]
     policies: tuple[Policy, ...]
+    pool: Matrix
     guarantee: Mapping[str, Any]
     made: Mapping[str, Any]
 
@@ -95,29 +112,30 @@ class Portfolio:
         """Read a portfolio. Its adapters are read when they are first used.
 
         Raises:
-            AdapterError: it is not there, or not in the form described here.
+            AdapterError: it is not there, not in the form described above, or its guarantee does
+                not hold.
         """
         content = read_bounded(folder / FILE_NAME, _MOST_BYTES)
         fields = Fields(parse_object(content, _WHOSE), _WHOSE)
         if fields.whole("schema", 1, 10**6) != SCHEMA:
             raise AdapterError("the portfolio is of another version of pocketpref")
-        base = fields.part("base")
-        traits_ = tuple(_trait(part) for part in fields.parts("traits"))
+        names = _traits(fields)
+        policies = _policies(fields, len(names))
+        pool = np.array([_row(row, len(names)) for row in fields.items("pool")])
+        epsilon, delta = fields.number("epsilon", 0.0, 1.0), fields.number("delta", 0.0, 1.0)
+        _check(policies, pool, epsilon, delta)
         return cls(
             folder=folder,
-            base=Base(
-                base.text("name", NAME),
-                base.text("sha256", SHA256),
-                base.text("architecture", NAME),
-            ),
-            traits=traits_,
-            policies=_policies(fields, len(traits_)),
-            guarantee=fields.object("guarantee"),
+            base=fields.base(),
+            traits=names,
+            policies=policies,
+            pool=pool,
+            guarantee={"epsilon": epsilon, "delta": delta, **fields.object("guarantee")},
             made=fields.object("made"),
         )
 
     @cached_property
-    def rewards(self) -> NDArray[np.float64]:
+    def rewards(self) -> Matrix:
         """Mean rewards, shape (policies, traits)."""
         return np.array([policy.rewards for policy in self.policies])
 
@@ -132,11 +150,11 @@ class Portfolio:
                 return policy
         raise AdapterError("the portfolio has no policy of this name")
 
-    def of_text(self, text: str) -> NDArray[np.float64]:
+    def of_text(self, text: str) -> Matrix:
         """What an answer earns, shape (traits,)."""
-        return traits.rewards(text, [trait.reward for trait in self.traits])
+        return traits.rewards(text, self.traits)
 
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    def differences(self, pairs: Sequence[tuple[str, str]]) -> Matrix:
         """What the first of two answers earns more than the second, shape (pairs, traits)."""
         found = [self.of_text(first) - self.of_text(second) for first, second in pairs]
         return np.array(found).reshape(len(pairs), len(self.traits))
@@ -145,23 +163,34 @@ class Portfolio:
         """A policy's adapters, to be put on the base.
 
         Raises:
-            AdapterError: a file is not there, or its manifest is none.
+            AdapterError: a file is not there, its manifest is none, or speaks of another file than
+                the portfolio does.
         """
-        return Blend(tuple((self.adapter(file), scale) for file, scale in policy.parts))
+        return Blend(tuple((self.adapter(part), part.scale) for part in policy.parts))
 
-    def adapter(self, file: str) -> Adapter:
-        """One adapter of the folder, with the manifest beside it."""
-        path = self.folder / file
-        return Adapter.load(path.with_suffix(".json"), path)
+    def adapter(self, part: Part) -> Adapter:
+        """One adapter of the folder, with the manifest beside it.
 
-    def files(self) -> list[str]:
-        """The files of all adapters, in order of first use."""
+        Raises:
+            AdapterError: as for ``blend``.
+        """
+        path = self.folder / part.file
+        found = Adapter.load(path.with_suffix(".json"), path)
+        if found.manifest.sha256 != part.sha256:
+            raise AdapterError(
+                f"the portfolio and the manifest of the adapter {found.manifest.name} "
+                "speak of different files"
+            )
+        return found
+
+    def parts(self) -> list[Part]:
+        """All adapters, in order of first use, each once, at scale 1."""
         parts = (part for policy in self.policies for part in policy.parts)
-        return list(dict.fromkeys(file for file, _ in parts))
+        return list(dict.fromkeys(Part(part.file, part.sha256) for part in parts))
 
-    def manifest(self, file: str) -> AdapterManifest:
+    def manifest(self, part: Part) -> AdapterManifest:
         """What is known of one adapter of the folder."""
-        return AdapterManifest.load((self.folder / file).with_suffix(".json"))
+        return AdapterManifest.load((self.folder / part.file).with_suffix(".json"))
 
 
 def find(folders: Iterable[Path], base_sha256: str) -> Portfolio | None:
@@ -178,46 +207,60 @@ def find(folders: Iterable[Path], base_sha256: str) -> Portfolio | None:
     return None
 
 
-def _trait(fields: Fields) -> Trait:
-    trait = Trait(fields.text("name", NAME), fields.text("words"), fields.text("reward", NAME))
-    if trait.reward not in traits.KNOWN:
+def _traits(fields: Fields) -> tuple[str, ...]:
+    names = tuple(fields.texts("traits", NAME))
+    if not set(names) <= set(traits.KNOWN):
         raise AdapterError("the portfolio measures a trait that this version cannot")
-    return trait
+    if len(names) > MOST_TRAITS or len(set(names)) < len(names):
+        raise AdapterError("the portfolio has too many traits, or one of them twice")
+    return names
 
 
 def _policies(fields: Fields, count: int) -> tuple[Policy, ...]:
-    """The policies, with their rows of the matrix of rewards."""
-    described = fields.parts("policies")
-    rows = fields.items("rewards")
-    if not 1 <= count <= MOST_TRAITS or not described or len(rows) != len(described):
-        raise AdapterError("the portfolio's traits, policies and rewards do not go together")
-    policies = [
-        _policy(part, Fields({"rewards": row}, _WHOSE).numbers("rewards", 0.0, 1.0), count)
-        for part, row in zip(described, rows, strict=True)
-    ]
-    if len({policy.name for policy in policies}) < len(policies):
-        raise AdapterError("the portfolio has two policies of one name")
-    return tuple(policies)
+    policies = tuple(_policy(part, count) for part in fields.parts("policies"))
+    if not policies or len({policy.name for policy in policies}) < len(policies):
+        raise AdapterError("the portfolio has no policy, or two of one name")
+    return policies
 
 
-def _policy(fields: Fields, rewards: Sequence[float], count: int) -> Policy:
+def _policy(fields: Fields, count: int) -> Policy:
     weights = tuple(fields.numbers("weights", 0.0, 1.0)) if fields.has("weights") else ()
-    if len(rewards) != count or (weights and (len(weights) != count or not _whole(weights))):
-        raise AdapterError("a policy's weights or rewards do not go with the traits")
-    return Policy(fields.text("name", NAME), _parts(fields), weights, tuple(rewards))
+    if weights and (len(weights) != count or not _whole(weights)):
+        raise AdapterError("a policy's weights do not go with the portfolio's traits")
+    rewards = _row(fields.items("rewards"), count)
+    return Policy(fields.text("name", NAME), _parts(fields), weights, rewards)
 
 
-def _parts(fields: Fields) -> tuple[tuple[str, float], ...]:
+def _row(row: object, count: int) -> tuple[float, ...]:
+    """The rewards of one policy."""
+    found = Fields({"rewards": row}, _WHOSE).numbers("rewards", 0.0, 1.0)
+    if len(found) != count:
+        raise AdapterError("a policy's rewards do not go with the portfolio's traits")
+    return tuple(found)
+
+
+def _parts(fields: Fields) -> tuple[Part, ...]:
     """Adapters: one by its file's name, several with their scales, or none for the bare model."""
-    if fields.has("adapter"):
-        return ((fields.text("adapter", FILE), 1.0),)
-    if fields.has("parts"):
-        return tuple(
-            (part.text("adapter", FILE), part.number("scale", 1e-6, 2.0))
-            for part in fields.parts("parts")
-        )
-    return ()
+    if fields.has("file"):
+        return (Part(fields.text("file", FILE), fields.text("sha256", SHA256)),)
+    if not fields.has("parts"):
+        return ()
+    return tuple(
+        Part(p.text("file", FILE), p.text("sha256", SHA256), p.number("scale", 1e-6, 2.0))
+        for p in fields.parts("parts")
+    )
 
 
 def _whole(weights: Sequence[float]) -> bool:
     return abs(sum(weights) - 1.0) < 1e-6
+
+
+def _check(policies: Sequence[Policy], pool: Matrix, epsilon: float, delta: float) -> None:
+    """Refuse a guarantee that does not hold at the weightings of a fine grid."""
+    if not len(pool):
+        raise AdapterError("the portfolio does not say what it was chosen from")
+    points = simplex(pool.shape[1])
+    best = (points @ pool.T).max(axis=1)
+    reached = (points @ np.array([policy.rewards for policy in policies]).T).max(axis=1)
+    if (reached < (1 - epsilon) * best - delta - _ROUNDED).any():
+        raise AdapterError("the portfolio promises more than its policies earn")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pocketpref.methods.palm import Policy, Portfolio
 from pocketpref.methods.palm_weights import Posterior, information
+from pocketpref.methods.traits import WORDS
 
 Array = NDArray[np.float64]
 
@@ -112,7 +113,7 @@ def in_words(portfolio: Portfolio, posterior: Posterior) -> list[str]:
         low, high = posterior.interval(int(place))
         trait = portfolio.traits[int(place)]
         lines.append(
-            f"{trait.words} ({trait.name}): weight {mean[place]:.0%}, "
+            f"{WORDS[trait]} ({trait}): weight {mean[place]:.0%}, "
             f"between {low:.0%} and {high:.0%} with probability 90 %"
         )
     return lines

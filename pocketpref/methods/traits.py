@@ -156,6 +156,16 @@ REWARDS: Final[Mapping[str, Reward]] = MappingProxyType(
 KNOWN: Final[Mapping[str, Reward]] = MappingProxyType({**REWARDS, "detail": detail})
 """All reward functions, by the names that portfolios know them by."""
 
+WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "brevity": "short answers",
+        "plainness": "plain words and short sentences",
+        "formality": "formal language",
+        "detail": "answers that go into detail",
+    }
+)
+"""What more of each trait means, for people."""
+
 
 def rewards(text: str, names: Sequence[str]) -> NDArray[np.float64]:
     """The rewards of a text, shape (len(names),).

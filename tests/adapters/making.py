@@ -42,6 +42,7 @@ def adapter_of(
     data = lora_bytes(pairs, architecture="llama", alpha=alpha, name=name)
     manifest = AdapterManifest(
         name=name,
+        file=f"{name}.gguf",
         base=Base("starter", base_sha256, "llama"),
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
@@ -49,7 +50,7 @@ def adapter_of(
         alpha=alpha,
         targets=tuple(sorted({weight.split(".")[2] for weight in pairs})),
         licence="Apache-2.0",
-        made={"recipe": "random numbers"},
+        recipe="random numbers",
     )
     return Adapter(manifest, data)
 

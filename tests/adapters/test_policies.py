@@ -28,7 +28,7 @@ LONG = " ".join(["The use of a timer at the beginning of a period of work is of 
 
 
 def write_portfolio(home: Path, brief: Adapter, wordy: Adapter) -> Path:
-    folder = home / "models" / "portfolio"
+    folder = home / "models" / "palm"
     folder.mkdir(parents=True)
     for name, adapter in (("brief", brief), ("formal", wordy)):
         (folder / f"{name}.gguf").write_bytes(adapter.data)
@@ -36,18 +36,20 @@ def write_portfolio(home: Path, brief: Adapter, wordy: Adapter) -> Path:
     base = brief.manifest.base
     content = {
         "schema": 1,
-        "base": {"name": base.name, "sha256": base.sha256, "architecture": base.architecture},
-        "traits": [
-            {"name": "brevity", "words": "short answers", "reward": "brevity"},
-            {"name": "formality", "words": "a formal tone", "reward": "formality"},
-        ],
+        **base.said(),
+        "traits": ["brevity", "formality"],
+        "pool": [[0.8, 0.4], [0.4, 0.8]],
         "policies": [
-            {"name": "brief", "adapter": "brief.gguf", "weights": [1, 0]},
-            {"name": "formal", "adapter": "formal.gguf", "weights": [0, 1]},
+            {"name": name, "file": f"{name}.gguf", "sha256": sha, "weights": w, "rewards": r}
+            for name, sha, w, r in (
+                ("brief", brief.manifest.sha256, [1, 0], [0.8, 0.4]),
+                ("formal", wordy.manifest.sha256, [0, 1], [0.4, 0.8]),
+            )
         ],
-        "rewards": [[0.8, 0.4], [0.4, 0.8]],
+        "epsilon": 0.0,
+        "delta": 0.0,
     }
-    (folder / "portfolio.json").write_text(json.dumps(content))
+    (folder / "manifest.json").write_text(json.dumps(content))
     return folder
 
 
@@ -139,9 +141,20 @@ def test_a_changed_adapter_of_the_portfolio_is_refused(pocket: Pocket, portfolio
         pocket.reply("Hello?", method="palm")
 
 
+def test_an_adapter_that_the_portfolio_does_not_mean_is_refused(
+    pocket: Pocket, portfolio: Path
+) -> None:
+    """Exchanged together with its manifest, which alone would find nothing wrong with it."""
+    prefer_short(pocket)
+    for kind in (".gguf", ".json"):
+        (portfolio / f"brief{kind}").write_bytes((portfolio / f"formal{kind}").read_bytes())
+    with pytest.raises(AdapterError, match="speak of different files"):
+        pocket.reply("Hello?", method="palm")
+
+
 def test_the_portfolio_that_comes_along_can_be_worn(starter: LlamaModel) -> None:
     """Every policy of it, blends too, by the model it names; and each is another model."""
-    folder = models_folder() / "portfolio"
+    folder = models_folder() / "palm"
     if not folder.is_dir():
         pytest.skip("this version brings no portfolio")
     portfolio = Portfolio.load(folder)

@@ -12,7 +12,7 @@ import pytest
 
 from pocketpref.errors import AdapterError
 from pocketpref.methods.contest import Case
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm import Part, Portfolio
 from pocketpref.methods.palm_choice import SURE, best_question, choose, in_words
 from pocketpref.methods.palm_weights import (
     STRICTNESS,
@@ -25,11 +25,7 @@ from pocketpref.methods.palm_weights import (
 from pocketpref.methods.weighed import Weighed
 from pocketpref.records import Pair
 
-TRAITS = [
-    {"name": "brevity", "words": "short answers", "reward": "brevity"},
-    {"name": "plainness", "words": "plain words", "reward": "plainness"},
-    {"name": "formality", "words": "a formal tone", "reward": "formality"},
-]
+TRAITS = ["brevity", "plainness", "formality"]
 REWARDS = [[0.4, 0.4, 0.5], [0.9, 0.4, 0.4], [0.4, 0.8, 0.4], [0.4, 0.3, 0.9], [0.7, 0.65, 0.4]]
 
 
@@ -37,25 +33,30 @@ def described() -> dict[str, Any]:
     """A portfolio's file, of rewards that nobody trained: for tests of what is done with them."""
     names = ("bare", "brief", "plain", "formal", "both")
     weights = (None, [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0])
-    policies: list[dict[str, Any]] = [{"name": n} for n in names]
+    policies: list[dict[str, Any]] = [
+        {"name": n, "rewards": r} for n, r in zip(names, REWARDS, strict=True)
+    ]
     for policy, vector in zip(policies, weights, strict=True):
         if vector is not None:
-            policy |= {"adapter": f"{policy['name']}.gguf", "weights": vector}
+            policy |= {"file": f"{policy['name']}.gguf", "sha256": "cd" * 32, "weights": vector}
     return {
         "schema": 1,
-        "base": {"name": "starter", "sha256": "ab" * 32, "architecture": "llama"},
+        "base_sha256": "ab" * 32,
+        "base": "starter",
+        "architecture": "llama",
         "traits": TRAITS,
+        "pool": [*REWARDS, [0.5, 0.5, 0.5]],
         "policies": policies,
-        "rewards": REWARDS,
-        "grid": {},
-        "guarantee": {"epsilon": 0.01, "delta": 0.0, "how": "computed"},
+        "epsilon": 0.01,
+        "delta": 0.0,
+        "guarantee": {"how": "computed"},
         "made": {},
     }
 
 
 def written(folder: Path, content: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "portfolio.json").write_text(json.dumps(content))
+    (folder / "manifest.json").write_text(json.dumps(content))
     return folder
 
 
@@ -259,7 +260,7 @@ def test_a_policy_in_force_stays_until_another_is_clearly_better(portfolio: Port
 
 def test_weights_are_told_in_words(portfolio: Portfolio) -> None:
     lines = in_words(portfolio, infer(choices(np.array([0.1, 0.1, 0.8]), 16.0, 150, 3)))
-    assert lines[0].startswith("a formal tone (formality): weight ")
+    assert lines[0].startswith("formal language (formality): weight ")
     assert len(lines) == 3
 
 
@@ -268,8 +269,10 @@ def test_weights_are_told_in_words(portfolio: Portfolio) -> None:
 
 def test_a_portfolio_is_read_as_it_was_written(portfolio: Portfolio) -> None:
     assert portfolio.rewards.tolist() == REWARDS
-    assert [p.parts for p in portfolio.policies[:2]] == [(), (("brief.gguf", 1.0),)]
-    assert portfolio.files() == ["brief.gguf", "plain.gguf", "formal.gguf", "both.gguf"]
+    assert [p.parts for p in portfolio.policies[:2]] == [(), (Part("brief.gguf", "cd" * 32),)]
+    files = [part.file for part in portfolio.parts()]
+    assert files == ["brief.gguf", "plain.gguf", "formal.gguf", "both.gguf"]
+    assert portfolio.pool.shape == (6, 3)
     differences = portfolio.differences([("Yes.", "It is, as far as anybody can say, so. " * 9)])
     assert differences.shape == (1, 3)
     assert differences[0, 0] > 0.3
@@ -278,10 +281,30 @@ def test_a_portfolio_is_read_as_it_was_written(portfolio: Portfolio) -> None:
 
 def test_a_blend_is_a_policy_of_several_parts(tmp_path: Path) -> None:
     content = described()
-    parts = [{"adapter": "a.gguf", "scale": 0.4}, {"adapter": "b.gguf", "scale": 0.6}]
-    content["policies"][4] = {"name": "both", "parts": parts}
+    parts = [
+        {"file": f"{name}.gguf", "sha256": name * 64, "scale": scale}
+        for name, scale in (("a", 0.4), ("b", 0.6))
+    ]
+    content["policies"][4] = {"name": "both", "parts": parts, "rewards": REWARDS[4]}
     policy = Portfolio.load(written(tmp_path, content)).policy("both")
-    assert policy.parts == (("a.gguf", 0.4), ("b.gguf", 0.6))
+    assert policy.parts == (Part("a.gguf", "a" * 64, 0.4), Part("b.gguf", "b" * 64, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("promised", "holds"), [({"epsilon": 0.3}, True), ({"delta": 0.3}, True), ({}, False)]
+)
+def test_a_portfolio_that_promises_more_than_it_earns_is_refused(
+    tmp_path: Path, promised: dict[str, float], holds: bool
+) -> None:
+    """Without the brief policy a pool with one is missed by more than a hundredth."""
+    content = described() | promised
+    del content["policies"][1]
+    folder = written(tmp_path, content)
+    if holds:
+        assert Portfolio.load(folder).guarantee["how"] == "computed"
+    else:
+        with pytest.raises(AdapterError, match="promises more"):
+            Portfolio.load(folder)
 
 
 def spoiled(**changes: Any) -> dict[str, Any]:
@@ -303,25 +326,36 @@ def policy(**changes: Any) -> dict[str, Any]:
         spoiled(schema=True),
         spoiled(traits=[]),
         spoiled(traits=TRAITS[:2]),
-        spoiled(traits=[TRAITS[0] | {"reward": "os.system"}, *TRAITS[1:]]),
+        spoiled(traits=["os.system", *TRAITS[1:]]),
+        spoiled(traits=[TRAITS[0], TRAITS[0], TRAITS[1]]),
         spoiled(policies=[]),
-        spoiled(policies=described()["policies"][:4]),
-        spoiled(rewards=[]),
-        spoiled(rewards=[[0.1, 0.2]] * 5),
-        spoiled(rewards=[[0.1, 0.2, 1.5]] * 5),
-        spoiled(rewards=[[0.1, 0.2, "0.3"]] * 5),
-        spoiled(rewards=[0.1] * 5),
-        spoiled(base={"name": "x", "sha256": "no hash", "architecture": "llama"}),
-        spoiled(base="starter"),
+        spoiled(policies=described()["policies"][2:]),
+        spoiled(pool=[]),
+        spoiled(pool=[[0.1, 0.2]]),
+        spoiled(pool=[[0.1, 0.2, 1.5]]),
+        spoiled(pool=[[0.1, 0.2, 0.3]] * 65),
+        spoiled(pool=[0.1] * 5),
+        spoiled(epsilon=None),
+        spoiled(epsilon=-0.1),
+        spoiled(delta="0"),
+        spoiled(base_sha256="no hash"),
+        spoiled(base={"name": "starter"}),
+        policy(rewards=[0.1, 0.2]),
+        policy(rewards=[0.1, 0.2, 1.5]),
+        policy(rewards=[0.1, 0.2, "0.3"]),
+        policy(rewards=0.1),
+        policy(sha256=None),
+        policy(sha256="cd"),
         policy(name="bare"),
         policy(name="\x1b[31m"),
         policy(weights=[0.5, 0.2, 0.2]),
         policy(weights=[1]),
-        policy(adapter="../../etc/passwd.gguf"),
-        policy(adapter="/etc/passwd"),
-        policy(adapter="brief.txt"),
-        policy(adapter=None, parts=[{"adapter": "a.gguf", "scale": -1}]),
-        policy(adapter=None, parts=[{"adapter": "a.gguf", "scale": 10**400}]),
+        policy(file="../../etc/passwd.gguf"),
+        policy(file="/etc/passwd"),
+        policy(file="brief.txt"),
+        policy(file=None, parts=[{"file": "a.gguf", "sha256": "a" * 64, "scale": -1}]),
+        policy(file=None, parts=[{"file": "a.gguf", "sha256": "a" * 64, "scale": 10**400}]),
+        policy(file=None, parts=[{"file": "a.gguf", "scale": 1}]),
     ],
 )
 def test_a_portfolio_that_is_none_is_refused_by_name(tmp_path: Path, content: Any) -> None:
@@ -333,13 +367,13 @@ def test_a_portfolio_that_is_none_is_refused_by_name(tmp_path: Path, content: An
     "raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"schema": NaN}', b" " * 300_000]
 )
 def test_a_file_that_is_no_json_is_refused_by_name(tmp_path: Path, raw: bytes) -> None:
-    (tmp_path / "portfolio.json").write_bytes(raw)
+    (tmp_path / "manifest.json").write_bytes(raw)
     with pytest.raises(AdapterError):
         Portfolio.load(tmp_path)
 
 
 def test_a_portfolio_that_is_not_there_is_missed_by_name(tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match=r"portfolio\.json cannot be read"):
+    with pytest.raises(AdapterError, match=r"manifest\.json cannot be read"):
         Portfolio.load(tmp_path)
 
 

@@ -27,16 +27,24 @@ def candidates(count: int) -> Any:
 
 def test_parts_share_no_topic_and_a_topic_stays_in_its_part() -> None:
     from tools.train.palm import held_out
-    from tools.train.prompts import made_prompts
+    from tools.train.prompts import fresh_prompts, made_prompts
 
     few, many = made_prompts(1), made_prompts(6)
-    parts = {part: {p.topic for p in many if p.part == part} for part in ("train", "tune", "test")}
-    assert min(map(len, parts.values())) >= 15
+    fresh = fresh_prompts(6)
+    parts = {part: {p.topic for p in many if p.part == part} for part in ("train", "tune")}
+    parts["test"] = {p.topic for p in fresh}
+    assert not {p.part for p in fresh} ^ {"test"}
+    assert min(map(len, parts.values())) >= 35
     assert not parts["train"] & (parts["tune"] | parts["test"])
     assert not parts["tune"] & parts["test"]
     assert {(p.topic, p.part) for p in few} == {(p.topic, p.part) for p in many}
     trained = {p.text for p in many if p.part == "train"}
-    assert not trained & {*held_out("tune", None, 40), *held_out("test", None, 40)}
+    tune, test = (held_out(part, None, 50) for part in ("tune", "test"))
+    assert len({p.text for p in tune + test}) == 100
+    assert not trained & {p.text for p in tune + test}
+    assert {p.part for p in tune} == {"tune"}
+    kinds = [p.topic == p.text for p in test]
+    assert 0.15 < np.mean(kinds) < 0.3, "requests of other kinds are among them"
 
 
 def test_rewrites_move_what_they_are_named_after() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ REWARDS = {
     "plainness": (0.8, 0.3),
     "formality": (0.2, 0.9),
     "blend-50-50": (0.6, 0.7),
+    "50-50": (0.61, 0.7),
     "blend-67-33": (0.5, 0.5),
     "67-33": (0.75, 0.6),
     "blend-33-67": (0.4, 0.82),
@@ -28,6 +28,12 @@ REWARDS = {
 }
 
 
+def prompts(part: str) -> list[Any]:
+    from tools.train.prompts import Prompt
+
+    return [Prompt(f"What is rust, {part} {i}?", part, f"topic {i // 2}") for i in range(4)]
+
+
 def said_by(name: str, part: str) -> list[Any]:
     """What was measured of a policy, without letting it speak; the test part says a bit less."""
     from tools.train.measure import Said
@@ -35,7 +41,7 @@ def said_by(name: str, part: str) -> list[Any]:
     lower = 0.9 if part == "test" else 1.0
     return [
         Said(
-            prompt=f"What is rust, {part} {i}?",
+            prompt=prompt.text,
             text="No." if name == "blend-33-67" else "Rust is old iron.",
             rewards=tuple(lower * reward for reward in REWARDS[name]),
             words=5,
@@ -43,7 +49,7 @@ def said_by(name: str, part: str) -> list[Any]:
             repeated=0.0,
             surprise=2.0,
         )
-        for i in range(3)
+        for prompt in prompts(part)
     ]
 
 
@@ -51,13 +57,13 @@ def said_by(name: str, part: str) -> list[Any]:
 def pool(tmp_path: Path) -> Any:
     """Measured before it is made: everything but training is real."""
     from tools.train.measure import write_said
-    from tools.train.palm import Pool
+    from tools.train.pool import Pool
 
     for name in REWARDS:
         (tmp_path / "pool" / name).mkdir(parents=True)
         for part in ("tune", "test"):
-            write_said(tmp_path / "pool" / name / f"{part}.jsonl", said_by(name, part))
-    return Pool(tmp_path / "pool", TRAITS, {"tune": [], "test": []})
+            write_said(tmp_path / "pool" / name / f"{part}-0.jsonl", said_by(name, part))
+    return Pool(tmp_path / "pool", TRAITS, {part: prompts(part) for part in ("tune", "test")})
 
 
 def write_adapter(folder: Path) -> None:
@@ -99,13 +105,49 @@ def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(po
     assert {name for name, _ in trained} == {n for n in names if not n.startswith(("b", "blend"))}
 
 
+@pytest.mark.parametrize("mixtures", ["blend", "both"])
+def test_mixtures_are_trained_never_or_always_if_that_is_asked_for(
+    pool: Any, mixtures: Any
+) -> None:
+    from tools.train.palm import grow
+    from tools.train.weights import Grid
+
+    trained = []
+    grow(
+        pool,
+        lambda weights, name: trained.append(name),
+        Grid(),
+        policies=6,
+        most=6,
+        mixtures=mixtures,
+    )
+    names = [member.name for member in pool.members()][3:]
+    if mixtures == "blend":
+        assert trained == list(TRAITS)
+        assert len(names) == 3
+        assert all(name.startswith("blend-") for name in names)
+    else:
+        assert trained[2:] == names[1::2]
+        assert names[0::2] == [f"blend-{name}" for name in names[1::2]]
+
+
+def test_answers_to_other_prompts_are_not_taken_for_these(pool: Any) -> None:
+    from tools.train.pool import BASE, Member, Pool
+
+    base = Member(BASE, (), ())
+    assert [one.prompt for one in pool.said(base, "tune")] == [p.text for p in prompts("tune")]
+    other = Pool(pool.folder, TRAITS, {"tune": prompts("test"), "test": prompts("test")})
+    with pytest.raises(ValueError, match="other prompts"):
+        other.said(base, "tune")
+
+
 def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     pool: Any, tmp_path: Path
 ) -> None:
     from pocketpref.methods.palm import Portfolio
     from tools.train.base import identity, starter_path
     from tools.train.cover import worst_share
-    from tools.train.palm import Member
+    from tools.train.pool import Member
     from tools.train.portfolio import prune_pool
 
     half = (("plainness", 0.5), ("formality", 0.5))
@@ -113,19 +155,21 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
         write_adapter(pool.folder / name)
         pool.add(Member(name, tuple(float(t == name) for t in TRAITS), ((name, 1.0),)))
     pool.add(Member("blend-50-50", (0.5, 0.5), half))
-    report = prune_pool(pool, tmp_path / "portfolio", 0.02, "pytest")
-    read = Portfolio.load(tmp_path / "portfolio")
+    report = prune_pool(pool, tmp_path / "palm", 0.02, "pytest")
+    read = Portfolio.load(tmp_path / "palm")
     assert [policy.name for policy in read.policies] == ["plainness", "formality", "blend-50-50"]
-    assert read.policies[2].parts == tuple((f"{name}.gguf", scale) for name, scale in half)
+    assert [(p.file, p.scale) for p in read.policies[2].parts] == [
+        (f"{name}.gguf", scale) for name, scale in half
+    ]
     assert read.rewards[0].tolist() == pytest.approx([0.72, 0.27]), "rewards of the test part"
     base = identity(starter_path())
     assert read.base == base
-    for file in read.files():
-        data = (read.folder / file).read_bytes()
-        assert read.manifest(file).check(data, base.sha256).rank == 8
-    written = json.loads((tmp_path / "portfolio" / "portfolio.json").read_text("utf-8"))
+    for part in read.parts():
+        adapter = read.adapter(part)
+        assert adapter.manifest.check(adapter.data, base.sha256).rank == 8
     test = 0.9 * np.array([REWARDS[m.name] for m in pool.members()])
-    assert written["guarantee"]["epsilon"] == pytest.approx(worst_share(test, [1, 2, 3]), abs=1e-5)
+    assert read.pool == pytest.approx(test, abs=1e-4)
+    assert read.guarantee["epsilon"] == pytest.approx(worst_share(test, [1, 2, 3]), abs=2e-5)
     kinds = report["portfolios"]["plainness and formality"]
     assert kinds["smallest"]["worst"] <= kinds["random"]["worst"] <= kinds["base alone"]["worst"]
     assert kinds["evenly spread"]["policies"] == [1, 2, 3]

@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def manifest(
     packages = ("torch", "transformers", "peft", "accelerate")
     return AdapterManifest(
         name=name,
+        file=f"{name}.gguf",
         base=base,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
@@ -144,8 +145,11 @@ def manifest(
         alpha=lora.alpha,
         targets=tuple(sorted(MODULES[target] for target in lora.targets)),
         licence=LICENCE,
-        made=asdict(made)
-        | {
+        recipe=made.recipe,
+        made={
+            "command": made.command,
+            "seed": made.seed,
+            "data": made.data,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {package: version(package) for package in packages},
         },

@@ -2,150 +2,48 @@
 
     python -m tools.train.data DATA --mtbench PAIRS.jsonl
     python -m tools.train.palm train FOLDER --data DATA [--policies 7] [--most 1]
-    python -m tools.train.palm measure FOLDER --data DATA
-    python -m tools.train.palm prune FOLDER --data DATA --into PORTFOLIO
+    python -m tools.train.palm measure FOLDER [--parts test] [--draws 3]
+    python -m tools.train.palm prune FOLDER --into PORTFOLIO
 
 `train` begins with one policy for each trait, then asks where on a hybrid grid of weights another
-one could gain most. There a blend of those trained is tried first; a policy is trained for it if
-the blend is no better than what there was. It goes on where it stopped, also within a policy.
-`measure` lets all of them answer held-out prompts. `prune` chooses on the tune part, reports on the
-test part, and writes the portfolio as the device reads it (`pocketpref/methods/palm.py`).
+one could gain most. There a blend of those trained is tried, and a policy trained: always, or only
+if the blend is no better than what there was (`--mixtures`). It goes on where it stopped, also
+within a policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune
+part, reports on the test part, and writes the portfolio as the device reads it
+(`pocketpref/methods/palm.py`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama import prepare
-from pocketpref.backends.onnx import open_embedder
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.methods.traits import REWARDS
-from pocketpref.protocols import Embedder
 
 from .base import Tokens, load_base, starter_path
 from .data import CANDIDATES, COMMAND, read_candidates
-from .export import write_json
-from .measure import (
-    Judge,
-    Said,
-    fluency,
-    mean_rewards,
-    measure,
-    read_said,
-    relevance,
-    write_said,
-)
-from .policy import ADAPTER, Recipe, Trainer, comparisons
-from .prompts import Part, made_prompts, public_prompts
-from .sampling import Drawing
+from .measure import fluency, mean_rewards
+from .policy import Recipe, Trainer, comparisons
+from .pool import Member, Pool
+from .prompts import Part, Prompt, fresh_prompts, made_prompts, public_prompts
 from .weights import Grid, most_uncertain
 
 Matrix = NDArray[np.float64]
 
-BASE = "base"
-POOL = "pool.json"
-LESS_RELEVANT = 0.1
-"""By how much the mean cosine of a policy's answers to their prompts may lie below the base's."""
-
-MORE_SURPRISING = 1.5
-"""How many times the base's perplexity a policy's answers may have under the base."""
+Mixtures = Literal["blend", "lazy", "both"]
+"""Beyond single traits: train nothing, train where a blend gains nothing, or always train too."""
 
 Train = Callable[[Matrix, str], object]
 """Trains the policy for weights in the folder of a name."""
 
-HOW = Drawing(tokens=112, seed=7, side_by_side=12)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One policy of the pool.
-
-    Attributes:
-        name: of its folder.
-        weights: what it is for, sum 1; () for the base.
-        parts: names of trained policies and their scales; a trained one has itself.
-    """
-
-    name: str
-    weights: tuple[float, ...]
-    parts: tuple[tuple[str, float], ...]
-
-
-class Pool:
-    """The policies of one folder, and what they earn. Everything in it is kept as it is made."""
-
-    def __init__(self, folder: Path, traits: Sequence[str], prompts: dict[Part, list[str]]) -> None:
-        """Read what the folder holds.
-
-        Args:
-            folder: made if it is not there.
-            traits: names of rewards.
-            prompts: what each part is measured on.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.traits = tuple(traits)
-        self._prompts = prompts
-
-    def members(self) -> list[Member]:
-        """The pool, the base first."""
-        path = self.folder / POOL
-        if not path.is_file():
-            return [Member(BASE, (), ())]
-        entries = json.loads(path.read_text("utf-8"))
-        return [
-            Member(e["name"], tuple(e["weights"]), tuple((n, s) for n, s in e["parts"]))
-            for e in entries
-        ]
-
-    def add(self, member: Member) -> None:
-        """Keep one more."""
-        entries = [
-            {"name": m.name, "weights": list(m.weights), "parts": [list(p) for p in m.parts]}
-            for m in [*self.members(), member]
-        ]
-        write_json(self.folder / POOL, entries)
-
-    def said(self, member: Member, part: Part) -> list[Said]:
-        """What a policy answers to a part's prompts; drawn and measured once."""
-        folder = self.folder / member.name
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{part}.jsonl"
-        if not path.is_file():
-            print(f"{member.name} answers {part}", file=sys.stderr, flush=True)
-            parts = [(self.folder / name / ADAPTER, scale) for name, scale in member.parts]
-            found = measure(self._judge, self._prompts[part], self.traits, how=HOW, parts=parts)
-            write_said(path, found)
-        return read_said(path)
-
-    def sound(self, member: Member) -> bool:
-        """Whether a policy still answers what it is asked, judged on the tune part.
-
-        Rewards can be earned without: brief and plain is also who says nothing to the point.
-        """
-        own, said = self.said(Member(BASE, (), ()), "tune"), self.said(member, "tune")
-        near = relevance(own, self.embedder) - relevance(said, self.embedder) <= LESS_RELEVANT
-        usual = fluency(own)["perplexity"] * MORE_SURPRISING
-        return near and fluency(said)["perplexity"] <= usual
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        """The bundled one."""
-        return open_embedder(None)
-
-    @cached_property
-    def _judge(self) -> Judge:
-        path = starter_path()
-        return Judge(prepare(path, self.folder, file_sha256(path), "bf16"))
+EACH = 2
+"""Held-out prompts about each topic."""
 
 
 def grow(
@@ -155,7 +53,7 @@ def grow(
     *,
     policies: int,
     most: int,
-    blends_only: bool = False,
+    mixtures: Mixtures = "lazy",
 ) -> bool:
     """Add policies lazily, until nothing is left to gain, there are enough, or ``most`` were added.
 
@@ -165,7 +63,7 @@ def grow(
         grid: candidate weights.
         policies: the search ends with so many members, or one more if the last blend needed it.
         most: how many times something is added now.
-        blends_only: beyond single traits, train nothing.
+        mixtures: what is done for weights of several traits.
 
     Returns:
         Whether the search has ended.
@@ -178,12 +76,12 @@ def grow(
         if len(members) <= len(corners):
             place = len(members) - 1
             _train(pool, train, corners[place], pool.traits[place])
-        elif not _refine(pool, None if blends_only else train, grid):
+        elif not _refine(pool, train, grid, mixtures):
             return True
     return len(pool.members()) >= policies
 
 
-def _refine(pool: Pool, train: Train | None, grid: Grid) -> bool:
+def _refine(pool: Pool, train: Train, grid: Grid, mixtures: Mixtures) -> bool:
     """One more policy where it can gain most; False if it could gain less than 1 % anywhere."""
     members = [m for m in pool.members() if m.weights and pool.sound(m)]
     tried = np.array([m.weights for m in members])
@@ -202,9 +100,10 @@ def _refine(pool: Pool, train: Train | None, grid: Grid) -> bool:
     blend = [(pool.traits[i], float(scale)) for i, scale in enumerate(scales) if scale > 0]
     blended = Member(f"blend-{name}", tuple(weights.tolist()), tuple(blend))
     pool.add(blended)
-    # A blend costs nothing to train. Where it is no better than what there was, train.
     gained = weights @ mean_rewards(pool.said(blended, "tune")) - (rewards @ weights).max()
-    if train is not None and (gained <= 0 or not pool.sound(blended)):
+    # A blend costs nothing to train: where it is better than what there was, it may be enough.
+    enough = mixtures == "lazy" and gained > 0 and pool.sound(blended)
+    if mixtures != "blend" and not enough:
         _train(pool, train, weights, name)
     return True
 
@@ -218,12 +117,19 @@ def _train(pool: Pool, train: Train, weights: Matrix, name: str) -> None:
     pool.add(Member(name, tuple(weights.tolist()), ((name, 1.0),)))
 
 
-def held_out(part: Part, mtbench: Path | None, most: int) -> list[str]:
-    """Prompts of a part, evenly spread over topics, made ones and public ones."""
-    prompts = made_prompts(1) + (public_prompts(mtbench) if mtbench else [])
-    texts = [prompt.text for prompt in prompts if prompt.part == part]
-    places = np.linspace(0, len(texts) - 1, min(most, len(texts))).round().astype(int)
-    return [texts[place] for place in places]
+def held_out(part: Part, mtbench: Path | None, most: int) -> list[Prompt]:
+    """Prompts of a part, evenly spread over topics and kinds.
+
+    Args:
+        part: tune or test.
+        mtbench: a pair file with MT-Bench's questions; for the tune part only.
+        most: how many.
+    """
+    public = public_prompts(mtbench) if mtbench else []
+    prompts = fresh_prompts(EACH) if part == "test" else made_prompts(EACH) + public
+    found = [prompt for prompt in prompts if prompt.part == part]
+    places = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
+    return [found[place] for place in places]
 
 
 def _trainer(given: argparse.Namespace, pool: Pool, recipe: Recipe) -> Trainer:
@@ -245,7 +151,8 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
     made_data = (given.data / COMMAND).read_text("utf-8").strip()
     traits = " ".join(pool.traits)
     command = f"python -m tools.train.palm train POOL --data DATA --pairs {given.pairs}"
-    command += " --blends-only" if given.blends_only else ""
+    command += f" --mixtures {given.mixtures} --prompts {given.prompts}"
+    command += " --mtbench PAIRS.jsonl" if given.mtbench else ""
     (pool.folder / COMMAND).write_text(f"{made_data}; {command} --traits {traits}\n", "utf-8")
     ended = grow(
         pool,
@@ -253,7 +160,7 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
         Grid(),
         policies=given.policies,
         most=given.most,
-        blends_only=given.blends_only,
+        mixtures=given.mixtures,
     )
     print("complete" if ended else "more to do: the same command goes on")
 
@@ -262,7 +169,7 @@ def _run_measure(given: argparse.Namespace, pool: Pool) -> None:
     for member in pool.members():
         for part in given.parts:
             said = pool.said(member, part)
-            figures = dict(zip(pool.traits, mean_rewards(said).round(3).tolist(), strict=True))
+            figures = dict(zip(pool.traits, mean_rewards(said).round(4).tolist(), strict=True))
             print(member.name, part, figures | {k: round(v, 3) for k, v in fluency(said).items()})
 
 
@@ -283,18 +190,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--traits", nargs="+", default=list(REWARDS), choices=list(REWARDS))
     parser.add_argument("--policies", type=int, default=8, help="most of the pool, with the base")
     parser.add_argument("--most", type=int, default=100, help="policies added by this call")
-    parser.add_argument("--blends-only", action="store_true", help="train single traits only")
+    parser.add_argument("--mixtures", choices=get_args(Mixtures), default="lazy")
     parser.add_argument("--pairs", type=int, default=160, help="comparisons trained on")
     parser.add_argument("--mtbench", type=Path, help="as for tools.train.data")
-    parser.add_argument("--prompts", type=int, default=40, help="held-out prompts of each part")
+    parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of each part")
+    parser.add_argument("--draws", type=int, default=1, help="answers to each of them")
     parser.add_argument("--parts", nargs="+", default=["tune", "test"], choices=["tune", "test"])
     parser.add_argument("--into", type=Path, help="the portfolio's folder")
-    parser.add_argument("--epsilon", type=float, default=0.05)
+    parser.add_argument("--epsilon", type=float, default=0.015)
     given = parser.parse_args(argv)
-    prompts: dict[Part, list[str]] = {
+    prompts: dict[Part, list[Prompt]] = {
         part: held_out(part, given.mtbench, given.prompts) for part in ("tune", "test")
     }
-    stages[given.stage](given, Pool(given.folder, given.traits, prompts))
+    stages[given.stage](given, Pool(given.folder, given.traits, prompts, given.draws))
     return 0
 
 

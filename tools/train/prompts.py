@@ -2,15 +2,16 @@
 
 Made by recipe from everyday topics (ours, Apache-2.0, below), so that anybody can make them again,
 and on request MT-Bench's first questions (Apache-2.0, lmsys) from a pair file that holds them.
-Which part a topic or a question belongs to depends on itself alone: adding others moves none.
+Whether a topic or a question is for train or for tune depends on itself alone: adding others moves
+none. The test part has topics of its own, and requests of other kinds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -41,6 +42,41 @@ removing a stain; reducing stress; moving house; asking for a raise; learning th
 taking better photos; eating more vegetables; teaching a child to read; organizing a desk;
 preparing for an interview; hiking in the mountains; baking a cake; cleaning windows;
 dealing with a noisy neighbour; driving in snow; meditating; drawing a face; saving energy at home
+"""
+_TEST_THINGS = """
+a mirror; chocolate; the ozone layer; a lighthouse; a vitamin; a telescope; an allergy; an elevator;
+wind; honey; a passport; dreams; a piano; paper; a microwave oven; an avalanche; the alphabet;
+concrete; a parliament; ice cream; hair colour; a satellite; deserts; a bridge
+"""
+_TEST_DOINGS = """
+keeping a diary; choosing a bicycle; growing herbs on a windowsill; painting a room;
+hosting guests; learning chess; camping for the first time; buying a used car; feeding birds
+in winter; singing in a choir; ironing a shirt; sewing on a button; getting up early;
+renting a flat; learning to juggle; typing faster; keeping bees; making jam
+"""
+_TEST_REQUESTS = """
+Write a short note of thanks to a neighbour who watered my plants.
+Suggest three names for a small bakery.
+Compare trains and buses for a daily trip to work.
+Should I buy my first home or rent it?
+Describe an autumn morning in a small village.
+Is it rude to be ten minutes late for dinner?
+Write a message to say that I cannot come to the meeting today.
+What would you cook for four guests who eat no meat?
+Tell me a bedtime story about a fox and a lantern.
+What is the difference between a hobby and a job?
+Help me say no to a friend who wants to borrow my car.
+Plan a rainy afternoon with two small children.
+Which is the better pet for a small flat, a cat or a rabbit?
+Convince me to drink more water.
+What makes a good teacher?
+Give two arguments for and two against school uniforms.
+Explain the joke about the chicken that crosses the road.
+Write an invitation to a garden party.
+What should I ask before I adopt an old cat?
+How would you describe the colour red to someone who cannot see?
+What do you think of people who talk in the cinema?
+Name a few things that every kitchen needs.
 """
 _THING_FRAMES = (
     "What is {}?",
@@ -76,24 +112,40 @@ class Prompt:
 
 
 def part_of(topic: str) -> Part:
-    """The part of a topic, by its hash: half is for training, a quarter each for tune and test."""
-    return ("train", "train", "tune", "test")[hashlib.sha256(topic.encode()).digest()[0] % 4]
+    """The part of a topic, by its hash: half are for training, half for tuning."""
+    return ("train", "train", "tune", "tune")[hashlib.sha256(topic.encode()).digest()[0] % 4]
 
 
 def made_prompts(each: int) -> list[Prompt]:
-    """Prompts by recipe.
+    """Prompts by recipe, for training and tuning.
 
     Args:
         each: how many about each topic, at most 6.
     """
-    found = []
-    for topics, frames in ((_THINGS, _THING_FRAMES), (_DOINGS, _DOING_FRAMES)):
-        starts = cycle(range(len(frames)))
-        for topic, start in zip(_listed(topics), starts, strict=False):
-            for i in range(each):
-                text = frames[(start + i) % len(frames)].format(topic)
-                found.append(Prompt(text, part_of(topic), topic))
-    return found
+    framed = _framed(_THINGS, _THING_FRAMES, each) + _framed(_DOINGS, _DOING_FRAMES, each)
+    return [Prompt(text, part_of(topic), topic) for text, topic in framed]
+
+
+def fresh_prompts(each: int) -> list[Prompt]:
+    """Prompts of the test part: the same questions about other topics, and other requests.
+
+    Args:
+        each: how many about each topic, at most 6; each request stands there once.
+    """
+    framed = _framed(_TEST_THINGS, _THING_FRAMES, each)
+    framed += _framed(_TEST_DOINGS, _DOING_FRAMES, each)
+    framed += [(line, line) for line in _TEST_REQUESTS.strip().splitlines()]
+    return [Prompt(text, "test", topic) for text, topic in framed]
+
+
+def _framed(topics: str, frames: Sequence[str], each: int) -> list[tuple[str, str]]:
+    """Questions with their topics; neighbouring topics begin with different ones."""
+    listed = [" ".join(topic.split()) for topic in topics.split(";")]
+    return [
+        (frames[(start + i) % len(frames)].format(topic), topic)
+        for start, topic in enumerate(listed)
+        for i in range(each)
+    ]
 
 
 def public_prompts(path: Path) -> list[Prompt]:
@@ -105,7 +157,3 @@ def public_prompts(path: Path) -> list[Prompt]:
     with path.open(encoding="utf-8") as file:
         texts = dict.fromkeys(str(json.loads(line)["prompt"]).strip() for line in file)
     return [Prompt(text, part_of(text), text) for text in texts if len(text) <= LONGEST]
-
-
-def _listed(topics: str) -> list[str]:
-    return [" ".join(topic.split()) for topic in topics.split(";")]
