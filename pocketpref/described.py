@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pocketpref import revising, summaries
+from pocketpref import revising, summaries, verdicts
 from pocketpref.elsewhere import Elsewhere
 from pocketpref.learning import ProgressCallback
+from pocketpref.summaries import Statement
 from pocketpref.summarizing import SummarizeRun
 from pocketpref.summary import Summary, SummaryReport
+from pocketpref.verdicts import Verdict
 
 
 class Described(Elsewhere):
@@ -60,3 +62,19 @@ class Described(Elsewhere):
             InputError: it is empty or too long.
         """
         return summaries.state(self._parts.store, text)
+
+    def statements(self) -> list[Statement]:
+        """What the person stated, the oldest first; also what must not be said of them."""
+        return summaries.statements(self._parts.store)
+
+    def unstate(self, statement_id: str) -> None:
+        """Take a statement back; a summary that says it stands until it is made again.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        summaries.unstate(self._parts.store, statement_id)
+
+    def verdict(self) -> Verdict | None:
+        """What ``evaluate`` found to help this person, with its figures; None if untested."""
+        return verdicts.current(self._parts.store, self._parts.recipe())

@@ -18,6 +18,7 @@ from pocketpref.cli.app import App
 from pocketpref.cli.archive import export, restore
 from pocketpref.cli.arguments import MisuseError
 from pocketpref.cli.chat import chat
+from pocketpref.cli.completion import completion
 from pocketpref.cli.console import printable
 from pocketpref.cli.demo import demo
 from pocketpref.cli.doctor import doctor
@@ -31,11 +32,14 @@ from pocketpref.cli.learn import learn
 from pocketpref.cli.mcp import mcp
 from pocketpref.cli.memory import add, memory
 from pocketpref.cli.models import models
+from pocketpref.cli.open import open_page
 from pocketpref.cli.profile import profile
 from pocketpref.cli.remote import remote
 from pocketpref.cli.serve import serve
+from pocketpref.cli.service import service
 from pocketpref.cli.status import status
 from pocketpref.cli.summary import summary
+from pocketpref.cli.uninstall import uninstall
 from pocketpref.cli.use import personalize, score
 from pocketpref.errors import PocketprefError
 
@@ -73,6 +77,7 @@ for _command in (
     remote,
     mcp,
     serve,
+    open_page,
     models,
     adapters,
     keys,
@@ -80,6 +85,9 @@ for _command in (
     restore,
     status,
     doctor,
+    service,
+    completion,
+    uninstall,
 ):
     cli.add_command(_command)
 

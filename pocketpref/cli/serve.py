@@ -15,7 +15,8 @@ from pocketpref.cli.extras import load
 from pocketpref.errors import StorageError
 
 PORT = 8765
-_TOKEN = "server-token"  # noqa: S105 - the name of its file
+TOKEN_FILE = "server-token"  # noqa: S105 - the name of a file
+"""Where the token is kept, in the folder of the vault."""
 
 
 @click.command()
@@ -40,7 +41,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
     Example: pocketpref serve --port 8765
     """
     server = load("pocketpref.hosts.server", "serve")
-    path = None if no_token else app.places.data / _TOKEN
+    path = None if no_token else app.places.data / TOKEN_FILE
     token = None if path is None else _token(path)
 
     def ready(port: int, stop: Callable[[], None]) -> None:

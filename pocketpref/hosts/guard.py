@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import hmac
 import json
+import sys
 from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pocketpref.hosts.listening import HERE
 from pocketpref.hosts.requests import failure
 
+Headers = Mapping[bytes, bytes]
+
 MOST_BODY_BYTES = 8_000_000
+
+# A cookie that stands twice is one that was not ours to read: browsers send one line of them.
+_ONCE = (b"host", b"origin", b"authorization", b"sec-fetch-site", b"cookie")
 
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -36,7 +43,7 @@ class Guard:
             token: that clients show; None if they need none.
         """
         self._inner = inner
-        self._hosts = {f"{host}:{port}".encode() for host in ("127.0.0.1", "localhost")}
+        self._hosts = own_hosts(port)
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,25 +54,23 @@ class Guard:
         if refused is not None:
             await _refuse(send, *refused)
             return
-        await self._inner(scope, receive, _private(send))
+        await self._inner(scope, receive, with_headers(send, _HEADERS))
 
     def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, str] | None:
-        found: dict[bytes, bytes] = {}
-        for name, value in headers:
-            if name in found and name in (b"host", b"origin", b"authorization"):
-                return 400, "a header stands twice"
-            found[name] = value
+        found = read_headers(headers)
+        if found is None:
+            return 400, "a header stands twice"
         if found.get(b"host", b"").lower() not in self._hosts:
             return 403, "this server answers under 127.0.0.1 and localhost only"
         if not self._same_origin(found):
             return 403, "pages of other origins are not answered"
         if not self._knows(found.get(b"authorization", b"")):
             return 401, "the token is missing or wrong: send it as the API key"
-        if _length(found) > MOST_BODY_BYTES:
+        if body_length(found) > MOST_BODY_BYTES:
             return 413, f"a request has at most {MOST_BODY_BYTES:,} bytes"
         return None
 
-    def _same_origin(self, headers: Mapping[bytes, bytes]) -> bool:
+    def _same_origin(self, headers: Headers) -> bool:
         origin = headers.get(b"origin")
         if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
             return False
@@ -79,11 +84,27 @@ class Guard:
         return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), self._token)
 
 
-def _length(headers: Mapping[bytes, bytes]) -> int:
+def own_hosts(port: int) -> frozenset[bytes]:
+    """The names under which this machine is asked at a port, as ``Host`` says them."""
+    return frozenset(f"{host}:{port}".encode() for host in (HERE, "localhost"))
+
+
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers | None:
+    """Headers by their names; None if one that decides who asks stands twice."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in found and name in _ONCE:
+            return None
+        found[name] = value
+    return found
+
+
+def body_length(headers: Headers) -> int:
+    """The size that a request claims, in bytes; more than any limit if it claims nonsense."""
     try:
         return int(headers.get(b"content-length", b"0"))
     except ValueError:
-        return MOST_BODY_BYTES + 1
+        return sys.maxsize
 
 
 async def _refuse(send: Send, status: int, words: str) -> None:
@@ -99,14 +120,16 @@ async def _refuse(send: Send, status: int, words: str) -> None:
             *([(b"www-authenticate", b"Bearer")] if status == 401 else []),
         ],
     }
-    await _private(send)(start)
+    await with_headers(send, _HEADERS)(start)
     await send({"type": "http.response.body", "body": body})
 
 
-def _private(send: Send) -> Send:
+def with_headers(send: Send, more: Iterable[tuple[bytes, bytes]]) -> Send:
+    """Sends answers with these headers, too."""
+
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *_HEADERS]
+            message["headers"] = [*message.get("headers", []), *more]
         await send(message)
 
     return sent

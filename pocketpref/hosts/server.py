@@ -12,13 +12,11 @@ goes through the door.
 from __future__ import annotations
 
 import base64
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -31,9 +29,9 @@ from pocketpref.errors import (
     InputError,
     PocketprefError,
     RemoteError,
-    StorageError,
 )
 from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard
+from pocketpref.hosts.listening import Listener
 from pocketpref.hosts.replies import BusyError, Replies, UnexpectedError
 from pocketpref.hosts.requests import (
     ChatRequest,
@@ -47,7 +45,6 @@ from pocketpref.hosts.requests import (
 )
 from pocketpref.pocket import Pocket
 
-HERE: Final = "127.0.0.1"
 OWN: Final = "pocketpref"
 PLAIN: Final = "pocketpref-plain"
 
@@ -169,49 +166,15 @@ def serve(
     Raises:
         StorageError: the port cannot be had.
     """
-    listener = _listen(port)
-    port = int(listener.getsockname()[1])
-    service = Service(pocket)
-    config = uvicorn.Config(
-        Guard(service.application(), port, token),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        http="h11",
-        loop="asyncio",
-        limit_concurrency=256,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    try:
-        listener.listen(128)
-        ready(port, lambda: setattr(server, "should_exit", True))
-        server.run(sockets=[listener])
-    finally:
-        listener.close()
-        service.close()
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    problem = ""
-    try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR shares the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HERE, port))
-    except OSError as error:
-        problem = error.strerror or "it failed"
-    if problem:
-        listener.close()
-        raise StorageError(
-            f"port {port} cannot be listened on: {problem}", hint="choose another: --port"
-        )
-    return listener
+    with Listener(port) as listener:
+        service = Service(pocket)
+        try:
+            listener.run(
+                Guard(service.application(), listener.port, token),
+                lambda stop: ready(listener.port, stop),
+            )
+        finally:
+            service.close()
 
 
 def _answering(

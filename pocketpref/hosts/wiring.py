@@ -23,7 +23,7 @@ ENTRY: Final = "pocketpref"
 """The name of our entry in their settings."""
 
 _MOST_BYTES: Final = 4_000_000
-_PASSED_ON: Final = ("POCKETPREF_HOME", "POCKETPREF_KEY_FILE", "POCKETPREF_PASSPHRASE_FILE")
+PASSED_ON: Final = ("POCKETPREF_HOME", "POCKETPREF_KEY_FILE", "POCKETPREF_PASSPHRASE_FILE")
 
 Entry = dict[str, Any]
 
@@ -111,7 +111,7 @@ def entry(
         "command": python or sys.executable,
         "args": ["-m", "pocketpref", "mcp", "--client", client, *options],
     }
-    passed = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
+    passed = {name: environ[name] for name in PASSED_ON if environ.get(name)}
     return started | {"env": passed} if passed else started
 
 

@@ -160,8 +160,10 @@ def test_the_commands_are_those_that_are_promised():
         *("egress", "egress status", "egress allow", "egress revoke", "egress preview"),
         *("egress log", "egress verify", "egress key", "egress key set", "egress key remove"),
         *("summary", "summary show", "summary refresh", "summary edit", "summary state"),
-        *("summary history", "serve", "mcp", "mcp install", "mcp uninstall", "mcp entry"),
+        *("summary history", "serve", "open", "mcp", "mcp install", "mcp uninstall", "mcp entry"),
         *("mcp hosts", "adapters", "adapters list", "adapters check", "adapters ask"),
+        *("service", "service install", "service remove", "service run", "completion"),
+        "uninstall",
     }
 
 
@@ -185,9 +187,11 @@ def test_help_works_and_examples_parse(desk, path, command):
 @pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda v: str(v)[:40])
 def test_every_command_on_memories_takes_user_and_model(path, command):
     # `mcp` itself is one of them; its subcommands, like those left out here, touch no memories.
-    if isinstance(command, click.Group) or path[0] in ("models", "keys", "demo", "mcp"):
+    if isinstance(command, click.Group) or path[0] in (
+        *("models", "keys", "demo", "mcp", "completion", "uninstall"),
+    ):
         return
-    if path == ("adapters", "check"):
+    if path in (("adapters", "check"), ("service", "remove")):
         return
     options = {opt for param in command.params for opt in param.opts}
     assert {"-u", "--user", "-m", "--model"} <= options

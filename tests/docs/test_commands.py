@@ -30,6 +30,7 @@ NOT_RUN = [
     ("egress", "key"),
     ("mcp",),
     ("serve",),
+    ("open",),
     ("adapters", "check"),
     ("adapters", "ask"),
     ("eval",),

@@ -1,0 +1,110 @@
+"""uninstall: everything out of the system that commands put there, and, if wanted, the memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from pocketpref.cli.app import App, pass_app
+from pocketpref.cli.arguments import dry_run_option, yes_option
+from pocketpref.cli.console import confirm, confirm_by_typing, note, report
+from pocketpref.cli.serve import TOKEN_FILE
+from pocketpref.cli.service import remove_files
+from pocketpref.config import Places
+from pocketpref.errors import FileError, VaultError
+
+
+@click.command()
+@click.option("--wipe", is_flag=True, help="Also what is remembered of everybody, and settings.")
+@dry_run_option
+@yes_option
+@pass_app
+def uninstall(app: App, *, wipe: bool, dry_run: bool, yes: bool) -> None:
+    """Take out of the system what our commands put there, before the package is removed.
+
+    Our entries in assistants' settings, the service's file, the server's token, and what can be
+    made again. What is remembered stays, unless you add --wipe: then the vault, settings and models
+    that were pulled go, too. A key file elsewhere and the keyring's entry are left: without the
+    vault they open nothing.
+
+    Example: pocketpref uninstall --dry-run
+    """
+    targets = [*_made_again(app.places), *(_for_good(app.places) if wipe else ())]
+    there = [path for path in targets if path.exists()]
+    if not dry_run:
+        _ask(wipe=wipe, yes=yes)
+        if wipe and app.places.vault.exists():
+            _destroy_keys(app)
+    for words in _unwired(dry_run=dry_run):
+        report(words)
+    verb = "would delete" if dry_run else "deleted"
+    for path in [*remove_files(app, dry_run=dry_run), *there]:
+        if not dry_run:
+            _delete(path)
+        report(f"{verb} {path}")
+    if not wipe and app.places.vault.exists():
+        note(f"what is remembered stays in {app.places.vault}; --wipe deletes it, too")
+    note("then: pip uninstall pocketpref")
+
+
+def _ask(*, wipe: bool, yes: bool) -> None:
+    if wipe:
+        words = "This deletes all that is remembered of everybody here, for good. Type 'wipe'"
+        confirm_by_typing(words, "wipe", yes=yes)
+    else:
+        confirm("Take pocketpref out of this system?", yes=yes)
+
+
+def _destroy_keys(app: App) -> None:
+    """Overwrite each person's key in the vault: a disk may keep what a deleted file held."""
+    problem = ""
+    try:
+        with app.vault() as vault:
+            for name in vault.users():
+                vault.store(name).forget_everything()
+    except VaultError as error:
+        problem = error.message
+    if problem:
+        note(f"the vault is deleted as it is, for it cannot be opened: {problem}")
+
+
+def _unwired(*, dry_run: bool) -> Iterator[str]:
+    from pocketpref.hosts import wiring
+
+    for host in wiring.HOSTS:
+        if not wiring.present(host):
+            continue
+        problem = ""
+        try:
+            change = wiring.removed(host)
+            if change is not None and not dry_run:
+                change.make()
+        except FileError as error:
+            problem = error.words
+        if problem:
+            note(problem)
+        else:
+            yield f"{'would take' if dry_run else 'took'} us out of the settings of {host.title}"
+
+
+def _made_again(places: Places) -> Iterator[Path]:
+    yield from (places.data / TOKEN_FILE, places.cache)
+
+
+def _for_good(places: Places) -> Iterator[Path]:
+    vault = places.vault
+    yield from (vault.with_name(f"{vault.name}{end}") for end in ("", "-wal", "-shm"))
+    yield from (places.models, places.state, places.config_file, places.attributes)
+
+
+def _delete(path: Path) -> None:
+    from pocketpref.vault.files import storage_errors
+
+    with storage_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

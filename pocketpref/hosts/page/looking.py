@@ -1,0 +1,241 @@
+"""What the pages show: gathered from a Pocket, changed by nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from pocketpref.disclosure import Level
+from pocketpref.egress import Entry, Grant, Preview
+from pocketpref.egress.previews import DEFAULT_EXPIRY
+from pocketpref.errors import NotFoundError, PocketprefError
+from pocketpref.hosts.page.machine import Machine
+from pocketpref.pocket import Pocket
+from pocketpref.records import Memory
+from pocketpref.verdicts import Verdict
+
+ON_A_PAGE: Final = 50
+"""Choices, or lines of the log, on one page."""
+
+_EVIDENCE: Final = 12  # choices that are named beside what they say
+
+GOES_ALONG: Final = {
+    Level.NONE: "the request alone",
+    Level.ATTRIBUTES: "a sentence about how you like to be answered",
+    Level.SUMMARY: "your summary",
+}
+"""What each level means, in words."""
+
+ORIGINS: Final = {"user": "by hand", "import": "imported", "chat": "in a chat", "edit": "edited"}
+WRITERS: Final = {"template": "from your choices", "model": "by the model", "edit": "by you"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Desk:
+    """What pages look at, and forms change."""
+
+    pocket: Pocket
+    machine: Machine
+
+
+Look = Callable[[Desk, Mapping[str, str]], dict[str, Any]]
+"""Gathers the values of one page, given the changing parts of its address."""
+
+
+def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """What is known about the person, and why."""
+    pocket = desk.pocket
+    profile, summary = pocket.profile(), pocket.summary()
+    strongest = max((entry.weight for entry in profile.entries), default=0.0)
+    return {
+        "profile": profile,
+        "learned": [
+            {
+                "entry": entry,
+                "share": round(100 * max(entry.weight, 0) / strongest, 1) if strongest > 0 else 0,
+                "wording": _wording(pocket, entry.name),
+                "evidence": _evidence(pocket, entry.pairs),
+                "more": max(len(entry.pairs) - _EVIDENCE, 0),
+            }
+            for entry in profile.entries
+        ],
+        "summary": summary,
+        "clauses": [
+            {
+                "clause": clause,
+                "evidence": _evidence(pocket, clause.pairs),
+                "more": max(len(clause.pairs) - _EVIDENCE, 0),
+            }
+            for clause in (summary.clauses if summary else ())
+        ],
+        "writers": WRITERS,
+        "due": pocket.summary_due(),
+        "earlier": [each for each in reversed(pocket.summaries()) if each.replaced is not None],
+        "stated": [each for each in pocket.statements() if each.wanted],
+        "struck": [each for each in pocket.statements() if not each.wanted],
+    }
+
+
+def _wording(pocket: Pocket, name: str) -> str:
+    return pocket.attributes[name].wording if name in pocket.attributes else ""
+
+
+def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
+    found = []
+    for name in islice(ids, _EVIDENCE):
+        with suppress(NotFoundError):  # forgotten since
+            found.append(pocket.memory(name))
+    return found
+
+
+def choices(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """What is remembered, the newest first."""
+    counts, number = desk.pocket.counts(), _page(parts)
+    first = (number - 1) * ON_A_PAGE
+    return {
+        "memories": list(islice(desk.pocket.memories(), first, first + ON_A_PAGE)),
+        "counts": counts,
+        "origins": ORIGINS,
+        **_pages(number, counts.memories),
+    }
+
+
+def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """One choice in full, and what was learned from it.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    pocket = desk.pocket
+    memory = pocket.memory(parts["id"])
+    return {
+        "memory": memory,
+        "learned": [e.name for e in pocket.profile().entries if memory.id in e.pairs],
+        "origins": ORIGINS,
+        "gone": pocket.forget(memory.id, dry_run=True),
+    }
+
+
+def helps(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """Whether it helps: the figures that the vault holds."""
+    pocket = desk.pocket
+    verdict, summary = pocket.verdict(), pocket.summary()
+    return {
+        "verdict": verdict,
+        "bars": [] if verdict is None else _bars(verdict),
+        "summary": summary,
+        "profile": pocket.profile(),
+        "due": pocket.summary_due(),
+    }
+
+
+_METHODS: Final = {
+    "none": "the model as it is",
+    "longer": "always the longer answer",
+    "exact": "what you liked for similar prompts",
+    "ours": "what people have in common, adapted to you",
+    "ours-pooled": "what people have in common",
+    "drift": "a weight for each attribute",
+}
+
+
+def _bars(verdict: Verdict) -> list[dict[str, Any]]:
+    best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
+    return [
+        {
+            "name": name,
+            "words": _METHODS.get(name, name),
+            "share": round(100 * share, 1),
+            "applied": name == verdict.method,
+        }
+        for name, share in best_first
+    ]
+
+
+def leaving(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """What may leave, and what has left, the newest first."""
+    door, number = desk.pocket.egress, _page(parts)
+    log, checked = door.log(), door.verify()
+    ends = {entry.release: entry.reason for entry in log if entry.event == "finished"}
+    lines = [entry for entry in reversed(log) if entry.event != "finished"]
+    first = (number - 1) * ON_A_PAGE
+    return {
+        "grants": [_grant(grant, door.refusal(grant)) for grant in door.grants()],
+        "levels": GOES_ALONG,
+        "offer": desk.pocket.offer(),
+        "days": DEFAULT_EXPIRY.days,
+        "lines": [
+            {"entry": entry, "end": ends.get(entry.id, ""), "gone": entry.id in checked.forgotten}
+            for entry in lines[first : first + ON_A_PAGE]
+        ],
+        "sent": sum(entry.event == "allowed" for entry in log),
+        "checked": checked,
+        "preview": None,
+        **_pages(number, len(lines)),
+    }
+
+
+def _grant(grant: Grant, refusal: str | None) -> dict[str, Any]:
+    along = GOES_ALONG[grant.level]
+    if grant.level is Level.SUMMARY:
+        along += ", as it was then" if grant.summary_hash else ", whatever it says by then"
+    return {"grant": grant, "along": along, "refusal": refusal}
+
+
+def previewed(desk: Desk, preview: Preview) -> dict[str, Any]:
+    """The page of what leaves, with what would leave for one prompt."""
+    return leaving(desk, {}) | {"preview": preview, "body": preview.body.decode()}
+
+
+def release(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """One line of the log, with exactly the bytes that left then.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    door = desk.pocket.egress
+    log = door.log()
+    entry = next((entry for entry in log if entry.id == parts["id"]), None)
+    if entry is None:
+        raise NotFoundError("the log has no line of this id")
+    body = door.released(entry.id)
+    return {
+        "entry": entry,
+        "end": _end(log, entry),
+        "body": None if body is None else body.decode(),
+        "levels": GOES_ALONG,
+        "sources": _evidence(desk.pocket, entry.sources),
+    }
+
+
+def _end(log: Iterable[Entry], entry: Entry) -> str:
+    return next((e.reason for e in log if e.event == "finished" and e.release == entry.id), "")
+
+
+def machine(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+    """Models and keys, and where everything is kept."""
+    status, problem = None, ""
+    try:
+        status = desk.pocket.status()
+    except PocketprefError as error:  # a model that is missing: keys can be changed all the same
+        problem = error.words
+    return {
+        "status": status,
+        "no_status": problem,
+        "models": desk.machine.models(),
+        "overruled": desk.machine.overruled,
+        "keys": desk.pocket.api_keys.addresses(),
+        "places": desk.machine.places,
+    }
+
+
+def _page(parts: Mapping[str, str]) -> int:
+    text = parts.get("page", "1")
+    return max(int(text), 1) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
+
+
+def _pages(number: int, count: int) -> dict[str, int]:
+    return {"page": number, "last_page": max(-(-count // ON_A_PAGE), 1), "count": count}

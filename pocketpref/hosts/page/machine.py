@@ -1,0 +1,58 @@
+"""The side of this machine that the page shows: models, and where things are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from pocketpref.catalogue import Catalogue, ModelEntry
+from pocketpref.config import Config, Places
+from pocketpref.errors import ModelError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Machine:
+    """Where things are, and which settings are in force.
+
+    Attributes:
+        places: where things are kept.
+        config: the settings that the program was started with.
+        environ: environment variables, which come before settings.
+    """
+
+    places: Places
+    config: Config
+    environ: Mapping[str, str]
+
+    def models(self) -> list[tuple[ModelEntry, bool]]:
+        """The models on this machine, each with whether it is the default from now on."""
+        catalogue = Catalogue(self.places.models)
+        chosen = None
+        with suppress(ModelError, NotFoundError):  # the one that was chosen is gone: none is marked
+            chosen = catalogue.find(self._wanted()).path
+        return [(entry, entry.path == chosen) for entry in catalogue.ls()]
+
+    def choose(self, handle: str) -> ModelEntry:
+        """Make a model the default for programs that are started from now on.
+
+        Raises:
+            NotFoundError: it is none of those that are listed.
+            ConfigError: the settings cannot be read or written.
+        """
+        listed = Catalogue(self.places.models).ls()
+        entry = next((entry for entry in listed if entry.handle == handle), None)
+        if entry is None:
+            raise NotFoundError("there is no such model on this machine")
+        replace(Config.load(self.places, {}), model=entry.handle).save(self.places)
+        return entry
+
+    @property
+    def overruled(self) -> bool:
+        """Whether a variable decides which model is used, whatever is chosen here."""
+        return bool(self.environ.get("POCKETPREF_MODEL"))
+
+    def _wanted(self) -> str | None:
+        if self.overruled:
+            return self.config.model
+        return Config.load(self.places, {}).model

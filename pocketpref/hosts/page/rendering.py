@@ -1,0 +1,63 @@
+"""Templates to pages. Everything that is put into one is escaped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+FOLDER: Final = Path(__file__).parent
+
+_EXCERPT: Final = 90  # characters
+
+
+def render(template: str, **values: Any) -> bytes:
+    """A page."""
+    return _environment().get_template(template).render(values).encode("utf-8", "replace")
+
+
+@cache
+def asset(name: str) -> bytes:
+    """A file that is served as it stands."""
+    return FOLDER.joinpath(name).read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"when": _when, "plural": _plural, "excerpt": _excerpt, "size": _size}
+    return made
+
+
+def _when(moment: datetime) -> str:
+    """A moment in the machine's own time zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text[: 10 * _EXCERPT].split())
+    return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 1].rstrip()}…"
+
+
+def _size(count: int) -> str:
+    """Bytes in words, by powers of ten."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,378 @@
+"""The site: routes, errors in words, and its life from the first request to the last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pocketpref.errors import EgressError, InputError, NotFoundError, PocketprefError
+from pocketpref.hosts.listening import HERE, Listener, Stop
+from pocketpref.hosts.page import deciding, looking
+from pocketpref.hosts.page.deciding import Decide
+from pocketpref.hosts.page.entry import Session
+from pocketpref.hosts.page.forms import Form, read_form
+from pocketpref.hosts.page.gate import Gate
+from pocketpref.hosts.page.looking import Desk, Look
+from pocketpref.hosts.page.rendering import asset, render
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: where it is, what it is called, what fills it."""
+
+    path: str
+    template: str
+    title: str
+    look: Look
+    area: str
+
+
+PAGES: Final = (
+    Page("", "you.html", "You", looking.you, "you"),
+    Page("choices", "choices.html", "Choices", looking.choices, "choices"),
+    Page("choices/{id}", "choice.html", "A choice", looking.choice, "choices"),
+    Page("choices/{id}/forget", "forget.html", "Forget a choice", looking.choice, "choices"),
+    Page("helps", "helps.html", "Does it help?", looking.helps, "helps"),
+    Page("leaving", "leaving.html", "What leaves", looking.leaving, "leaving"),
+    Page("leaving/{id}", "release.html", "What left", looking.release, "leaving"),
+    Page("machine", "machine.html", "Models and keys", looking.machine, "machine"),
+    Page("everything", "everything.html", "Forget everything", looking.choices, "choices"),
+)
+
+DECISIONS: Final[Mapping[str, tuple[Decide, str]]] = {
+    "summary": (deciding.edit_summary, ""),
+    "state": (deciding.state, ""),
+    "unstate": (deciding.unstate, ""),
+    "forget": (deciding.forget, "choices"),
+    "everything": (deciding.forget_everything, "everything"),
+    "allow": (deciding.allow, "leaving"),
+    "revoke": (deciding.revoke, "leaving"),
+    "key": (deciding.put_key, "machine"),
+    "key/remove": (deciding.remove_key, "machine"),
+    "model": (deciding.choose_model, "machine"),
+}
+"""What forms post to, and the page that is shown again if it cannot be done."""
+
+_AREAS: Final = (
+    ("you", "", "You"),
+    ("choices", "choices", "Choices"),
+    ("helps", "helps", "Does it help?"),
+    ("leaving", "leaving", "What leaves"),
+    ("machine", "machine", "Models, keys"),
+)
+_SECRET: Final = frozenset(("token", "key"))
+"""Fields that are never put back into a form."""
+
+_LAST_SECONDS: Final = 1.0
+
+
+class Site:
+    """What the routes do."""
+
+    def __init__(self, desk: Desk, session: Session, entered: Stop, end: Stop) -> None:
+        """Build the site.
+
+        Args:
+            desk: what it shows and changes.
+            session: who may come in.
+            entered: called when somebody did.
+            end: ends the program.
+        """
+        self._desk = desk
+        self._session = session
+        self._entered = entered
+        self._end = end
+        self._by_path = {page.path: page for page in PAGES}
+
+    def application(self) -> Starlette:
+        """The routes."""
+        home = self._session.home
+        return Starlette(
+            routes=[
+                Route("/", self.door, methods=["GET"]),
+                Route("/enter", self.enter, methods=["POST"]),
+                Route("/style.css", _file("style.css", "text/css"), methods=["GET"]),
+                Route("/icon.svg", _file("icon.svg", "image/svg+xml"), methods=["GET"]),
+                Route(f"{home}/end", self._deciding(self.end), methods=["POST"]),
+                Route(f"{home}/preview", self._deciding(self.preview), methods=["POST"]),
+                *(
+                    Route(f"{home}/{path}", self._deciding(self._doing(path)), methods=["POST"])
+                    for path in DECISIONS
+                ),
+                *(
+                    Route(f"{home}/{page.path}", self._looking(page), methods=["GET"])
+                    for page in PAGES
+                ),
+            ],
+            exception_handlers={HTTPException: self._not_there},
+        )
+
+    # ------------------------------------------------------------------------------ the way in
+
+    async def door(self, request: Request) -> Response:
+        """Where the code is typed."""
+        del request
+        return _html(render("door.html", title="Sign in", problem=""))
+
+    async def enter(self, request: Request) -> Response:
+        """The code, exchanged for the cookie."""
+        try:
+            shown = (await read_form(request))["code"]
+        except (InputError, ClientDisconnect):
+            shown = ""
+        if not self._session.enter(shown):
+            words = "That is not the code, or it was used already, or its time is over."
+            return _html(render("door.html", title="Sign in", problem=words), 403)
+        self._entered()
+        # Not a redirect: what follows one that came from a file is sent without the cookie.
+        page = _html(render("entered.html", title="Signed in", home=f"{self._session.home}/"))
+        page.headers["set-cookie"] = self._session.set_cookie
+        return page
+
+    # ------------------------------------------------------------------------------ pages
+
+    def _looking(self, page: Page) -> Handler:
+        async def answer(request: Request) -> Response:
+            parts = {**request.path_params, "page": request.query_params.get("page", "1")}
+            try:
+                values = await run_in_threadpool(page.look, self._desk, parts)
+                return self._shown(page, values)
+            except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
+                return self._failed(error)
+
+        return answer
+
+    def _shown(
+        self,
+        page: Page,
+        values: Mapping[str, Any],
+        *,
+        problem: str = "",
+        drafts: Form | None = None,
+        status: int = 200,
+    ) -> Response:
+        title = f"Problem: {page.title}" if problem else page.title
+        body = self._rendered(
+            page.template,
+            title=title,
+            area=page.area,
+            problem=problem,
+            drafts={name: text for name, text in (drafts or {}).items() if name not in _SECRET},
+            **values,
+        )
+        return _html(body, status)
+
+    def _rendered(self, template: str, **values: Any) -> bytes:
+        session = self._session
+        return render(
+            template,
+            home=session.home,
+            token=session.token,
+            told=session.told(),
+            areas=_AREAS,
+            user=self._desk.pocket.user,
+            **values,
+        )
+
+    def _failed(self, error: Exception) -> Response:
+        status, words = _in_words(error)
+        body = self._rendered("failed.html", title="Problem", area="", problem=words)
+        return _html(body, status)
+
+    async def _not_there(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if not request.url.path.startswith(f"{self._session.home}/"):
+            words = "This is not answered here."
+            return _html(render("refused.html", title="Not here", words=words), error.status_code)
+        body = self._rendered(
+            "failed.html", title="Not here", area="", problem="There is no such page."
+        )
+        return _html(body, error.status_code)
+
+    # ------------------------------------------------------------------------------ forms
+
+    def _deciding(self, handle: Callable[[Form], Awaitable[Response]]) -> Handler:
+        async def answer(request: Request) -> Response:
+            try:
+                form = await read_form(request)
+                if not self._session.wrote(form["token"]):
+                    raise InputError("this form was not made for this visit; load the page anew")
+                return await handle(form)
+            except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
+                return self._failed(error)
+
+        return answer
+
+    def _doing(self, path: str) -> Callable[[Form], Awaitable[Response]]:
+        decide, back = DECISIONS[path]
+
+        async def do(form: Form) -> Response:
+            try:
+                done = await run_in_threadpool(decide, self._desk, form)
+            except PocketprefError as error:
+                return await self._again(self._by_path[back], form, error)
+            self._session.tell(done.words)
+            return RedirectResponse(f"{self._session.home}/{done.where}", 303)
+
+        return do
+
+    async def _again(self, page: Page, form: Form, error: PocketprefError) -> Response:
+        """The page that a form stood on, with what is wrong, and what was typed."""
+        status, words = _in_words(error)
+        values = await run_in_threadpool(page.look, self._desk, {})
+        return self._shown(page, values, problem=words, drafts=form, status=status)
+
+    async def preview(self, form: Form) -> Response:
+        """What would leave for a prompt: shown at once, for its text is kept nowhere."""
+        page = self._by_path["leaving"]
+        try:
+            values = await run_in_threadpool(deciding.preview, self._desk, form)
+        except PocketprefError as error:
+            return await self._again(page, form, error)
+        return self._shown(page, values, drafts=form)
+
+    async def end(self, form: Form) -> Response:
+        """End the visit at once, and the program after this answer."""
+        del form
+        self._session.leave()
+        self._end()
+        return _html(render("refused.html", title="Closed", words="The page is closed."))
+
+
+def _in_words(error: Exception) -> tuple[int, str]:
+    match error:
+        case NotFoundError():
+            status = 404
+        case InputError():
+            status = 400
+        case EgressError():
+            status = 403
+        case _:
+            status = 500
+    if isinstance(error, PocketprefError):
+        return status, error.words[:1].upper() + error.words[1:]
+    return status, f"Unexpected {type(error).__name__} in pocketpref."
+
+
+def _html(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="text/html")
+
+
+def _file(name: str, kind: str) -> Handler:
+    async def answer(request: Request) -> Response:
+        del request
+        return Response(asset(name), media_type=kind)
+
+    return answer
+
+
+# ---------------------------------------------------------------------------------- its life
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A page that waits for its person.
+
+    Attributes:
+        port: on 127.0.0.1.
+        code: good once and for minutes.
+        stop: ends it.
+    """
+
+    port: int
+    code: str
+    stop: Stop
+
+    @property
+    def address(self) -> str:
+        """Where the code can be typed; holds no secret."""
+        return f"http://{HERE}:{self.port}/"
+
+
+def serve(
+    desk: Desk,
+    port: int,
+    *,
+    idle: float,
+    ready: Callable[[Opening], None],
+    entered: Callable[[], None] = lambda: None,
+) -> bool:
+    """Serve the page until it is closed, nobody uses it any more, or Ctrl-C.
+
+    Args:
+        desk: what it shows and changes.
+        port: on 127.0.0.1; 0 for a free one.
+        idle: seconds without a request of the person's after which it ends.
+        ready: called when requests are taken.
+        entered: called once the code was used.
+
+    Returns:
+        Whether it ended because nobody used it.
+
+    Raises:
+        StorageError: the port cannot be had.
+    """
+    session, life = Session(), _Life(idle)
+    site = Site(desk, session, entered, life.end)
+    with Listener(port) as listener:
+
+        def begin(stop: Stop) -> None:
+            life.begin(stop)
+            ready(Opening(listener.port, session.code, stop))
+
+        try:
+            listener.run(
+                Gate(site.application(), listener.port, session, life.used), begin, most=64
+            )
+        finally:
+            life.over()
+    return life.was_idle
+
+
+class _Life:
+    """Ends the server when it was idle for long enough."""
+
+    def __init__(self, idle: float) -> None:
+        self._idle = idle
+        self._last = time.monotonic()
+        self._over = threading.Event()
+        self._stop: Stop = lambda: None
+        self.was_idle = False
+
+    def begin(self, stop: Stop) -> None:
+        self._stop = stop
+        threading.Thread(target=self._watch, daemon=True, name="idle").start()
+
+    def used(self) -> None:
+        self._last = time.monotonic()
+
+    def end(self) -> None:
+        # Not at once: the last answer's style is asked for, too.
+        later = threading.Timer(_LAST_SECONDS, self._stop)
+        later.daemon = True
+        later.start()
+
+    def over(self) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(max(self._left(), 0.01)):
+            if self._left() <= 0:
+                self.was_idle = True
+                self._stop()
+                return
+
+    def _left(self) -> float:
+        return self._last + self._idle - time.monotonic()

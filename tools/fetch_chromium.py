@@ -1,0 +1,98 @@
+"""Fetches a Chromium for the tests of the page, from npm: for machines that have none.
+
+    python tools/fetch_chromium.py [--into .chromium]
+
+The npm package @sparticuz/chromium holds one, packed; npm checks what it fetches against the
+registry's hash. Covered: Linux on x86-64, with npm and node. Not covered: other systems, whose own
+Chromium or Chrome the tests find (or CHROMIUM=/path/to/it names it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+PACKAGE = "@sparticuz/chromium"
+VERSION = "153.0.0"
+
+# Python's library has no Brotli, node's has.
+_UNPACK = """
+const fs = require('fs'), zlib = require('zlib'), { pipeline } = require('stream');
+const [from, to] = process.argv.slice(1);
+pipeline(fs.createReadStream(from), zlib.createBrotliDecompress(), fs.createWriteStream(to),
+  error => { if (error) { console.error(String(error)); process.exit(1); } });
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fetch it, unless it is there already."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--into", type=Path, default=Path(".chromium"), metavar="FOLDER")
+    folder: Path = parser.parse_args(argv).into
+    program, stamp = folder / "chromium", folder / "version"
+    if program.is_file() and stamp.is_file() and stamp.read_text() == VERSION:
+        print(f"{program} is there")
+        return 0
+    missing = [name for name in ("npm", "node") if shutil.which(name) is None]
+    if missing or sys.platform != "linux":
+        print(f"needs Linux and {' and '.join(missing) or 'npm'}; see the head of this file")
+        return 1
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")
+    packed = _fetched(folder)
+    _unpack(packed / "chromium.br", program)
+    program.chmod(0o755)
+    if _lacks_libraries(program):
+        _unpack_libraries(packed / "al2023.tar.br", folder)
+    shutil.rmtree(folder / "npm")
+    stamp.write_text(VERSION)
+    print(f"{program}: {program.stat().st_size / 1e6:.0f} MB")
+    return 0
+
+
+def _fetched(folder: Path) -> Path:
+    where = folder / "npm"
+    where.mkdir(exist_ok=True)
+    (where / "package.json").write_text('{"private": true}\n')
+    subprocess.run(
+        [
+            *(_path("npm"), "install", "--silent", "--no-save", "--ignore-scripts"),
+            *("--no-audit", "--no-fund", "--prefix", str(where), f"{PACKAGE}@{VERSION}"),
+        ],
+        check=True,
+    )
+    return where / "node_modules" / PACKAGE / "bin"
+
+
+def _unpack(packed: Path, target: Path) -> None:
+    subprocess.run([_path("node"), "-e", _UNPACK, str(packed), str(target)], check=True)
+
+
+def _unpack_libraries(packed: Path, folder: Path) -> None:
+    """The libraries that it comes with: for systems that have not those of a desktop."""
+    tar = folder / "lib.tar"
+    _unpack(packed, tar)
+    with tarfile.open(tar) as archive:
+        archive.extractall(folder, filter="data")
+    tar.unlink()
+
+
+def _lacks_libraries(program: Path) -> bool:
+    asked = subprocess.run(
+        [_path("ldd"), str(program)], capture_output=True, text=True, check=False
+    )
+    return "not found" in asked.stdout
+
+
+def _path(name: str) -> str:
+    return shutil.which(name, path=os.environ.get("PATH")) or name
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
