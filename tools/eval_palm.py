@@ -31,18 +31,18 @@ _OFFERED = 60  # questions that there are for one person, drawn at random
 
 
 class World:
-    """A portfolio, questions, and what it earns without a policy."""
+    """A portfolio, and questions."""
 
-    def __init__(self, portfolio: Portfolio, questions: Array, bare: Array) -> None:
+    def __init__(self, portfolio: Portfolio, questions: Array) -> None:
         self.portfolio = portfolio
         self.questions = questions
-        self.bare = bare
 
     def regret(self, weights: Array, policy: str | None) -> float:
         """What the best policy at these weights earns more than this one; None for the bare."""
-        best = max(float((self.portfolio.rewards @ weights).max()), float(self.bare @ weights))
+        bare = float(self.portfolio.bare @ weights)
+        best = max(float((self.portfolio.rewards @ weights).max()), bare)
         if policy is None:
-            return best - float(self.bare @ weights)
+            return best - bare
         return best - float(np.array(self.portfolio.policy(policy).rewards) @ weights)
 
 
@@ -128,15 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--portfolio", type=Path, required=True)
     parser.add_argument("--answers", type=Path, required=True, help="pairs of answers, JSONL")
-    parser.add_argument("--bare", help="what the model earns without a policy: 0.60,0.35,0.45")
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--pairs", default="0,5,10,20", help="after how many choices")
     parser.add_argument("--strictness", default="0,8,16,32", help="0 for people who toss a coin")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     portfolio = Portfolio.load(options.portfolio)
-    bare = bare_rewards(portfolio, options.bare)
-    world = World(portfolio, questions_of(portfolio, options.answers), bare)
+    world = World(portfolio, questions_of(portfolio, options.answers))
     counts = [int(n) for n in options.pairs.split(",")]
     report: Mapping[str, Any] = {
         "questions": len(world.questions),
@@ -150,23 +148,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-def bare_rewards(portfolio: Portfolio, said: str | None = None) -> Array:
-    """What the model earns without a policy: as said, or the row of the policy without an adapter.
-
-    Raises:
-        SystemExit: neither is there, or not one number for each trait.
-    """
-    if said is not None:
-        found = np.array([float(number) for number in said.split(",")])
-        if found.shape == (len(portfolio.traits),):
-            return found
-        raise SystemExit("--bare takes one number for each trait")
-    for policy in portfolio.policies:
-        if not policy.parts:
-            return np.array(policy.rewards)
-    raise SystemExit("the portfolio has no policy without an adapter to compare with")
 
 
 if __name__ == "__main__":

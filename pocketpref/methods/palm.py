@@ -11,10 +11,11 @@ The manifest is
 
     {"schema", "base_sha256", "base", "architecture", "traits": [name, ...],
      "pool": [[reward per trait], ...], "policies": [{"name", "file", "sha256", "rewards", ...}],
-     "epsilon", "delta", "guarantee": {...}, "made": {...}}
+     "bare": [reward per trait], "epsilon", "delta", "guarantee": {...}, "made": {...}}
 
 where a policy that blends several adapters has "parts": [{"file", "sha256", "scale"}, ...] instead
-of a file, and the bare model neither. The pool is what was trained. The guarantee, that for every
+of a file, and the bare model, if it is one of them, neither. The pool is what was trained, `bare`
+what the model earns without a policy. The guarantee, that for every
 weighting some policy earns at least (1 - epsilon) of what the best of the pool does, less delta, is
 checked here: a manifest that promises more than its own figures is refused.
 
@@ -95,6 +96,7 @@ class Portfolio:
         policies: at least one, each of another name. A policy of several parts is a blend of
             adapters whose rewards were measured like those of any other.
         pool: mean rewards of all policies that it was chosen from, shape (pool, traits).
+        bare: what the model earns without a policy, shape (traits,).
         guarantee: epsilon, delta and how they were computed.
         made: how to make it again.
     """
@@ -104,6 +106,7 @@ class Portfolio:
     traits: tuple[str, ...]
     policies: tuple[Policy, ...]
     pool: Matrix
+    bare: Matrix
     guarantee: Mapping[str, Any]
     made: Mapping[str, Any]
 
@@ -130,6 +133,7 @@ class Portfolio:
             traits=names,
             policies=policies,
             pool=pool,
+            bare=np.array(_row(fields.items("bare"), len(names))),
             guarantee={"epsilon": epsilon, "delta": delta, **fields.object("guarantee")},
             made=fields.object("made"),
         )

@@ -46,6 +46,7 @@ def write_portfolio(home: Path, brief: Adapter, wordy: Adapter) -> Path:
                 ("formal", wordy.manifest.sha256, [0, 1], [0.4, 0.8]),
             )
         ],
+        "bare": [0.3, 0.3],
         "epsilon": 0.0,
         "delta": 0.0,
     }

@@ -47,6 +47,7 @@ def described() -> dict[str, Any]:
         "traits": TRAITS,
         "pool": [*REWARDS, [0.5, 0.5, 0.5]],
         "policies": policies,
+        "bare": REWARDS[0],
         "epsilon": 0.01,
         "delta": 0.0,
         "guarantee": {"how": "computed"},
@@ -273,6 +274,7 @@ def test_a_portfolio_is_read_as_it_was_written(portfolio: Portfolio) -> None:
     files = [part.file for part in portfolio.parts()]
     assert files == ["brief.gguf", "plain.gguf", "formal.gguf", "both.gguf"]
     assert portfolio.pool.shape == (6, 3)
+    assert portfolio.bare.tolist() == REWARDS[0]
     differences = portfolio.differences([("Yes.", "It is, as far as anybody can say, so. " * 9)])
     assert differences.shape == (1, 3)
     assert differences[0, 0] > 0.3
@@ -335,6 +337,8 @@ def policy(**changes: Any) -> dict[str, Any]:
         spoiled(pool=[[0.1, 0.2, 1.5]]),
         spoiled(pool=[[0.1, 0.2, 0.3]] * 65),
         spoiled(pool=[0.1] * 5),
+        spoiled(bare=[0.1]),
+        spoiled(bare=None),
         spoiled(epsilon=None),
         spoiled(epsilon=-0.1),
         spoiled(delta="0"),

@@ -19,7 +19,7 @@ from tests.methods.test_palm import described, written
 def world(tmp_path: Path) -> World:
     portfolio = Portfolio.load(written(tmp_path / "portfolio", described()))
     questions = np.random.default_rng(0).normal(0, 0.2, (60, 3))
-    return World(portfolio, questions, eval_palm.bare_rewards(portfolio))
+    return World(portfolio, questions)
 
 
 def test_regret_falls_with_choices_and_is_none_at_the_true_weights(world: World) -> None:

@@ -105,8 +105,8 @@ def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(po
     assert {name for name, _ in trained} == {n for n in names if not n.startswith(("b", "blend"))}
 
 
-@pytest.mark.parametrize("mixtures", ["blend", "both"])
-def test_mixtures_are_trained_never_or_always_if_that_is_asked_for(
+@pytest.mark.parametrize("mixtures", ["blend", "both", "train"])
+def test_mixtures_are_blended_or_trained_as_is_asked_for(
     pool: Any, mixtures: Any
 ) -> None:
     from tools.train.palm import grow
@@ -122,7 +122,9 @@ def test_mixtures_are_trained_never_or_always_if_that_is_asked_for(
         mixtures=mixtures,
     )
     names = [member.name for member in pool.members()][3:]
-    if mixtures == "blend":
+    if mixtures == "train":
+        assert trained[2:] == names == ["50-50", *names[1:]]
+    elif mixtures == "blend":
         assert trained == list(TRAITS)
         assert len(names) == 3
         assert all(name.startswith("blend-") for name in names)

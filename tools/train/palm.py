@@ -6,9 +6,9 @@
     python -m tools.train.palm prune FOLDER --into PORTFOLIO
 
 `train` begins with one policy for each trait, then asks where on a hybrid grid of weights another
-one could gain most. There a blend of those trained is tried, and a policy trained: always, or only
-if the blend is no better than what there was (`--mixtures`). It goes on where it stopped, also
-within a policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune
+one could gain most. There a blend of those trained is tried, or a policy trained, or both, or the
+one only if the other gains nothing (`--mixtures`). It goes on where it stopped, also within a
+policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune
 part, reports on the test part, and writes the portfolio as the device reads it
 (`pocketpref/methods/palm.py`).
 """
@@ -36,8 +36,8 @@ from .weights import Grid, most_uncertain
 
 Matrix = NDArray[np.float64]
 
-Mixtures = Literal["blend", "lazy", "both"]
-"""Beyond single traits: train nothing, train where a blend gains nothing, or always train too."""
+Mixtures = Literal["blend", "lazy", "both", "train"]
+"""Beyond single traits: blend; blend, and train where that gains nothing; do both; or train."""
 
 Train = Callable[[Matrix, str], object]
 """Trains the policy for weights in the folder of a name."""
@@ -95,17 +95,24 @@ def _refine(pool: Pool, train: Train, grid: Grid, mixtures: Mixtures) -> bool:
         return False
     weights = points[place]
     name = "-".join(f"{round(100 * w)}" for w in weights)
-    # Relative to the largest: scales that sum to 1 leave little of each adapter.
-    scales = weights / weights.max()
-    blend = [(pool.traits[i], float(scale)) for i, scale in enumerate(scales) if scale > 0]
-    blended = Member(f"blend-{name}", tuple(weights.tolist()), tuple(blend))
-    pool.add(blended)
-    gained = weights @ mean_rewards(pool.said(blended, "tune")) - (rewards @ weights).max()
-    # A blend costs nothing to train: where it is better than what there was, it may be enough.
-    enough = mixtures == "lazy" and gained > 0 and pool.sound(blended)
-    if mixtures != "blend" and not enough:
+    gained = mixtures != "train" and _blend(pool, weights, name, (rewards @ weights).max())
+    if mixtures != "blend" and not (mixtures == "lazy" and gained):
         _train(pool, train, weights, name)
     return True
+
+
+def _blend(pool: Pool, weights: Matrix, name: str, best: float) -> bool:
+    """Try a blend of the policies for single traits; whether it beats the best there was.
+
+    It costs nothing to train.
+    """
+    # Relative to the largest: scales that sum to 1 leave little of each adapter.
+    scales = weights / weights.max()
+    parts = [(pool.traits[i], float(scale)) for i, scale in enumerate(scales) if scale > 0]
+    blended = Member(f"blend-{name}", tuple(weights.tolist()), tuple(parts))
+    pool.add(blended)
+    gained = weights @ mean_rewards(pool.said(blended, "tune")) > best
+    return bool(gained and pool.sound(blended))
 
 
 def _among(point: Matrix, tried: Matrix) -> bool:

@@ -150,6 +150,7 @@ def write(chosen: Chosen, figures: dict[str, Any], into: Path) -> None:
         "policies": [
             _policy(chosen.members[place], pool[place].tolist(), adapters) for place in chosen.kept
         ],
+        "bare": pool[0].tolist(),
         # Rounded up: what is promised has to hold.
         "epsilon": math.ceil(worst_share(pool, chosen.kept) * 1e5) / 1e5,
         "delta": 0.0,
