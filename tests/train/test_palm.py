@@ -106,9 +106,7 @@ def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(po
 
 
 @pytest.mark.parametrize("mixtures", ["blend", "both", "train"])
-def test_mixtures_are_blended_or_trained_as_is_asked_for(
-    pool: Any, mixtures: Any
-) -> None:
+def test_mixtures_are_blended_or_trained_as_is_asked_for(pool: Any, mixtures: Any) -> None:
     from tools.train.palm import grow
     from tools.train.weights import Grid
 
