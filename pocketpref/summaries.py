@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -211,6 +212,7 @@ class Notes(Discreet):
     Attributes:
         recipe: of the model and the settings; notes under another are of no use.
         margins: text to memory id to anchored margin, nats.
+        estimates: text to memory id to first-order estimate of it.
         drafts: what the local model wrote, by what it was asked.
         sources: ids of every memory that had a part in any of it, of earlier runs, too.
         choices: how many choices there were.
@@ -218,6 +220,7 @@ class Notes(Discreet):
 
     recipe: str
     margins: dict[str, dict[str, float]] = field(default_factory=dict)
+    estimates: dict[str, dict[str, float]] = field(default_factory=dict)
     drafts: dict[str, str] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
     choices: int = 0
@@ -228,6 +231,7 @@ class Notes(Discreet):
         content = {
             "recipe": self.recipe,
             "margins": self.margins,
+            "estimates": self.estimates,
             "drafts": self.drafts,
             "choices": self.choices,
         }
@@ -235,12 +239,21 @@ class Notes(Discreet):
 
     def only(self, ids: frozenset[str]) -> Notes:
         """Without margins of other memories; texts may be made of any of the sources still."""
-        found = {
-            text: {name: value for name, value in margins.items() if name in ids}
-            for text, margins in self.margins.items()
-        }
-        kept = {text: margins for text, margins in found.items() if margins}
-        return replace(self, margins=kept, sources=self.sources | ids)
+        return replace(
+            self,
+            margins=_of(ids, self.margins),
+            estimates=_of(ids, self.estimates),
+            sources=self.sources | ids,
+        )
+
+
+def _of(ids: frozenset[str], numbers: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Numbers of these memories only, without texts that have none left."""
+    found = {
+        text: {name: value for name, value in of_text.items() if name in ids}
+        for text, of_text in numbers.items()
+    }
+    return {text: of_text for text, of_text in found.items() if of_text}
 
 
 def read_notes(store: DocumentStore, recipe: str) -> Notes:
@@ -291,11 +304,15 @@ def _load_notes(document: Document) -> Notes | None:
     """Notes as they were kept, or None: they can always be made again."""
     with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
         content = json.loads(document.content.removeprefix(_NOTES).decode())
-        margins = {
-            str(text): {str(name): float(value) for name, value in found.items()}
-            for text, found in content["margins"].items()
-        }
+        margins, estimates = (_numbers(content.get(kind, {})) for kind in ("margins", "estimates"))
         drafts = {str(key): str(text) for key, text in content["drafts"].items()}
         sources, choices = frozenset(document.sources), int(content["choices"])
-        return Notes(str(content["recipe"]), margins, drafts, sources, choices)
+        return Notes(str(content["recipe"]), margins, estimates, drafts, sources, choices)
     return None
+
+
+def _numbers(content: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        str(text): {str(name): float(value) for name, value in found.items()}
+        for text, found in content.items()
+    }

@@ -146,7 +146,12 @@ class SummarizeRun:
         """The best of both halves, each judged on the other half."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
-            margins = Margins(self._parts.scorer(), self._notes.margins, self._step)
+            margins = Margins(
+                self._parts.scorer(),
+                self._notes.margins,
+                self._step,
+                estimated=self._notes.estimates,
+            )
         self._margins = margins
         with self._timed("scoring"):
             return self._judge(Objective(margins, self._settings))

@@ -47,8 +47,9 @@ class PopiSettings:
         max_tokens: longest summary.
         most_pairs: choices that are looked at, at most.
         least_pairs: choices below which nothing is inferred.
-        wordings: attributes whose wording enters a search of one half.
-        opposites: attributes whose opposite does.
+        wordings: attributes whose wording enters a search of one half: those with the most
+            evidence.
+        opposites: attributes whose opposite does: those with the most evidence against them.
         drafts: summaries that the local model is asked for, for each half.
         finalists: proposals that the search of a half goes on with.
         rounds: rounds of edits.
@@ -59,11 +60,11 @@ class PopiSettings:
     max_tokens: int = 64
     most_pairs: int = 64
     least_pairs: int = 12
-    wordings: int = 10
+    wordings: int = 14
     opposites: int = 14
-    drafts: int = 3
-    finalists: int = 3
-    rounds: int = 3
+    drafts: int = 2
+    finalists: int = 2
+    rounds: int = 1
 
     def fingerprint(self) -> str:
         """Changes with any of them."""

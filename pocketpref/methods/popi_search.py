@@ -21,21 +21,22 @@ from pocketpref.methods.popi_proposals import (
     single_clauses,
     topics,
 )
-from pocketpref.methods.popi_selection import Objective, halving
+from pocketpref.methods.popi_selection import Objective, halving, screened
 from pocketpref.methods.popi_signals import Signal
+from pocketpref.methods.popi_wording import render
 from pocketpref.protocols import Embedder
 from pocketpref.summary import Clause
 
 SAME = 0.9
 """Cosine from which on two clauses in other words say the same."""
 
-_JUDGED = 6
+_JUDGED = 4
 """Single clauses that are judged on all choices of a half, and may be added."""
 
 _OF_TOPIC = 2
 """Clauses that are confined to a topic, for each topic."""
 
-_EDITS_JUDGED = 3
+_EDITS_JUDGED = 2
 """Edits of one round that are judged on all choices of a half."""
 
 Write = Callable[[Sequence[Signal], int], Proposal | Refused]
@@ -158,7 +159,7 @@ class HalfSearch:
         pool = [p.clauses[-1] for p in (*singles, *topical)]
         pool += [clause for d in drafts if d.language == ENGLISH for clause in d.clauses]
         for turn in range(self._settings.rounds):
-            if not found:  # what the person stated fills a summary alone
+            if not found or not self._helps(found[0]):
                 break
             self._on_part("editing the best", 0.7 + 0.3 * turn / self._settings.rounds)
             better = self._edited(found, pool)
@@ -171,7 +172,10 @@ class HalfSearch:
         """Single clauses from attribute evidence, the best first."""
         settings = self._settings
         proposals = self._alone(self._signals, settings.wordings, settings.opposites)
-        return self._best(proposals, _JUDGED) if proposals else []
+        if not proposals:
+            return []
+        merged = self._meaning.merged(proposals)
+        return self._best(screened(self._objective, merged, self._signals, _JUDGED), _JUDGED)
 
     def _alone(self, signals: Sequence[Signal], wordings: int, opposites: int) -> list[Proposal]:
         """Single clauses that the attribute evidence of some choices speaks for."""
@@ -234,14 +238,30 @@ class HalfSearch:
         return self._best([*found, *tops], self._settings.finalists)
 
     def _rewordings(self, clause: Clause) -> list[Clause]:
-        """Other ways to say a clause: as what to avoid, or for some topics only."""
-        others = [] if clause.topic else [replace(clause, topic=t) for t in topics(self._signals)]
+        """Other ways to say a clause: as what to avoid, or for a topic if it harms elsewhere."""
+        others = [
+            replace(clause, topic=topic)
+            for topic in topics(self._signals)
+            if not clause.topic and self._harms_outside(topic, clause)
+        ]
         if len(clause.attributes) == 1:
             name = clause.attributes[0]
             attribute = self._bank[name.removeprefix("not ")]
             contrary = attribute.wording if name.startswith("not ") else attribute.opposite
             others.append(replace(clause, text=contrary, avoid=True))
         return others
+
+    def _harms_outside(self, topic: str, clause: Clause) -> bool:
+        """Whether what is known of a clause alone speaks against it where the topic is another."""
+        known = self._objective.margins.known.get(self._proposal((clause,)).text, {})
+        outside = [s for s in self._signals if s.topic != topic and s.id in known]
+        return sum(s.weight * known[s.id] for s in outside) < 0
+
+    def _helps(self, proposal: Proposal) -> bool:
+        """Whether it explains its own half better than what stands there without it."""
+        ground = render(self._wishes.stated) if self._wishes.stated else ""
+        score, without = self._objective.scores([proposal.text, ground], self._signals)
+        return bool(score > without)
 
     def _best(self, proposals: Sequence[Proposal], keep: int) -> list[Proposal]:
         merged = self._meaning.merged(proposals)

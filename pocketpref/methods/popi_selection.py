@@ -32,6 +32,9 @@ _LEAST_GROUPS = 8
 _CHUNK = 14
 """Texts that are evaluated between two looks at the clock."""
 
+_SCREENED = 12
+"""Choices on which first-order estimates compare texts: each costs as much as a few margins."""
+
 _COUNTED = 16
 """Texts whose tokens are counted at once: a scorer has sequences for a few dozen answers."""
 
@@ -41,11 +44,17 @@ class Margins:
 
     Attributes:
         known: what has been computed, in this run or before.
+        estimated: first-order estimates that were.
         evaluations: (text, choice) margins computed in this run.
     """
 
     def __init__(
-        self, model: LanguageModel, known: Known, on_step: Callable[[], None] = lambda: None
+        self,
+        model: LanguageModel,
+        known: Known,
+        on_step: Callable[[], None] = lambda: None,
+        *,
+        estimated: Known | None = None,
     ) -> None:
         """Build the table.
 
@@ -53,12 +62,14 @@ class Margins:
             model: the model that scores.
             known: what earlier runs with the same recipe found.
             on_step: called between evaluations; what it raises ends the work.
+            estimated: first-order estimates that they found.
         """
         self._model = model
         self._on_step = on_step
         self._scorers: dict[str, PairScorer] = {}
         self._tokens: dict[str, int] = {"": 0}
         self.known = known
+        self.estimated = {} if estimated is None else estimated
         self.evaluations = 0
 
     def table(self, texts: Sequence[str], signals: Sequence[Signal]) -> NDArray[np.float64]:
@@ -73,6 +84,35 @@ class Margins:
                 self._measure(missing[start : start + _CHUNK], signal)
         rows = [[self._of(text)[s.id] if text else 0.0 for s in signals] for text in texts]
         return np.array(rows, dtype=np.float64).reshape(len(texts), len(signals))
+
+    def estimates(
+        self, texts: Sequence[str], signals: Sequence[Signal]
+    ) -> NDArray[np.float64] | None:
+        """First-order estimates of the margins, shape (texts, signals): an order, not nats.
+
+        They cost as much as a few margins for each choice, however many texts there are.
+
+        Returns:
+            The estimates, or None if the model cannot give them.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        for signal in signals:
+            missing = [
+                text
+                for text in dict.fromkeys(texts)
+                if signal.id not in self.estimated.setdefault(text, {})
+            ]
+            if not missing:
+                continue
+            self._on_step()
+            found = self._scorer(signal).estimates([block(text) for text in missing])
+            if found is None:
+                return None
+            for text, estimate in zip(missing, found.tolist(), strict=True):
+                self.estimated[text][signal.id] = estimate
+        return np.array([[self.estimated[text][s.id] for s in signals] for text in texts])
 
     def tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """How many tokens each text has, shape (texts,).
@@ -93,11 +133,13 @@ class Margins:
 
     def _measure(self, texts: Sequence[str], signal: Signal) -> None:
         self._on_step()
-        scorer = self._scorers.setdefault(signal.id, PairScorer(self._model, signal.pair))
-        found = scorer.margins([block(text) for text in texts])
+        found = self._scorer(signal).margins([block(text) for text in texts])
         self.evaluations += len(texts)
         for text, margin in zip(texts, found.tolist(), strict=True):
             self._of(text)[signal.id] = margin
+
+    def _scorer(self, signal: Signal) -> PairScorer:
+        return self._scorers.setdefault(signal.id, PairScorer(self._model, signal.pair))
 
 
 class Objective:
@@ -173,6 +215,28 @@ def halving(
         if len(left) > keep:
             left = _ranked(objective, left, few)[: max(keep, (len(left) + 1) // 2)]
     return _ranked(objective, left[:keep] if len(left) > keep else left, signals)
+
+
+def screened(
+    objective: Objective, proposals: Sequence[Proposal], signals: Sequence[Signal], keep: int
+) -> list[Proposal]:
+    """The proposals that are worth an evaluation on all choices, as far as can be told cheaply.
+
+    First-order estimates compare many texts on a choice in the time of a few margins; halving, for
+    a model that gives none, judges most of them by a quarter of the choices.
+
+    Args:
+        objective: what decides.
+        proposals: any number.
+        signals: choices, the worthiest first.
+        keep: how many are wanted.
+    """
+    few = signals[:_SCREENED]
+    estimates = objective.margins.estimates([proposal.text for proposal in proposals], few)
+    if estimates is None:
+        return halving(objective, proposals, signals, keep)[:keep]
+    means = estimates @ np.array([signal.weight for signal in few])
+    return [proposals[i] for i in np.argsort(-means, kind="stable")[:keep]]
 
 
 def _ranked(

@@ -31,6 +31,7 @@ from pocketpref.methods.popi_selection import (
     Objective,
     Verdict,
     halving,
+    screened,
     spread,
     verdict,
 )
@@ -295,6 +296,42 @@ def test_halving_finds_the_best_with_fewer_evaluations():
     assert found.margins.evaluations < len(many) * len(SIGNALS) / 2
 
 
+class WithoutEstimates(ScriptedModel):
+    """A model that cannot tell what texts would do without evaluating them."""
+
+    def estimates(self, *_: object) -> None:
+        return None
+
+
+class CountingEstimates(ScriptedModel):
+    """Counts the calls for estimates."""
+
+    asked = 0
+
+    def estimates(self, *arguments: object):
+        self.asked += 1
+        return super().estimates(*arguments)
+
+
+@pytest.mark.parametrize("model", [ScriptedModel, WithoutEstimates])
+def test_what_is_worth_an_evaluation_is_found_with_estimates_and_without(model):
+    many = [proposal(f"text{n}") for n in range(30)] + [proposal("short and to the point")]
+    judge = Objective(Margins(model(TASTES), {}), PopiSettings())
+    assert screened(judge, many, SIGNALS, 3)[0].clauses == many[-1].clauses
+    assert (judge.margins.evaluations > 0) is (model is WithoutEstimates)
+
+
+def test_estimates_are_made_once_and_go_on_from_earlier_ones():
+    model, texts = CountingEstimates(TASTES), ["short and to the point", "funny"]
+    first = Margins(model, {})
+    found = first.estimates(texts, SIGNALS[:5])
+    assert found.shape == (2, 5)
+    assert model.asked == 5
+    later = Margins(model, {}, estimated=first.estimated)
+    np.testing.assert_array_equal(later.estimates(texts, SIGNALS[:6])[:, :5], found)
+    assert model.asked == 6
+
+
 def test_an_interval_holds_the_mean_and_grows_with_the_spread():
     rng = np.random.default_rng(1)
     narrow = spread(rng.normal(1, 0.1, 16), SIGNALS)
@@ -450,6 +487,27 @@ def test_two_tastes_are_put_together():
     found = search(both).finalists(lambda signals, draw: Refused("no"), None)
     assert "short and to the point" in found[0].text
     assert "funny" in found[0].text
+
+
+def test_what_helps_nothing_in_its_own_half_is_not_edited():
+    odd = [signal(n, chosen=f"this{n}", rejected=f"that{n}") for n in range(16)]
+    still, eager = search(odd, rounds=0), search(odd, rounds=3)
+    assert [h.finalists(lambda *_: Refused("no"), None)[0].text for h in (still, eager)]
+    assert eager._objective.margins.evaluations == still._objective.margins.evaluations
+
+
+def test_a_preference_is_confined_to_a_topic_only_where_it_harms_elsewhere():
+    def texts(chosen: str, rejected: str) -> set[str]:
+        here = [signal(n, topic="travel") for n in range(11)]
+        there = [signal(n, chosen, rejected, topic="work") for n in range(11, 16)]
+        looking = search([*here, *there])
+        looking._topical = list  # what is proposed for a topic alone is another test
+        looking.finalists(lambda *_: Refused("no"), None)
+        return set(looking._objective.margins.known)
+
+    about = "About travel: The user prefers answers that are short and to the point"
+    assert not any(text.startswith(about) for text in texts("brief", "other"))
+    assert any(text.startswith(about) for text in texts("other", "brief"))
 
 
 def test_a_refused_draft_is_reported():

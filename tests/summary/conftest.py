@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.methods.exact import Exact
@@ -36,6 +38,19 @@ class Writer(ScriptedModel):
         super().__init__(TASTES, replies=lambda messages, draw: self.draft)
         self.draft = draft
         self.drafts = 0
+        self.estimated = 0
+        self.compared = 0
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64]:
+        """Counts choices, and texts compared on them."""
+        self.estimated += 1
+        self.compared += len(contexts)
+        return super().estimates(contexts, answers, signs)
 
     def generate(
         self,

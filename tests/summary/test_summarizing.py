@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import replace
 
@@ -30,6 +31,12 @@ def ids(parts) -> list[str]:
 def documents(parts) -> list[bytes]:
     with parts.store.documents() as kept:
         return [document.content for document in kept.all("summary")]
+
+
+def notes(parts) -> summaries.Notes:
+    found = summaries.last_notes(parts.store)
+    assert found is not None
+    return found
 
 
 # -------------------------------------------------------------------------------- what is found
@@ -185,6 +192,33 @@ def test_a_budget_ends_a_run_and_the_next_gives_what_an_undisturbed_one_does(par
     assert report.summary is None
     assert "time" in report.reason
     assert SHORT in summarize(parts).summary.text
+
+
+def test_what_was_estimated_before_the_time_was_up_is_not_estimated_again(parts, writer, ids):
+    class UpError(Exception):
+        """Stands for a Ctrl-C."""
+
+    def until_estimated(progress) -> None:
+        if writer.estimated == 3:
+            raise UpError
+
+    with pytest.raises(UpError):
+        summarize(parts, tell=until_estimated)
+    assert writer.estimated == 3
+    summarize(parts)
+    undisturbed = len({(text, i) for text, found in notes(parts).estimates.items() for i in found})
+    assert writer.compared == undisturbed
+
+
+def test_notes_of_an_older_release_have_no_estimates(parts, ids):
+    summarize(parts)
+    with parts.store.changing() as kept:
+        old = next(d for d in kept.all("summary") if b'"estimates"' in d.content)
+        kept.delete("summary", old.id)
+        content = re.sub(rb'"estimates": {.*?}}, ', b"", old.content)
+        kept.insert("summary", content, sorted(old.sources))
+    assert notes(parts).estimates == {}
+    assert notes(parts).margins
 
 
 def test_prompts_are_read_a_few_at_a_time_each_once_and_the_newest_only(parts):
