@@ -44,9 +44,10 @@ _ROLES: Final[Mapping[str, Role]] = {
     **{role: role for role in get_args(Role)},
     "developer": "system",
 }
-_MOST_MESSAGES: Final = 10_000
-_MOST_TOKENS: Final = 1_000_000
-_MOST_TEXTS: Final = 256
+MOST_MESSAGES: Final = 10_000
+MOST_TOKENS: Final = 1_000_000
+MOST_TEXTS: Final = 256
+MOST_MODEL_LETTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -186,8 +187,8 @@ def chat_request(content: Mapping[str, Any]) -> ChatRequest:
 
 
 def _turns(messages: object) -> list[Message]:
-    if not isinstance(messages, list) or not 0 < len(messages) <= _MOST_MESSAGES:
-        raise InputError(f"messages must be a list of 1 to {_MOST_MESSAGES:,}")
+    if not isinstance(messages, list) or not 0 < len(messages) <= MOST_MESSAGES:
+        raise InputError(f"messages must be a list of 1 to {MOST_MESSAGES:,}")
     return [_turn(message) for message in messages]
 
 
@@ -232,7 +233,7 @@ def _sampling(content: Mapping[str, Any]) -> Sampling | None:
     said = {
         "temperature": _number(content, "temperature", 0.0, 2.0),
         "top_p": _number(content, "top_p", 0.0, 1.0),
-        "max_tokens": _whole(limit, "max_tokens", 1, _MOST_TOKENS),
+        "max_tokens": _whole(limit, "max_tokens", 1, MOST_TOKENS),
         "seed": _whole(content.get("seed"), "seed", -(2**63), 2**63 - 1),
     }
     given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
@@ -259,8 +260,8 @@ def _whole(value: object, name: str, low: int, high: int) -> int | None:
 
 def _text(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 500:
-        raise InputError(f"{name} must be a text of at most 500 characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_MODEL_LETTERS:
+        raise InputError(f"{name} must be a text of at most {MOST_MODEL_LETTERS} characters")
     return value
 
 
@@ -283,8 +284,8 @@ def texts_to_embed(content: Mapping[str, Any]) -> list[str]:
         raise InputError("dimensions is not supported here")
     given = content.get("input")
     texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not 0 < len(texts) <= _MOST_TEXTS:
-        raise InputError(f"input must be a text, or a list of 1 to {_MOST_TEXTS} texts")
+    if not isinstance(texts, list) or not 0 < len(texts) <= MOST_TEXTS:
+        raise InputError(f"input must be a text, or a list of 1 to {MOST_TEXTS} texts")
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise InputError("input must be texts that are not empty")
     return [_sound(text) for text in texts]

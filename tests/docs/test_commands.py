@@ -31,6 +31,8 @@ NOT_RUN = [
     ("mcp",),
     ("serve",),
     ("open",),
+    ("service",),
+    ("uninstall",),
     ("adapters", "check"),
     ("adapters", "ask"),
     ("eval",),

@@ -69,6 +69,14 @@ class Tab:
         """What has the focus, and whether that can be seen."""
         return dict(self.page.evaluate(_FOCUSED))
 
+    def wait_for_focus(self, words: str) -> None:
+        """Until what the page puts the focus on has it."""
+        for _ in range(100):
+            if self.focused()["name"] == words:
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{words!r} does not get the focus")
+
     def reach(self, words: str, tag: str = "", most: int = 120) -> None:
         """Press Tab until what is called so has the focus; each stop on the way must be seen."""
         for _ in range(most):

@@ -66,13 +66,26 @@ def place(tmp_path: Path) -> Place:
     return Place(folder)
 
 
+def begun(pocket: Pocket) -> Pocket:
+    """With one private choice and a summary in the person's own words."""
+    pocket.add(*SECRETS.values())
+    pocket.edit_summary(SUMMARY)
+    return pocket
+
+
 @pytest.fixture
 def pocket(place: Place) -> Iterator[Pocket]:
-    """With one private choice and a summary in the person's own words."""
     with place.open() as pocket:
-        pocket.add(*SECRETS.values())
-        pocket.edit_summary(SUMMARY)
-        yield pocket
+        yield begun(pocket)
+
+
+@pytest.fixture(scope="module")
+def lasting_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A folder for all tests of a module."""
+    folder = tmp_path_factory.mktemp("lasting")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKETPREF_HOME", str(folder))
+        yield Place(folder)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pocketpref.disclosure import Destination, Level
 from pocketpref.errors import StorageError
 from pocketpref.hosts.page.entry import GOOD_FOR, Session, opening_file
 from pocketpref.hosts.page.gate import MOST_FORM_BYTES
-from tests.hosts.conftest import ASKED, SECRETS, SUMMARY
+from tests.hosts.conftest import ASKED, SECRETS, SUMMARY, begun
 from tests.hosts.visiting import serving
 
 PLANTED = [*SECRETS.values(), SUMMARY]
@@ -50,6 +50,13 @@ def served(taught, place):
 @pytest.fixture
 def visitor(served):
     return served.visitor()
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting_place):
+    """One page for all tests that must not be able to change anything."""
+    with lasting_place.open() as pocket, serving(begun(pocket), lasting_place.folder) as served:
+        yield served.visitor()
 
 
 def first(pocket):
@@ -184,8 +191,8 @@ def test_what_is_open_to_all_holds_nothing_of_anybody(served, taught):
     ],
     ids=str,
 )
-def test_the_cookie_is_no_use_under_another_name_or_from_another_page(visitor, headers):
-    found = visitor.get(**headers)
+def test_the_cookie_is_no_use_under_another_name_or_from_another_page(lasting, headers):
+    found = lasting.get(**headers)
     assert found.status == 403
     assert not tells(found.everything)
 
@@ -203,14 +210,12 @@ def test_the_cookie_is_no_use_under_another_name_or_from_another_page(visitor, h
     ],
     ids=str,
 )
-def test_a_form_of_another_page_changes_nothing_though_it_has_cookie_and_token(
-    visitor, taught, headers
-):
-    before = taught.counts()
-    name = first(taught)
-    found = visitor.send("forget", {"id": name}, **headers)
+def test_a_form_of_another_page_changes_nothing_though_it_has_cookie_and_token(lasting, headers):
+    before = lasting.served.pocket.counts()
+    name = first(lasting.served.pocket)
+    found = lasting.send("forget", {"id": name}, **headers)
     assert found.status == 403
-    assert taught.counts() == before
+    assert lasting.served.pocket.counts() == before
 
 
 def test_a_browser_that_sends_an_origin_alone_is_believed(visitor, served, taught):
@@ -227,17 +232,17 @@ def test_a_browser_that_sends_an_origin_alone_is_believed(visitor, served, taugh
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "é"])
-def test_a_form_without_the_token_of_this_visit_changes_nothing(visitor, taught, token):
-    found = visitor.send("forget", {"id": first(taught), "token": token})
+def test_a_form_without_the_token_of_this_visit_changes_nothing(lasting, token):
+    found = lasting.send("forget", {"id": first(lasting.served.pocket), "token": token})
     assert found.status == 400
-    assert taught.memory(first(taught))
+    assert lasting.served.pocket.memory(first(lasting.served.pocket))
 
 
 @pytest.mark.parametrize("path", ["forget", "everything", "allow", "key", "end"])
-def test_nothing_is_changed_by_following_a_link(visitor, taught, path):
-    before = taught.counts()
-    visitor.get(f"{path}?id={first(taught)}&token={visitor.token}&word=forget")
-    assert taught.counts() == before
+def test_nothing_is_changed_by_following_a_link(lasting, path):
+    before = lasting.served.pocket.counts()
+    lasting.get(f"{path}?id={first(lasting.served.pocket)}&token={lasting.token}&word=forget")
+    assert lasting.served.pocket.counts() == before
 
 
 # ------------------------------------------------------------------------------ every answer
@@ -265,6 +270,23 @@ def test_every_answer_is_private_and_has_no_use_for_anything_from_elsewhere(serv
         assert found.header("server") == ""
         assert not re.search(r"<script|\son\w+=|\sstyle=|javascript:", found.body)
         assert not re.search(r"(?:href|src|action|url|import)\W{0,3}(?:https?:)?//", found.body)
+
+
+def test_browsers_are_told_to_keep_what_is_typed_to_themselves(visitor, served, taught):
+    """Some remember it, and some ask their maker to check its spelling or to translate it."""
+    pages = [visitor.get(path).body for path in everywhere(taught)]
+    pages.append(served.ask("GET", "/").body)
+    fields = [
+        field
+        for body in pages
+        for field in re.findall(r"<(?:input|textarea)[^>]*>", body)
+        if not re.search(r'type="(?:hidden|radio|checkbox)"', field)
+    ]
+    assert len(fields) > 8
+    for field in fields:
+        assert 'spellcheck="false"' in field
+        assert 'autocomplete="off"' in field
+    assert all('translate="no"' in body for body in pages)
 
 
 def test_texts_of_the_person_stand_in_pages_and_in_no_title_address_or_header(visitor, taught):
@@ -433,15 +455,15 @@ def test_a_destination_is_allowed_and_taken_back_and_both_are_on_the_log(visitor
     ],
     ids=str,
 )
-def test_what_cannot_be_allowed_is_said_with_the_form_as_it_was_filled(visitor, taught, change):
+def test_what_cannot_be_allowed_is_said_with_the_form_as_it_was_filled(lasting, change):
     fields = {"destination": "mcp:desk", "level": "attributes", "days": "12", "daily": "77"}
-    page = visitor.send("allow", fields | change)
+    page = lasting.send("allow", fields | change)
     assert page.status == 400
     assert 'role="alert"' in page.body
     assert "<title>Problem" in page.body
     if "daily" not in change:
         assert 'value="77"' in page.body
-    assert taught.egress.grants() == []
+    assert lasting.served.pocket.egress.grants() == []
 
 
 def test_a_preview_shows_exactly_the_bytes_and_sends_and_logs_nothing(visitor, taught):
@@ -510,17 +532,17 @@ def test_the_default_model_is_chosen_from_those_that_are_there(visitor, place):
     ],
     ids=len,
 )
-def test_what_is_no_form_is_refused_and_nothing_falls_over(visitor, served, body):
-    found = served.ask(
+def test_what_is_no_form_is_refused_and_nothing_falls_over(lasting, body):
+    found = lasting.served.ask(
         "POST",
-        f"{visitor.home}/state",
+        f"{lasting.home}/state",
         body,
-        cookie=visitor.cookie,
+        cookie=lasting.cookie,
         sec_fetch_site="same-origin",
     )
     assert found.status == 400
     assert "Traceback" not in found.body
-    assert visitor.get().status == 200
+    assert lasting.get().status == 200
 
 
 def test_a_text_that_is_no_unicode_or_too_long_is_refused_in_words(visitor, taught):

@@ -6,6 +6,7 @@ Where there is no Chromium these are skipped; ``make chromium`` fetches one.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.hosts.browsing import (
     chromium,
     tab,
 )
-from tests.hosts.conftest import ASKED, SUMMARY
+from tests.hosts.conftest import ASKED, SUMMARY, begun
 from tests.hosts.visiting import Served, serving
 
 PATHS = ["", "choices", "helps", "leaving", "machine", "everything"]
@@ -52,9 +53,24 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.fixture(scope="module")
+def full_vault(lasting_place) -> Path:
+    """Of somebody of whom something of everything is known."""
+    with lasting_place.open() as pocket:
+        _fill(begun(pocket))
+    return lasting_place.folder
+
+
 @pytest.fixture
-def full(pocket):
-    """Somebody of whom something of everything is known."""
+def full(full_vault, place):
+    """The same person, anew for each test."""
+    for name in ("vault.db", "key"):
+        shutil.copy(full_vault / name, place.folder / name)
+    with place.open() as pocket:
+        yield pocket
+
+
+def _fill(pocket):
     for number in range(14):
         pocket.add(f"Is number {number} good?", "Yes.", f"That depends on {number} things.")
     pocket.add(ASKED, "Yes.", "Well, that depends on many things. " * 20)
@@ -64,7 +80,6 @@ def full(pocket):
     pocket.egress.allow(Destination.parse("mcp:desk"), Level.SUMMARY, offer=pocket.offer())
     pocket.egress.allow(Destination.parse("openai:gpt-5"), Level.ATTRIBUTES, daily=20)
     pocket.egress.finished(pocket.clear("How far is the moon?", to="mcp:desk"), "handed over")
-    return pocket
 
 
 @pytest.fixture
@@ -76,7 +91,7 @@ def served(full, place):
 def enter(tab: Tab) -> None:
     """By the code, typed."""
     tab.page.goto(f"http://127.0.0.1:{tab.served.port}/")
-    assert tab.focused()["name"] == "Code"
+    tab.wait_for_focus("Code")
     tab.page.keyboard.type(tab.served.code)
     with tab.page.expect_navigation(url="**/*/"):
         tab.page.keyboard.press("Enter")
@@ -101,7 +116,7 @@ def test_the_file_opens_the_page_and_leaves_no_code_in_the_history(
     ):
         here.page.goto(path.as_uri())
         if options:
-            assert here.focused()["name"] == "Open pocketpref"
+            here.wait_for_focus("Open pocketpref")
             here.page.keyboard.press("Enter")
         here.page.wait_for_url(f"http://127.0.0.1:{served.port}/*/")
         assert SUMMARY in here.text()
@@ -120,6 +135,7 @@ def test_the_file_opens_the_page_and_leaves_no_code_in_the_history(
 def test_a_wrong_code_is_said_and_another_browser_sees_nothing(browser, served):
     with tab(browser, served) as stranger, tab(browser, served) as here:
         stranger.page.goto(f"http://127.0.0.1:{served.port}/")
+        stranger.wait_for_focus("Code")
         stranger.page.keyboard.type("0000-0000-0000")
         stranger.press()
         assert "That is not the code" in stranger.text()
@@ -205,6 +221,18 @@ def test_evidence_leads_to_a_choice_and_that_is_forgotten_by_keyboard(here, full
     assert name not in [memory.id for memory in full.memories()]
 
 
+def test_going_back_shows_nothing_that_was_forgotten(here, full):
+    name = next(full.memories()).id
+    here.go(f"choices/{name}")
+    assert ASKED in here.text()
+    here.go(f"choices/{name}/forget")
+    here.reach("Forget it for good", "button")
+    here.press()
+    for _ in range(2):
+        here.page.go_back()
+        assert ASKED not in here.page.content()
+
+
 def test_a_destination_is_allowed_previewed_and_taken_back_by_keyboard(here, full):
     here.reach("What leaves", "a")
     here.press()
@@ -260,7 +288,7 @@ def test_a_problem_is_said_and_what_was_typed_is_still_there(here):
 
 
 def test_a_key_is_kept_and_removed_by_keyboard(here, full):
-    here.reach("Models, keys", "a")
+    here.reach("Models", "a")
     here.press()
     here.reach("Keep a key", "summary")
     here.page.keyboard.press("Enter")
@@ -373,11 +401,33 @@ def test_pictures_can_be_taken_of_every_page(browser, served, full, scheme, size
     """Into the folder ``PICTURES``, to be looked at; here only that they are of something."""
     folder = Path(os.environ["PICTURES"])
     folder.mkdir(exist_ok=True)
+    names = iter(range(100))
+
+    def take(here, name):
+        picture = folder / f"{scheme}-{size[0]}-{next(names):02}-{name}.png"
+        here.page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 5000
+
     with tab(browser, served, size, color_scheme=scheme) as here:
+        here.page.goto(f"http://127.0.0.1:{served.port}/")
+        take(here, "door")
         enter(here)
-        for number, path in enumerate(["", "choices", *everywhere(full)[2:]]):
+        for path in everywhere(full):
             here.go(path)
-            name = path.split("/")[0] or "you"
-            picture = folder / f"{scheme}-{size[0]}-{number}-{name}.png"
-            here.page.screenshot(path=picture, full_page=True)
-            assert picture.stat().st_size > 8000
+            take(here, path.split("/")[0] or "you")
+            if path in ("", "leaving", "machine"):
+                _unfold(here)
+                take(here, f"{path or 'you'}-unfolded")
+        here.go("leaving")
+        _unfold(here)
+        here.page.fill("#destination", "nonsense")
+        here.page.check("#level-summary")
+        with here.page.expect_navigation():
+            here.page.click("text=Allow it")
+        take(here, "problem")
+        _unfold(here)
+        here.page.fill("#to", "mcp:desk")
+        here.page.fill("#prompt", "How far is the sun?")
+        with here.page.expect_navigation():
+            here.page.click("text=Show the bytes")
+        take(here, "preview")

@@ -70,7 +70,7 @@ _AREAS: Final = (
     ("choices", "choices", "Choices"),
     ("helps", "helps", "Does it help?"),
     ("leaving", "leaving", "What leaves"),
-    ("machine", "machine", "Models, keys"),
+    ("machine", "machine", "Models"),
 )
 _SECRET: Final = frozenset(("token", "key"))
 """Fields that are never put back into a form."""
