@@ -45,6 +45,12 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
 )
 @click.option("--to", metavar="DEST", help="Have this remote model answer; see /remote.")
 @click.option("--policy", is_flag=True, help="Have the model wear the policy that suits you.")
+@click.option(
+    "--best-of",
+    type=click.IntRange(2, 16),
+    metavar="N",
+    help="Draw N answers and show the one you would most likely prefer.",
+)
 @click.option("--no-stream", is_flag=True, help="Show an answer when it is complete.")
 @click.option("--no-learn", is_flag=True, help="Remember and learn nothing from this chat.")
 @offline_option
@@ -58,6 +64,7 @@ def chat(
     settings: tuple[tuple[str, str], ...],
     to: str | None,
     policy: bool,
+    best_of: int | None,
     no_stream: bool,
     no_learn: bool,
     offline: bool,
@@ -82,6 +89,8 @@ def chat(
     """
     if offline and to is not None:
         raise MisuseError("choose one of --offline and --to")
+    if best_of is not None and to is not None:
+        raise MisuseError("--best-of is for answers of the local model; leave out --to")
     options = ChatOptions(
         system=system,
         sampling=_sampling(settings),
@@ -91,6 +100,7 @@ def chat(
         ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
         offline=offline,
         policy=policy,
+        best_of=best_of or 1,
     )
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model) as pocket:

@@ -170,6 +170,8 @@ class Conversation:
                 turn.prompt, system=system, history=history, method=method
             )
             turn.under += turn.used.attributes
+        if self._options.best_of > 1 and not turn.plain:
+            return self._best_reply(turn, history, method)
         return self._pocket.reply(
             turn.prompt,
             stream=True,
@@ -178,6 +180,21 @@ class Conversation:
             sampling=self._sampling(len(turn.answers)),
             plain=turn.plain,
             method=method,
+        )
+
+    def _best_reply(
+        self, turn: Turn, history: tuple[Message, ...], method: PersonalizeMethod
+    ) -> Iterator[str]:
+        """One piece, the best answer as a whole: which one it is, is known with the last."""
+        count = self._options.best_of
+        self._view.note(f"drawing {count} answers, of which the best is shown")
+        yield self._pocket.reply(
+            turn.prompt,
+            system=self._options.system,
+            history=history,
+            sampling=self._sampling(count * len(turn.answers)),
+            method=method,
+            best_of=count,
         )
 
     def _remote_reply(self, away: Away, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:

@@ -60,6 +60,7 @@ class ChatOptions:
         ask: asks the person about what may leave; None refuses what is not allowed.
         offline: never leave this machine.
         policy: have the local model wear the person's policy, with nothing put before prompts.
+        best_of: draw so many local answers for each one shown.
     """
 
     system: str | None = None
@@ -70,6 +71,7 @@ class ChatOptions:
     ask: Ask | None = None
     offline: bool = False
     policy: bool = False
+    best_of: int = 1
 
 
 @dataclass(repr=False)

@@ -220,6 +220,7 @@ def test_ctrl_c_at_the_question_is_a_no_that_ends_a_chat_no_more(pocket, monkeyp
 def test_an_offline_chat_goes_nowhere(desk, peer, to):
     desk.run("egress", "allow", to, "--level", "none")
     assert desk.run("chat", "--offline", "--to", to).code == 2
+    assert desk.run("chat", "--best-of", "4", "--to", to).code == 2
     result = desk.run("chat", "--offline", "--no-learn", stdin=f"/remote {to}\nhello\n")
     assert "this chat is offline" in result.err
     assert result.out.startswith("You said: hello")

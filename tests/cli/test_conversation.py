@@ -106,6 +106,17 @@ def test_retry_with_a_fixed_seed_draws_another_answer(pocket, view):
     assert [a[-8:] for a in view.answers[:3]] == ["(draw 5)", "(draw 6)", "(draw 7)"]
 
 
+def test_the_best_of_several_answers_is_shown_and_a_retry_draws_others(pocket, view, desk):
+    chat = Conversation(pocket, view, ChatOptions(sampling=Sampling(seed=5), best_of=3))
+    hear(chat, "hello", "/retry", "/plain hello")
+    first, second, plain = view.answers[:3]
+    assert first.endswith(tuple(f"(draw {seed})" for seed in (5, 6, 7)))
+    assert second.endswith(tuple(f"(draw {seed})" for seed in (8, 9, 10)))
+    assert plain.endswith("(draw 5)")
+    assert len(desk.model.conversations) == 3 + 3 + 1
+    assert any("drawing 3 answers" in said for said in view.notes)
+
+
 def test_a_pair_says_what_its_answers_were_written_under(chat, view, pocket, monkeypatch):
     condition = Condition(("Concise",), "Attributes: <short>", (), "exact")
     monkeypatch.setattr(pocket._conditions, "of", lambda prompt, method: condition)
