@@ -10,11 +10,26 @@ from pocketpref.hosts.requests import MOST_MESSAGES, MOST_MODEL_LETTERS, MOST_TE
 Schema = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string"}
-_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MOST_MODEL_LETTERS}
+_MODEL: Final[Schema] = {
+    "anyOf": [
+        {"enum": ["pocketpref", "pocketpref-plain"]},
+        {
+            "type": "string",
+            "pattern": r"^(openai|anthropic):[A-Za-z0-9/_][A-Za-z0-9._:/@+-]*$",
+            "maxLength": MOST_MODEL_LETTERS,
+            "description": "a destination; refused (403) until the person has allowed it",
+        },
+    ]
+}
 
 
 def _object(required: list[str], properties: Schema, **more: Any) -> Schema:
     return {"type": "object", "required": required, "properties": properties, **more}
+
+
+def _optional(kind: str, **more: Any) -> Schema:
+    """Null is the same as nothing."""
+    return {"type": [kind, "null"], **more}
 
 
 _PART: Final = _object(["type", "text"], {"type": {"const": "text"}, "text": _TEXT})
@@ -25,29 +40,31 @@ _MESSAGE: Final = _object(
         "content": {"anyOf": [_TEXT, {"type": "array", "items": _PART}]},
     },
 )
-_TOKENS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": MOST_TOKENS}
+_TOKENS: Final = _optional("integer", minimum=1, maximum=MOST_TOKENS)
 _CHAT: Final = _object(
     ["model", "messages"],
     {
-        "model": _NAME,
+        "model": _MODEL,
         "messages": {
+            "description": "the last is the user's, and not empty",
             "type": "array",
             "minItems": 1,
             "maxItems": MOST_MESSAGES,
             "items": _MESSAGE,
         },
-        "stream": {"type": "boolean"},
-        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
-        "top_p": {"type": "number", "minimum": 0, "maximum": 1},
-        "seed": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+        "stream": _optional("boolean"),
+        "temperature": _optional("number", minimum=0, maximum=2),
+        "top_p": _optional("number", minimum=0, maximum=1),
+        "seed": _optional("integer", minimum=-(2**63), maximum=2**63 - 1),
         "max_tokens": _TOKENS,
         "max_completion_tokens": _TOKENS,
     },
+    examples=[{"model": "pocketpref", "messages": [{"role": "user", "content": "Explain DNS"}]}],
 )
 _EMBED: Final = _object(
     ["model", "input"],
     {
-        "model": _NAME,
+        "model": {"const": "pocketpref"},
         "input": {
             "anyOf": [
                 {"type": "string", "minLength": 1},
@@ -61,6 +78,7 @@ _EMBED: Final = _object(
         },
         "encoding_format": {"enum": ["float", "base64"]},
     },
+    examples=[{"model": "pocketpref", "input": ["Explain DNS"]}],
 )
 _COMPLETION: Final = _object(
     ["id", "object", "created", "model", "choices"],
@@ -110,7 +128,7 @@ def description() -> Schema:
 def _operation(name: str, body: Schema | None, answer: Schema, *, streamed: bool = False) -> Schema:
     content: Schema = {"application/json": {"schema": answer}}
     if streamed:
-        content["text/event-stream"] = {"schema": _TEXT}
+        content["text/event-stream"] = {}
     found: Schema = {
         "operationId": name,
         "responses": {

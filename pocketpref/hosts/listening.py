@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -65,6 +66,9 @@ class Listener:
                 timeout_graceful_shutdown=5,
             )
         )
+        # What it would say of a request that failed may hold the request.
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+        logging.getLogger("uvicorn").propagate = False
         self._socket.listen(128)
         ready(lambda: setattr(server, "should_exit", True))
         server.run(sockets=[self._socket])

@@ -177,7 +177,7 @@ def chat_request(content: Mapping[str, Any]) -> ChatRequest:
     if not turns or turns[-1]["role"] != "user":
         raise InputError("the last message must be the user's")
     return ChatRequest(
-        model=_text(content, "model"),
+        model=model_named(content),
         system=system,
         history=tuple(turns[:-1]),
         prompt=turns[-1]["content"],
@@ -229,7 +229,8 @@ def _system(turns: list[Message]) -> tuple[str | None, list[Message]]:
 
 
 def _sampling(content: Mapping[str, Any]) -> Sampling | None:
-    limit = content.get("max_completion_tokens", content.get("max_tokens"))
+    limit = content.get("max_completion_tokens")
+    limit = content.get("max_tokens") if limit is None else limit
     said = {
         "temperature": _number(content, "temperature", 0.0, 2.0),
         "top_p": _number(content, "top_p", 0.0, 1.0),
@@ -258,11 +259,16 @@ def _whole(value: object, name: str, low: int, high: int) -> int | None:
     return value
 
 
-def _text(content: Mapping[str, Any], name: str) -> str:
-    value = content.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MOST_MODEL_LETTERS:
-        raise InputError(f"{name} must be a text of at most {MOST_MODEL_LETTERS} characters")
-    return value
+def model_named(content: Mapping[str, Any]) -> str:
+    """The model that a request asks for.
+
+    Raises:
+        InputError: it is missing, or of another type.
+    """
+    name = content.get("model")
+    if not isinstance(name, str) or not 0 < len(name) <= MOST_MODEL_LETTERS:
+        raise InputError(f"model must be a text of at most {MOST_MODEL_LETTERS} characters")
+    return name
 
 
 def _flag(content: Mapping[str, Any], name: str) -> bool:

@@ -3,6 +3,7 @@
     POST /v1/chat/completions    answers, personalized; streamed on request
     GET  /v1/models              what may be asked for
     POST /v1/embeddings          vectors by the embedder of recall
+    GET  /v1/openapi.json        all this, in OpenAPI's words
 
 Models: ``pocketpref`` is this machine's own with what was learned, ``pocketpref-plain`` the same
 without; a remote one is named like a destination (``openai:MODEL@ADDRESS``), and what goes there
@@ -27,9 +28,11 @@ from pocketpref.disclosure import Destination
 from pocketpref.errors import (
     DeniedError,
     InputError,
+    NotFoundError,
     PocketprefError,
     RemoteError,
 )
+from pocketpref.hosts.description import description
 from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard
 from pocketpref.hosts.listening import Listener
 from pocketpref.hosts.replies import BusyError, Replies, UnexpectedError
@@ -40,6 +43,7 @@ from pocketpref.hosts.requests import (
     completion,
     event,
     failure,
+    model_named,
     parse_object,
     texts_to_embed,
 )
@@ -49,6 +53,7 @@ OWN: Final = "pocketpref"
 PLAIN: Final = "pocketpref-plain"
 
 _STATUS: Final[tuple[tuple[type[PocketprefError], int, str], ...]] = (
+    (NotFoundError, 404, "invalid_request_error"),
     (InputError, 400, "invalid_request_error"),
     (DeniedError, 403, "permission_error"),
     (RemoteError, 502, "api_error"),
@@ -73,12 +78,18 @@ class Service:
                 Route("/v1/chat/completions", _answering(self.chat), methods=["POST"]),
                 Route("/v1/embeddings", _answering(self.embeddings), methods=["POST"]),
                 Route("/v1/models", _answering(self.models), methods=["GET"]),
+                Route("/v1/openapi.json", _answering(self.described), methods=["GET"]),
             ]
         )
 
     def close(self) -> None:
         """Break off what is being answered."""
         self._replies.close()
+
+    async def described(self, request: Request) -> Response:
+        """What the routes take and answer."""
+        del request
+        return JSONResponse(description())
 
     async def models(self, request: Request) -> Response:
         """What may be asked for: this machine's own, and remote ones with a grant."""
@@ -120,7 +131,7 @@ class Service:
         with suppress(InputError):
             destination = Destination.parse(asked.model)
         if destination is None or not destination.posted:
-            raise InputError(
+            raise NotFoundError(
                 f"there is no such model: ask for {OWN}, {PLAIN} or a destination such as "
                 "openai:MODEL"
             )
@@ -133,6 +144,8 @@ class Service:
         """Vectors."""
         content = parse_object(await _body(request))
         texts = texts_to_embed(content)
+        if model_named(content) != OWN:  # vectors of one embedder mean nothing to another's
+            raise NotFoundError(f"there is no such model: vectors are made by {OWN}")
         vectors = np.asarray(await run_in_threadpool(self._pocket.embed, texts), "<f4")
         coded = content.get("encoding_format") == "base64"
         data = [

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import openai
 import pytest
@@ -166,6 +167,33 @@ def test_a_remote_model_is_asked_through_the_door_and_no_other_way(taught):
         assert [entry.event for entry in taught.egress.log()][-2:] == ["allowed", "finished"]
 
 
+def test_answers_are_as_the_server_describes_them(server):
+    status, _, _ = server.post(b"", path="/v1/openapi.json")
+    assert status == 405
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as line:
+        line.request("GET", "/v1/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
+        said = json.load(line.getresponse())
+
+    def schema(path, where):
+        operation = said["paths"][path]["post"]
+        asked = operation["requestBody"] if where == "asked" else operation["responses"][where]
+        return asked["content"]["application/json"]["schema"]
+
+    requests = {
+        "/v1/chat/completions": GOOD | {"max_tokens": 5, "temperature": 0.5},
+        "/v1/embeddings": {"model": "pocketpref", "input": ["one", "two"]},
+    }
+    for path, request in requests.items():
+        jsonschema.validate(request, schema(path, "asked"))
+        status, body, _ = server.post(json.dumps(request), path=path)
+        assert status == 200
+        jsonschema.validate(json.loads(body), schema(path, "200"))
+        for model, wanted in ((7, 400), ("", 400), ("x" * 501, 400), ("other", 404)):
+            status, body, _ = server.post(json.dumps(request | {"model": model}), path=path)
+            assert status == wanted
+            jsonschema.validate(json.loads(body), schema(path, "default"))
+
+
 # ------------------------------------------------------------------------------ who may ask
 
 
@@ -243,7 +271,7 @@ GOOD = {"model": "pocketpref", "messages": [{"role": "user", "content": "Žquux7
 )
 def test_what_cannot_be_done_is_refused_by_name_and_not_quoted(server, change):
     status, body, _ = server.post(json.dumps(GOOD | change))
-    assert status == 400
+    assert status == (404 if change.get("model") in ("Žquux77", "mcp:desk") else 400)
     assert json.loads(body)["error"]["message"]
     assert "quux77" not in body
 
@@ -291,9 +319,10 @@ def test_too_much_is_refused_whether_it_says_so_or_not(server):
     ],
     ids=range(5),
 )
-def test_what_is_no_http_ends_its_own_connection_alone(server, data):
+def test_what_is_no_http_ends_its_own_connection_alone(server, data, capfd):
     assert b" 200 " not in server.raw(data).split(b"\r\n")[0]
     assert ask(server.client()).choices
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_a_header_that_stands_twice_is_refused(server):
