@@ -50,7 +50,10 @@ class Verdict:
     def words(self) -> str:
         """For people."""
         if not self.accuracies:
-            return "nothing is applied: there are too few choices to test anything on"
+            few = "there are too few choices to test anything on"
+            if self.method == "none":
+                return f"nothing is applied: {few}"
+            return f"{self.method} is applied, as it helps other people: {few}"
         plain = self.accuracies["none"]
         best = max(
             (name for name in self.accuracies if name != "none"),

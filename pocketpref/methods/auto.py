@@ -1,10 +1,14 @@
 """Auto: for each person the method that their own choices speak for, or none.
 
-Each candidate is cross-validated on the person's past, whole groups at a time. It is applied only
-if it is better than the model as it is *and* better than chance, beyond what luck gives: signs of
-whole groups are exchanged at random (a permutation test), and of all candidates the luckiest is
-what counts in each draw (Westfall and Young), so that many candidates are no more likely to pass by
-luck than one. Whoever's choices nothing predicts is left alone.
+It starts with what the choices of other people speak for, where there are any, else with nothing:
+a candidate that is better for them than the model as it is *and* better than chance. Then each is
+cross-validated on the person's own past, whole groups at a time, and takes the place of what it
+started with only if it is better than that and than chance.
+
+"Better" is always beyond what luck gives: signs of whole groups (of other people: of whole people)
+are exchanged at random (a permutation test), and of all candidates the luckiest is what counts in
+each draw (Westfall and Young), so that many candidates are no more likely to pass by luck than one.
+Whoever's choices nothing predicts, theirs or others', is left alone.
 """
 
 from __future__ import annotations
@@ -41,32 +45,85 @@ class Auto:
         self._plain = plain
         self._candidates = tuple(candidates)
         self._level = level
+        self._starts: dict[int, tuple[Sequence[Case], Contestant]] = {}
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Decide, then learn by the method decided for."""
-        chosen = self.verdict(past, crowd).method
-        found = next((c for c in self._candidates if c.name == chosen), self._plain)
-        return found.fit(past, crowd)
+        return self._decided(past, crowd)[0].fit(past, crowd)
 
     def verdict(self, past: Sequence[Case], crowd: Sequence[Case]) -> Verdict:
         """What is applied for a person with these past choices."""
-        groups = sorted({case.group for case in past})
-        # Fewer groups than this cannot pass: 2 ** -groups of all exchanges do as well by luck.
-        if not self._candidates or 0.5 ** len(groups) > self._level:
-            return Verdict("none", {}, len(past), 1.0)
-        plain = _validated(self._plain, past, crowd)
-        found = np.array([_validated(c, past, crowd) for c in self._candidates])
-        of_group = np.array([groups.index(case.group) for case in past])
-        chances = np.maximum(
-            _chances(found - plain, of_group, len(groups)),
-            _chances(found - 0.5, of_group, len(groups)),
+        chosen, accuracies, chance = self._decided(past, crowd)
+        found = {self._named(method): value for method, value in accuracies}
+        return Verdict(self._named(chosen), found, len(past), chance)
+
+    def _named(self, method: Contestant) -> str:
+        return "none" if method is self._plain else method.name
+
+    def _decided(
+        self, past: Sequence[Case], crowd: Sequence[Case]
+    ) -> tuple[Contestant, list[tuple[Contestant, float]], float]:
+        """What is applied, how often each method was right, and how likely luck decided."""
+        methods = (self._plain, *self._candidates)
+        start = methods.index(self._start(crowd))
+        groups = [case.group for case in past]
+        if not self._can_pass(groups):
+            return methods[start], [], 1.0
+        found = np.array([_validated(method, past, crowd) for method in methods])
+        best, chance = _best(found, groups, start)
+        accuracies = zip(methods, found.mean(axis=1).tolist(), strict=True)
+        return methods[best if chance <= self._level else start], list(accuracies), chance
+
+    def _can_pass(self, groups: Sequence[str]) -> bool:
+        """Whether there is enough to go by: 2 ** -groups of all exchanges do as well by luck."""
+        return bool(self._candidates) and 0.5 ** len(set(groups)) <= self._level
+
+    def _start(self, crowd: Sequence[Case]) -> Contestant:
+        """What is applied to somebody of whom nothing is known."""
+        # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
+        if id(crowd) not in self._starts:
+            self._starts[id(crowd)] = (crowd, self._for_others(crowd))
+        return self._starts[id(crowd)][1]
+
+    def _for_others(self, crowd: Sequence[Case]) -> Contestant:
+        """What does best for other people without any choice of theirs, beyond luck."""
+        methods = (self._plain, *self._candidates)
+        people = sorted({case.user for case in crowd})
+        if not self._can_pass(people):
+            return self._plain
+        order = sorted(crowd, key=lambda case: people.index(case.user) % 2)
+        sides = [[c for c in order if people.index(c.user) % 2 == side] for side in (0, 1)]
+        found = np.array(
+            [
+                [
+                    credit(judge(case).absolute)
+                    for asked, others in (sides, sides[::-1])
+                    for judge in [method.fit([], others)]
+                    for case in asked
+                ]
+                for method in methods
+            ]
         )
-        best = int(np.argmax(found.mean(axis=1)))
-        method = self._candidates[best].name if chances[best] <= self._level else "none"
-        accuracies = {"none": float(plain.mean())}
-        for candidate, row in zip(self._candidates, found, strict=True):
-            accuracies[candidate.name] = float(row.mean())
-        return Verdict(method, accuracies, len(past), float(chances[best]))
+        best, chance = _best(found, [case.user for case in order], 0)
+        return methods[best] if chance <= self._level else self._plain
+
+
+def _best(found: Matrix, groups: Sequence[str], start: int) -> tuple[int, float]:
+    """The best method but the one that is started with, and how likely it is better by luck.
+
+    Args:
+        found: credit of each method, the plain one first, on each choice, shape (methods, choices).
+        groups: the group of each choice.
+        start: the method to be better than. All but the plain one must be better than chance, too.
+    """
+    names = sorted(set(groups))
+    of_group = np.array([names.index(group) for group in groups])
+    rivals = [place for place in range(len(found)) if place != start]
+    chances = _chances(found[rivals] - found[start], of_group, len(names))
+    over_luck = _chances(found[rivals] - 0.5, of_group, len(names))
+    over_luck[[place == 0 for place in rivals]] = 0.0
+    best = int(np.argmax(found[rivals].mean(axis=1)))
+    return rivals[best], float(max(chances[best], over_luck[best]))
 
 
 def credit(score: float) -> float:

@@ -135,6 +135,33 @@ def test_auto_needs_enough_to_go_by(evidence: Evidence) -> None:
     assert auto(evidence).verdict(one_prompt, people(9, 20)).method == "none"
 
 
+def pooled_only(evidence: Evidence) -> Auto:
+    pooled = Ours(Traits(("contrast",), evidence), name="pooled", adapt=False)
+    return Auto(Plain(evidence), [pooled])
+
+
+def test_auto_begins_with_what_helps_other_people(evidence: Evidence) -> None:
+    newcomer, alike = person("me", {"Warm": 1.0}, 2, 35), people(12, 20, alike=True)
+    method = pooled_only(evidence)
+    assert method.verdict(newcomer, alike).method == "pooled"
+    assert "helps other people" in method.verdict(newcomer, alike).words()
+    judge = method.fit(newcomer, alike)
+    assert all(judge(case).absolute > 0 for case in person("me", {"Warm": 1.0}, 10, 36))
+
+
+def test_auto_begins_with_nothing_where_others_throw_dice_or_are_few(evidence: Evidence) -> None:
+    dice = [case for seed in range(9) for case in person(f"r{seed}", {}, 20, 70 + seed)]
+    for crowd in (dice, people(4, 40, alike=True)):
+        assert pooled_only(evidence).verdict([], crowd).method == "none"
+
+
+def test_auto_leaves_what_helps_others_to_whom_it_harms(evidence: Evidence) -> None:
+    contrary, alike = person("me", {"Warm": -1.0}, 30, 37), people(12, 20, alike=True)
+    verdict = pooled_only(evidence).verdict(contrary, alike)
+    assert verdict.method == "none"
+    assert verdict.accuracies["pooled"] < 0.2 < verdict.accuracies["none"]
+
+
 def test_auto_does_not_hurt_a_mixed_crowd(evidence: Evidence) -> None:
     dice = [case for seed in range(6) for case in person(f"r{seed}", {}, 30, 50 + seed)]
     found = compare([*people(6, 30), *dice], [Plain(evidence), auto(evidence)], seeds=1)
