@@ -1,4 +1,4 @@
-"""Writes the reference of the command line, docs/cli.md, from the commands themselves.
+"""Writes the reference of the command line, docs/cli.md, and the man page from the commands.
 
     python tools/make_cli_docs.py [--check]
 
@@ -20,6 +20,7 @@ import click
 from pocketpref.cli.root import cli
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+MAN_TARGET = TARGET.with_name("pocketpref.1")
 
 HEAD = """\
 # The command line
@@ -81,18 +82,64 @@ def option_rows(command: click.Command, context: click.Context) -> Iterator[str]
             yield f"| `{names}` | {meaning} |"
 
 
+MAN_HEAD = r""".\" Made by tools/make_cli_docs.py
+.TH POCKETPREF 1 "" "pocketpref" "User Commands"
+.SH NAME
+pocketpref \- learns on this machine how you like to be answered
+.SH SYNOPSIS
+.B pocketpref
+.I COMMAND
+[\fIOPTION\fR]... [\fIARGUMENT\fR]...
+.SH DESCRIPTION
+What is learned stays on this machine, encrypted. Nothing leaves that you have not allowed.
+.PP
+Every text argument takes the text itself, \- for standard input or @FILE for a file. Every listing
+takes \-\-json. The exit status is 0, 1 after an error, 2 if the command line could not be read, and
+130 after Ctrl\-C.
+.SH COMMANDS
+"""
+
+
+def render_man() -> str:
+    """The man page (man(7))."""
+    return MAN_HEAD + "".join(_man_section(*found) for found in commands())
+
+
+def _man_section(command: click.Command, context: click.Context) -> str:
+    words, example = split_help(command)
+    usage = " ".join(command.collect_usage_pieces(context))
+    lines = [f".SS {_roff(context.command_path)} {_roff(usage)}".rstrip()]
+    lines += [f".PP\n{_roff(paragraph)}" for paragraph in words]
+    for param in command.params:
+        record = param.get_help_record(context) if isinstance(param, click.Option) else None
+        if record is not None:
+            names, meaning = (" ".join(part.split()) for part in record)
+            lines.append(f".TP\n.B {_roff(names)}\n{_roff(meaning)}")
+    lines.append(f".PP\nExample:\n.PP\n.RS 4\n.nf\n{_roff(example)}\n.fi\n.RE")
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    """A text as roff reads it: a leading dot or quote would be a request."""
+    plain = text.replace("\\", r"\e").replace("-", r"\-").replace("`", "")
+    return rf"\&{plain}" if plain.startswith((".", "'")) else plain
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page, or only compare it. Returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     options = parser.parse_args(argv)
-    page = render()
+    pages = {TARGET: render(), MAN_TARGET: render_man()}
     if options.check:
-        same = TARGET.is_file() and TARGET.read_text("utf-8") == page
-        print("docs/cli.md is up to date" if same else "docs/cli.md is not what the program says")
-        return 0 if same else 1
-    TARGET.write_text(page, "utf-8")
-    print(f"wrote {TARGET}")
+        old = [
+            t.name for t, page in pages.items() if not t.is_file() or t.read_text("utf-8") != page
+        ]
+        print(f"not what the program says: {', '.join(old)}" if old else "all is up to date")
+        return 1 if old else 0
+    for target, page in pages.items():
+        target.write_text(page, "utf-8")
+        print(f"wrote {target}")
     return 0
 
 

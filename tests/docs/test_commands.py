@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -129,9 +131,22 @@ def test_a_reference_that_is_out_of_date_is_noticed(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tool, "TARGET", tmp_path / "cli.md")
+    monkeypatch.setattr(tool, "MAN_TARGET", tmp_path / "pocketpref.1")
     assert tool.main(["--check"]) == 1
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_man_page_is_read_without_a_warning() -> None:
+    page = ROOT / "docs" / "pocketpref.1"
+    read = subprocess.run(
+        ["groff", "-man", "-ww", "-Tascii", "-P-cbou", str(page)], capture_output=True, check=True
+    )
+    assert read.stderr == b""
+    plain = read.stdout.decode()
+    assert "pocketpref egress allow" in plain
+    assert "--any-summary" in plain
 
 
 def test_the_reference_says_what_help_says(tool: ModuleType) -> None:

@@ -123,10 +123,13 @@ def test_before_the_code_was_used_even_the_cookie_opens_nothing():
 def test_the_file_that_opens_it_is_its_owners_alone_and_goes(tmp_path):
     folder = tmp_path / "state"
     folder.mkdir()
-    left = folder / "open-0123.html"
-    left.write_text("of a crash")
+    left, fresh = folder / "open-0123.html", folder / "open-4567.html"
+    for file in (left, fresh):
+        file.write_text("of a crash, or of another visit that has just begun")
+    os.utime(left, (0, 0))
     with opening_file(folder, 1234, "abcd-efgh") as path:
         assert not left.exists()
+        assert fresh.exists()
         content = path.read_text()
         assert "abcd-efgh" in content
         assert "abcd-efgh" not in str(path)
@@ -624,12 +627,12 @@ def test_it_ends_when_it_is_closed(served, visitor):
 
 
 def test_it_ends_when_nobody_uses_it_and_strangers_do_not_keep_it_open(taught, place):
-    with serving(taught, place.folder, idle=1.5) as served:
+    with serving(taught, place.folder, idle=1.0) as served:
         visitor = served.visitor()
         began = time.monotonic()
-        while time.monotonic() - began < 2.5:
+        while time.monotonic() - began < 1.7:
             assert visitor.get("machine").status == 200
-            time.sleep(0.3)
+            time.sleep(0.2)
         last = time.monotonic()
         while not served.ended(0.1):
             assert time.monotonic() - last < 10

@@ -127,9 +127,7 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
     """
     with storage_errors(folder):
         private_folder(folder)
-        for left in folder.glob(_FILES):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
+        _remove_old(folder)
         path = folder / f"open-{secrets.token_hex(8)}.html"
         with new_private_file(path) as file:
             file.write(_posting(port, code))
@@ -138,6 +136,14 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # Windows keeps what a browser still reads; it is removed next time
             path.unlink(missing_ok=True)
+
+
+def _remove_old(folder: Path) -> None:
+    """What a crash left behind; not what another program has just made."""
+    for left in folder.glob(_FILES):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > GOOD_FOR:
+                left.unlink()
 
 
 _SCRIPT: Final = "document.forms[0].submit()"
