@@ -175,6 +175,29 @@ def test_nobody_without_the_cookie_learns_anything_by_any_path(served, taught):
     assert len(answers) <= 3  # whether there is something or not: the same words
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("http://127.0.0.1:{port}{home}/", "{home}/", "{home}/choices", "/{home}/", "{home}%2f"),
+        *("{home}/?x=1", "{home}/#x", "{home};x/", "/.{home}/", "/style.css/..{home}/", "*"),
+        *("/%2e%2e{home}/", "{home}/choices/..", "{home}\\", "/enter/..{home}/", "127.0.0.1:80"),
+    ],
+)
+def test_no_way_of_writing_an_address_gets_round_the_cookie(lasting, target):
+    port, home = lasting.served.port, lasting.home
+    wanted = target.format(port=port, home=home)
+    for protocol in ("HTTP/1.1", "HTTP/1.0"):
+        for method in ("GET", "POST", "CONNECT", "TRACE"):
+            with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as line:
+                head = f"{method} {wanted} {protocol}\r\nHost: 127.0.0.1:{port}\r\n"
+                line.sendall(f"{head}Connection: close\r\n\r\n".encode())
+                found = b""
+                while part := line.recv(65536):
+                    found += part
+            assert found.split()[1] in (b"400", b"403", b"405"), (method, wanted)
+            assert not tells(found.decode())
+
+
 def test_what_is_open_to_all_holds_nothing_of_anybody(served, taught):
     served.visitor()
     for path in ("/", "/style.css", "/icon.svg", "/?code=1", "/favicon.ico"):

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,6 +173,32 @@ def test_a_page_of_another_origin_can_neither_send_a_form_nor_show_the_page(brow
         assert SUMMARY in here.text()  # the visit itself goes on
 
 
+def test_the_real_program_opens_a_real_browser_and_ends_by_ctrl_c(browser, place, tmp_path):
+    said, starter = tmp_path / "said", tmp_path / "browser.py"
+    starter.write_text(f"import sys\nopen({str(said)!r}, 'a').write(sys.argv[1])\n")
+    environ = {**os.environ, **place.environ, "BROWSER": f"{sys.executable} {starter} %s"}
+    with place.open() as pocket:
+        begun(pocket)
+    with subprocess.Popen(
+        [sys.executable, "-m", "pocketpref", "open"], env=environ, stderr=subprocess.PIPE, text=True
+    ) as process:
+        began = time.monotonic()
+        while not (said.exists() and said.read_text()):
+            assert time.monotonic() - began < 60
+            time.sleep(0.05)
+        with tab(browser, Served(pocket, place.folder)) as here:
+            here.page.goto(said.read_text())
+            here.page.wait_for_url("http://127.0.0.1:*/*/")
+            assert SUMMARY in here.text()
+            assert list(place.folder.rglob("open-*.html")) == []
+            ended = time.monotonic()
+            process.send_signal(signal.SIGINT)  # while the browser holds its connection
+            _, err = process.communicate(timeout=30)
+            assert time.monotonic() - ended < 8
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
 # ------------------------------------------------------------------------------ every flow
 
 
@@ -322,6 +352,19 @@ def test_everything_is_forgotten_by_keyboard(here, full):
     here.press()
     assert "Everything is forgotten" in here.text()
     assert full.counts().memories == 0
+
+
+def test_pages_of_choices_are_turned_by_keyboard(here, full):
+    for number in range(50):
+        full.add(f"Newer question {number}?", "Yes.", "No.")
+    here.go("choices")
+    assert ASKED not in here.text()
+    here.reach("Older", "a")
+    here.press()
+    assert ASKED in here.text()
+    here.reach("Newer", "a")
+    here.press()
+    assert ASKED not in here.text()
 
 
 def test_the_skip_link_comes_first_and_the_page_is_closed_by_keyboard(here):

@@ -72,9 +72,6 @@ _AREAS: Final = (
     ("leaving", "leaving", "What leaves"),
     ("machine", "machine", "Models"),
 )
-_SECRET: Final = frozenset(("token", "key"))
-"""Fields that are never put back into a form."""
-
 _LAST_SECONDS: Final = 1.0
 
 
@@ -169,7 +166,7 @@ class Site:
             title=title,
             area=page.area,
             problem=problem,
-            drafts={name: text for name, text in (drafts or {}).items() if name not in _SECRET},
+            drafts=drafts or {},
             **values,
         )
         return _html(body, status)
