@@ -15,7 +15,7 @@ from pocketpref.cli.console import note, plural
 from pocketpref.cli.extras import load
 
 if TYPE_CHECKING:
-    from pocketpref.hosts.page.site import Opening
+    from pocketpref.hosts.page.serving import Opening
 
 _MINUTES = 30
 
@@ -49,7 +49,7 @@ def open_page(
 
     Example: pocketpref open --idle 10
     """
-    site = load("pocketpref.hosts.page.site", "serve")
+    page = load("pocketpref.hosts.page.serving", "serve")
     from pocketpref.hosts.page.looking import Desk
     from pocketpref.hosts.page.machine import Machine
 
@@ -62,7 +62,7 @@ def open_page(
                 _show(file, app.places.state, opening)
 
         desk = Desk(pocket, Machine(app.places, app.config, app.environ))
-        was_idle = site.serve(desk, port, idle=idle * 60, ready=ready, entered=file.close)
+        was_idle = page.serve(desk, port, idle=idle * 60, ready=ready, entered=file.close)
     note(f"closed: not used for {plural(idle, 'minute')}" if was_idle else "closed")
 
 

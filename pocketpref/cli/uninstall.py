@@ -26,18 +26,18 @@ def uninstall(app: App, *, wipe: bool, dry_run: bool, yes: bool) -> None:
     """Take out of the system what our commands put there, before the package is removed.
 
     Our entries in assistants' settings, the service's file, the server's token, and what can be
-    made again. What is remembered stays, unless you add --wipe: then the vault, settings and models
-    that were pulled go, too. A key file elsewhere and the keyring's entry are left: without the
-    vault they open nothing.
+    made again. What is remembered stays, unless you add --wipe or say so when you are asked: then
+    the vault, settings and models that were pulled go, too. A key file elsewhere and the keyring's
+    entry are left: without the vault they open nothing.
 
     Example: pocketpref uninstall --dry-run
     """
+    if not dry_run:
+        wipe = _ask(app.places, wipe=wipe, yes=yes)
     targets = [*_made_again(app.places), *(_for_good(app.places) if wipe else ())]
     there = [path for path in targets if path.exists()]
-    if not dry_run:
-        _ask(wipe=wipe, yes=yes)
-        if wipe and app.places.vault.exists():
-            _destroy_keys(app)
+    if wipe and not dry_run and app.places.vault.exists():
+        _destroy_keys(app)
     for words in _unwired(dry_run=dry_run):
         report(words)
     verb = "would delete" if dry_run else "deleted"
@@ -50,12 +50,21 @@ def uninstall(app: App, *, wipe: bool, dry_run: bool, yes: bool) -> None:
     note("then: pip uninstall pocketpref")
 
 
-def _ask(*, wipe: bool, yes: bool) -> None:
+def _ask(places: Places, *, wipe: bool, yes: bool) -> bool:
+    """Ask, unless all was said beforehand. Whether to wipe, too."""
     if wipe:
         words = "This deletes all that is remembered of everybody here, for good. Type 'wipe'"
         confirm_by_typing(words, "wipe", yes=yes)
-    else:
-        confirm("Take pocketpref out of this system?", yes=yes)
+        return True
+    confirm("Take pocketpref out of this system?", yes=yes)
+    if yes or not places.vault.exists():
+        return False
+    offer = "Also delete all that is remembered of everybody here, for good? Type 'wipe' if so"
+    try:
+        typed = str(click.prompt(offer, default="", show_default=False, err=True))
+    except click.Abort:
+        typed = ""
+    return typed.strip() == "wipe"
 
 
 def _destroy_keys(app: App) -> None:

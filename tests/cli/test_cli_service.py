@@ -313,6 +313,14 @@ def test_wiping_destroys_the_keys_before_the_file_is_deleted(used, tmp_path):
         assert vault.users() == []
 
 
+@pytest.mark.parametrize(("typed", "wiped"), [("wipe", True), ("", False), ("yes", False)])
+def test_wiping_is_offered(used, typed, wiped):
+    done = used.run("uninstall", stdin=f"y\n{typed}\n")
+    assert done.code == 0
+    assert "Type 'wipe' if so" in done.err
+    assert (used.home / "vault.db").exists() is not wiped
+
+
 def test_wiping_is_not_done_without_its_word(used):
     done = used.run("uninstall", "--wipe", stdin="yes\n")
     assert done.code == 1

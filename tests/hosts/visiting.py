@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from pocketpref.config import Config, Places
 from pocketpref.hosts.page.looking import Desk
 from pocketpref.hosts.page.machine import Machine
-from pocketpref.hosts.page.site import Opening, serve
+from pocketpref.hosts.page.serving import Opening, serve
 from pocketpref.pocket import Pocket
 
 

@@ -1,9 +1,7 @@
-"""The site: routes, errors in words, and its life from the first request to the last."""
+"""The site: routes, and errors in words."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,12 +14,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pocketpref.errors import EgressError, InputError, NotFoundError, PocketprefError
-from pocketpref.hosts.listening import HERE, Listener, Stop
+from pocketpref.hosts.listening import Stop
 from pocketpref.hosts.page import deciding, looking
 from pocketpref.hosts.page.deciding import Decide
 from pocketpref.hosts.page.entry import Session
 from pocketpref.hosts.page.forms import Form, read_form
-from pocketpref.hosts.page.gate import Gate
 from pocketpref.hosts.page.looking import Desk, Look
 from pocketpref.hosts.page.rendering import asset, render
 
@@ -72,7 +69,6 @@ _AREAS: Final = (
     ("leaving", "leaving", "What leaves"),
     ("machine", "machine", "Models"),
 )
-_LAST_SECONDS: Final = 1.0
 
 
 class Site:
@@ -273,103 +269,3 @@ def _file(name: str, kind: str) -> Handler:
         return Response(asset(name), media_type=kind)
 
     return answer
-
-
-# ---------------------------------------------------------------------------------- its life
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A page that waits for its person.
-
-    Attributes:
-        port: on 127.0.0.1.
-        code: good once and for minutes.
-        stop: ends it.
-    """
-
-    port: int
-    code: str
-    stop: Stop
-
-    @property
-    def address(self) -> str:
-        """Where the code can be typed; holds no secret."""
-        return f"http://{HERE}:{self.port}/"
-
-
-def serve(
-    desk: Desk,
-    port: int,
-    *,
-    idle: float,
-    ready: Callable[[Opening], None],
-    entered: Callable[[], None] = lambda: None,
-) -> bool:
-    """Serve the page until it is closed, nobody uses it any more, or Ctrl-C.
-
-    Args:
-        desk: what it shows and changes.
-        port: on 127.0.0.1; 0 for a free one.
-        idle: seconds without a request of the person's after which it ends.
-        ready: called when requests are taken.
-        entered: called once the code was used.
-
-    Returns:
-        Whether it ended because nobody used it.
-
-    Raises:
-        StorageError: the port cannot be had.
-    """
-    session, life = Session(), _Life(idle)
-    site = Site(desk, session, entered, life.end)
-    with Listener(port) as listener:
-
-        def begin(stop: Stop) -> None:
-            life.begin(stop)
-            ready(Opening(listener.port, session.code, stop))
-
-        try:
-            listener.run(
-                Gate(site.application(), listener.port, session, life.used), begin, most=64
-            )
-        finally:
-            life.over()
-    return life.was_idle
-
-
-class _Life:
-    """Ends the server when it was idle for long enough."""
-
-    def __init__(self, idle: float) -> None:
-        self._idle = idle
-        self._last = time.monotonic()
-        self._over = threading.Event()
-        self._stop: Stop = lambda: None
-        self.was_idle = False
-
-    def begin(self, stop: Stop) -> None:
-        self._stop = stop
-        threading.Thread(target=self._watch, daemon=True, name="idle").start()
-
-    def used(self) -> None:
-        self._last = time.monotonic()
-
-    def end(self) -> None:
-        # Not at once: the last answer's style is asked for, too.
-        later = threading.Timer(_LAST_SECONDS, self._stop)
-        later.daemon = True
-        later.start()
-
-    def over(self) -> None:
-        self._over.set()
-
-    def _watch(self) -> None:
-        while not self._over.wait(max(self._left(), 0.01)):
-            if self._left() <= 0:
-                self.was_idle = True
-                self._stop()
-                return
-
-    def _left(self) -> float:
-        return self._last + self._idle - time.monotonic()
