@@ -17,10 +17,13 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+import pocketpref
+from pocketpref.config import Config
 from pocketpref.disclosure import Destination, Level
 from pocketpref.errors import StorageError
 from pocketpref.hosts.page.entry import GOOD_FOR, Session, opening_file
 from pocketpref.hosts.page.gate import MOST_FORM_BYTES
+from pocketpref.vault.keys import KeyFile
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY, begun
 from tests.hosts.visiting import serving
 
@@ -402,6 +405,30 @@ def test_where_nothing_is_known_each_page_says_so(place):
             assert visitor.get(path).status == 200
         assert "There is no summary yet" in visitor.get().text
         assert "Nothing: no destination is allowed." in visitor.get("leaving").text
+
+
+def test_with_the_model_gone_one_still_sees_forgets_and_takes_back(place, taught):
+    taught.egress.allow(Destination.parse("mcp:desk"), Level.ATTRIBUTES)
+    path, key = place.folder / "vault.db", KeyFile(place.folder / "key")
+    gone = place.folder / "gone.gguf"
+    with (
+        pocketpref.open(path=path, key=key, model=gone, config=Config()) as pocket,
+        serving(pocket, place.folder) as served,
+    ):
+        visitor = served.visitor()
+        for where in PATHS:
+            assert visitor.get(where).status == 200, where
+        page = visitor.get()
+        assert SUMMARY in page.text
+        assert "This needs the model that learned it" in page.text
+        name = first(pocket)
+        assert SECRETS["chosen"] in visitor.get(f"choices/{name}").text
+        assert "Forgotten for good" in visitor.follow("forget", {"id": name}).text
+        (grant,) = pocket.egress.grants()
+        assert "Taken back" in visitor.follow("revoke", {"id": grant.id}).text
+        fields = {"destination": "mcp:desk", "level": "none", "days": "1"}
+        assert "Allowed" in visitor.follow("allow", fields).text
+        assert visitor.send("summary", {"summary": "Other words."}).status == 500
 
 
 # ------------------------------------------------------------------------------ what it does

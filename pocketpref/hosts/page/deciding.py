@@ -86,9 +86,10 @@ def allow(desk: Desk, form: Form) -> Done:
     if days is None:
         raise InputError("say for how many days")
     any_summary = level is Level.SUMMARY and form["any_summary"] == "yes"
+    bound = level is Level.SUMMARY and not any_summary
     desk.pocket.egress.allow(
         *(destination, level),
-        offer=desk.pocket.offer(),
+        offer=desk.pocket.offer() if bound else None,
         any_summary=any_summary,
         expires=timedelta(days=days),
         daily=form.number("daily", 1, 1_000_000),

@@ -11,10 +11,11 @@ from typing import Any, Final
 from pocketpref.disclosure import Level
 from pocketpref.egress import Entry, Grant, Preview
 from pocketpref.egress.previews import DEFAULT_EXPIRY
-from pocketpref.errors import NotFoundError, PocketprefError
+from pocketpref.errors import ModelError, NotFoundError, PocketprefError
 from pocketpref.hosts.page.machine import Machine
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
+from pocketpref.results import Profile
 from pocketpref.verdicts import Verdict
 
 ON_A_PAGE: Final = 50
@@ -48,10 +49,12 @@ Look = Callable[[Desk, Mapping[str, str]], dict[str, Any]]
 def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     """What is known about the person, and why."""
     pocket = desk.pocket
-    profile, summary = pocket.profile(), pocket.summary()
-    strongest = max((entry.weight for entry in profile.entries), default=0.0)
+    profile, problem = _profile(pocket)
+    summary, entries = pocket.summary(), profile.entries if profile else ()
+    strongest = max((entry.weight for entry in entries), default=0.0)
     return {
         "profile": profile,
+        "no_profile": problem,
         "learned": [
             {
                 "entry": entry,
@@ -60,7 +63,7 @@ def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
                 "evidence": _evidence(pocket, entry.pairs),
                 "more": max(len(entry.pairs) - _EVIDENCE, 0),
             }
-            for entry in profile.entries
+            for entry in entries
         ],
         "summary": summary,
         "clauses": [
@@ -72,11 +75,19 @@ def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
             for clause in (summary.clauses if summary else ())
         ],
         "writers": WRITERS,
-        "due": pocket.summary_due(),
+        "due": pocket.summary_due() if profile else None,
         "earlier": [each for each in reversed(pocket.summaries()) if each.replaced is not None],
         "stated": [each for each in pocket.statements() if each.wanted],
         "struck": [each for each in pocket.statements() if not each.wanted],
     }
+
+
+def _profile(pocket: Pocket) -> tuple[Profile | None, str]:
+    """What was learned; None and why, where a model is missing: all else can be seen without it."""
+    try:
+        return pocket.profile(), ""
+    except ModelError as error:
+        return None, error.words
 
 
 def _wording(pocket: Pocket, name: str) -> str:
@@ -110,10 +121,11 @@ def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
         NotFoundError: there is none of this id.
     """
     pocket = desk.pocket
-    memory = pocket.memory(parts["id"])
+    memory, (profile, _) = pocket.memory(parts["id"]), _profile(pocket)
+    entries = profile.entries if profile else ()
     return {
         "memory": memory,
-        "learned": [e.name for e in pocket.profile().entries if memory.id in e.pairs],
+        "learned": [entry.name for entry in entries if memory.id in entry.pairs],
         "origins": ORIGINS,
         "gone": pocket.forget(memory.id, dry_run=True),
     }
@@ -122,13 +134,15 @@ def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
 def helps(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
     pocket = desk.pocket
-    verdict, summary = pocket.verdict(), pocket.summary()
+    profile, problem = _profile(pocket)
+    verdict, summary = pocket.verdict() if profile else None, pocket.summary()
     return {
+        "no_profile": problem,
         "verdict": verdict,
         "bars": [] if verdict is None else _bars(verdict),
         "summary": summary,
-        "profile": pocket.profile(),
-        "due": pocket.summary_due(),
+        "policy": profile.policy if profile else (),
+        "due": pocket.summary_due() if profile else None,
     }
 
 
@@ -165,7 +179,7 @@ def leaving(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "grants": [_grant(grant, door.refusal(grant)) for grant in door.grants()],
         "levels": GOES_ALONG,
-        "offer": desk.pocket.offer(),
+        "summary": desk.pocket.summary(),
         "days": DEFAULT_EXPIRY.days,
         "lines": [
             {"entry": entry, "end": ends.get(entry.id, ""), "gone": entry.id in checked.forgotten}
