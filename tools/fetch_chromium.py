@@ -1,4 +1,4 @@
-"""Fetches a Chromium for the tests of the page, from npm: for machines that have none.
+"""Fetches what tests of the page need from npm: a Chromium, and axe-core, which looks at pages.
 
     python tools/fetch_chromium.py [--into .chromium]
 
@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGE = "@sparticuz/chromium"
-VERSION = "153.0.0"
+AXE = "axe-core"
+WANTED = (f"{PACKAGE}@153.0.0", f"{AXE}@4.14.1")
 
 # Python's library has no Brotli, node's has.
 _UNPACK = """
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=Path(".chromium"), metavar="FOLDER")
     folder: Path = parser.parse_args(argv).into
     program, stamp = folder / "chromium", folder / "version"
-    if program.is_file() and stamp.is_file() and stamp.read_text() == VERSION:
+    if program.is_file() and stamp.is_file() and stamp.read_text().split() == list(WANTED):
         print(f"{program} is there")
         return 0
     missing = [name for name in ("npm", "node") if shutil.which(name) is None]
@@ -45,13 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
-    packed = _fetched(folder)
+    modules = _fetched(folder)
+    shutil.copy(modules / AXE / "axe.min.js", folder)
+    packed = modules / PACKAGE / "bin"
     _unpack(packed / "chromium.br", program)
     program.chmod(0o755)
     if _lacks_libraries(program):
         _unpack_libraries(packed / "al2023.tar.br", folder)
     shutil.rmtree(folder / "npm")
-    stamp.write_text(VERSION)
+    stamp.write_text("\n".join(WANTED))
     print(f"{program}: {program.stat().st_size / 1e6:.0f} MB")
     return 0
 
@@ -63,11 +66,11 @@ def _fetched(folder: Path) -> Path:
     subprocess.run(
         [
             *(_path("npm"), "install", "--silent", "--no-save", "--ignore-scripts"),
-            *("--no-audit", "--no-fund", "--prefix", str(where), f"{PACKAGE}@{VERSION}"),
+            *("--no-audit", "--no-fund", "--prefix", str(where), *WANTED),
         ],
         check=True,
     )
-    return where / "node_modules" / PACKAGE / "bin"
+    return where / "node_modules"
 
 
 def _unpack(packed: Path, target: Path) -> None:

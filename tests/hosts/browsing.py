@@ -16,6 +16,7 @@ from typing import Any
 from tests.hosts.visiting import Served
 
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / ".chromium" / "axe.min.js"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # In a container there is neither a sandbox for it nor much shared memory.
 SWITCHES = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")

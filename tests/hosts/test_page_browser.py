@@ -20,6 +20,7 @@ import pytest
 from pocketpref.disclosure import Destination, Level
 from pocketpref.hosts.page.entry import opening_file
 from tests.hosts.browsing import (
+    AXE,
     CONTRASTS,
     NARROW,
     PHONE,
@@ -428,6 +429,28 @@ def _judge(here: Tab, *, door: bool = False) -> None:
     here.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     assert not here.page.evaluate(STRUCTURE)["wide"], here.page.url
     here.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there: make chromium")
+def test_axe_finds_nothing(browser, served, full):
+    source, found = AXE.read_text("utf-8"), {}
+    with tab(browser, served) as here:
+        here.page.goto(f"http://127.0.0.1:{served.port}/")
+        found["the way in"] = _axe(here, source)
+        enter(here)
+        for path in everywhere(full):
+            here.go(path)
+            found[path] = _axe(here, source)
+    assert {path: broken for path, broken in found.items() if broken} == {}
+
+
+def _axe(here: Tab, source: str) -> list[str]:
+    _unfold(here)
+    here.page.evaluate(source)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = here.page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
+    assert len(found["passes"]) > 15
+    return [each["id"] for each in found["violations"] + found["incomplete"]]
 
 
 def test_the_contrast_check_can_fail(browser, served):
