@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import plistlib
+import shutil
 import subprocess
 import sys
 import time
@@ -126,6 +127,24 @@ def test_the_systemd_unit_says_the_command_whatever_the_paths_hold():
     ]
     assert parsed["Unit"]["ConditionACPower"] == "true"
     assert "OnUnitInactiveSec=3600" in timer
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path):
+    found = background.service(ODD, ["--user", "a b"], system="linux")
+    paths = [tmp_path / path.name for path in found.files]
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def said():
+        command = ["systemd-analyze", "verify", "--user", *map(str, paths)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    for path, content in zip(paths, found.files.values(), strict=True):
+        path.write_text(content)
+    assert said() == ""
+    paths[0].write_text(paths[0].read_text().replace("Nice=19", "Nice=much"))
+    assert "much" in said()  # it can say something
 
 
 def test_the_launchd_agent_is_a_property_list():
