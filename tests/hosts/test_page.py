@@ -519,6 +519,19 @@ def test_what_cannot_be_allowed_is_said_with_the_form_as_it_was_filled(lasting, 
     assert lasting.served.pocket.egress.grants() == []
 
 
+def test_what_was_typed_in_one_form_leaves_the_others_as_they_are(visitor):
+    page = visitor.send("preview", {"prompt": "Tea?", "to": "nonsense"})
+    assert page.status == 400
+    assert 'value="nonsense"' in page.body
+    assert re.search(r'name="days"[^>]*value="30"', page.body)
+    allow, look = re.findall(r"<details( open)?>\s*<summary>(?:Allow|See)", page.body)
+    assert (allow, look) == ("", " open")
+    stated = visitor.send("state", {"statement": " "})
+    assert stated.status == 400
+    assert f">{SUMMARY}</textarea>" in stated.body
+    assert " open>" not in stated.body
+
+
 def test_a_preview_shows_exactly_the_bytes_and_sends_and_logs_nothing(visitor, taught):
     wanted = taught.preview("Tea & cake?", to="openai:gpt-5")
     page = visitor.send("preview", {"prompt": "Tea & cake?", "to": "openai:gpt-5"})

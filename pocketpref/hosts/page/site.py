@@ -162,7 +162,7 @@ class Site:
             title=title,
             area=page.area,
             problem=problem,
-            drafts=drafts or {},
+            drafts=dict(drafts or {}),  # as a Form, it would hold every field
             **values,
         )
         return _html(body, status)
