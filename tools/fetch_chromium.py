@@ -45,7 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"needs Linux and {' and '.join(missing) or 'npm'}; see the head of this file")
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n")
     modules = _fetched(folder)
     shutil.copy(modules / AXE / "axe.min.js", folder)
     packed = modules / PACKAGE / "bin"
