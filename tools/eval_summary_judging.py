@@ -132,10 +132,12 @@ def _above(rows: dict[str, list[Outcome]], mine: str) -> dict[str, Any]:
         if other in ("chosen", "best"):
             continue
         both = list(zip(ours, theirs, strict=True))
-        right = credited([a[2] for a, _ in both]) - credited([b[2] for _, b in both])
+        anchored = credited([a[1] for a, _ in both]) - credited([b[1] for _, b in both])
+        absolute = credited([a[2] for a, _ in both]) - credited([b[2] for _, b in both])
         found[other] = {
             "margin": interval([a[1] - b[1] for a, b in both], names).to_dict(),
-            "absolute_accuracy": interval(right, names).to_dict(),
+            "anchored_accuracy": interval(anchored, names).to_dict(),
+            "absolute_accuracy": interval(absolute, names).to_dict(),
         }
     return found
 
