@@ -158,7 +158,8 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
     made_data = (given.data / COMMAND).read_text("utf-8").strip()
     traits = " ".join(pool.traits)
     command = f"python -m tools.train.palm train POOL --data DATA --pairs {given.pairs}"
-    command += f" --mixtures {given.mixtures} --prompts {given.prompts}"
+    command += f" --policies {given.policies} --mixtures {given.mixtures}"
+    command += f" --prompts {given.prompts}"
     command += " --mtbench PAIRS.jsonl" if given.mtbench else ""
     (pool.folder / COMMAND).write_text(f"{made_data}; {command} --traits {traits}\n", "utf-8")
     ended = grow(
@@ -174,7 +175,8 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
 
 def _run_measure(given: argparse.Namespace, pool: Pool) -> None:
     for member in pool.members():
-        for part in given.parts:
+        # What no longer answers is in no portfolio, whatever it would earn on the test part.
+        for part in given.parts if pool.sound(member) else ["tune"]:
             said = pool.said(member, part)
             figures = dict(zip(pool.traits, mean_rewards(said).round(4).tolist(), strict=True))
             print(member.name, part, figures | {k: round(v, 3) for k, v in fluency(said).items()})
