@@ -176,7 +176,8 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
 def _run_measure(given: argparse.Namespace, pool: Pool) -> None:
     for member in pool.members():
         # What no longer answers is in no portfolio, whatever it would earn on the test part.
-        for part in given.parts if pool.sound(member) else ["tune"]:
+        parts: Sequence[Part] = given.parts if pool.sound(member) else ["tune"]
+        for part in parts:
             said = pool.said(member, part)
             figures = dict(zip(pool.traits, mean_rewards(said).round(4).tolist(), strict=True))
             print(member.name, part, figures | {k: round(v, 3) for k, v in fluency(said).items()})
