@@ -64,7 +64,8 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
     wider = _of_text(pool, members, "tune", every), _of_text(pool, members, "test", every)
     table = {
         "policies": figures,
-        "no longer answer": [m.name for m in pool.members() if not pool.sound(m)],
+        "no longer answer": [m.name for m in pool.members() if m not in members],
+        "missed if they counted, on tune": _if_all_counted(pool, chosen),
         "portfolios": found,
         "chosen by fewer answers": answers,
         "growth": growth(*wider, every, (epsilon, 0.05)),
@@ -72,6 +73,18 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
     write_json(pool.folder / "report.json", table)
     _print(found, [member.name for member in members])
     return table
+
+
+def _if_all_counted(pool: Pool, chosen: Chosen) -> dict[str, float]:
+    """What is missed at worst of everything that was trained, whether it answers or not."""
+    every = pool.members()
+    means = _rewards(pool, every, "tune").mean(axis=1)
+    kept = [every.index(chosen.members[place]) for place in chosen.kept]
+    pairs = [list(some) for some in combinations(range(len(pool.traits)), 2)]
+    return {
+        " and ".join(pool.traits[i] for i in some): worst_share(means[:, some], kept)
+        for some in [*pairs, list(range(len(pool.traits)))]
+    }
 
 
 def _print(found: dict[str, Any], names: Sequence[str]) -> None:
