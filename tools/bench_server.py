@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class _Server:
 
 
 @dataclass
-class _Round:
+class Round:
     """What happened in one round."""
 
     first: list[float] = field(default_factory=list)
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rounds.append(_round(server, options))
             memory.append(server.megabytes())
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-        wrong = _wrong_answers(server, rounds, options)
+        wrong = wrong_answers(rounds, _alone(server, rounds, options))
     report = _report(rounds, memory, wrong, options)
     print(json.dumps(report, indent=2))
     if options.json is not None:
@@ -137,8 +137,8 @@ def _running() -> Iterator[_Server]:
 # ---------------------------------------------------------------------------------- clients
 
 
-def _round(server: _Server, options: argparse.Namespace) -> _Round:
-    found, lock = _Round(), threading.Lock()
+def _round(server: _Server, options: argparse.Namespace) -> Round:
+    found, lock = Round(), threading.Lock()
     with ThreadPoolExecutor(options.clients + len(_MISBEHAVIOUR)) as pool:
         asked = [
             pool.submit(_client, server, number, options, found, lock)
@@ -151,7 +151,7 @@ def _round(server: _Server, options: argparse.Namespace) -> _Round:
 
 
 def _client(
-    server: _Server, number: int, options: argparse.Namespace, found: _Round, lock: threading.Lock
+    server: _Server, number: int, options: argparse.Namespace, found: Round, lock: threading.Lock
 ) -> None:
     """One client: of five, one reads slowly, and one cuts the line after the first piece."""
     began, first, pieces = time.monotonic(), 0.0, []
@@ -200,7 +200,7 @@ def _asked(number: int, tokens: int, *, stream: bool) -> dict[str, Any]:
     }
 
 
-def _misbehave(server: _Server, kind: str, found: _Round, lock: threading.Lock) -> None:
+def _misbehave(server: _Server, kind: str, found: Round, lock: threading.Lock) -> None:
     headers = dict(server.headers)
     body = json.dumps(_asked(0, 1, stream=False)).encode()
     match kind:
@@ -227,20 +227,26 @@ def _misbehave(server: _Server, kind: str, found: _Round, lock: threading.Lock) 
 # ----------------------------------------------------------------------------------- figures
 
 
-def _wrong_answers(server: _Server, rounds: Sequence[_Round], options: argparse.Namespace) -> int:
+def wrong_answers(rounds: Sequence[Round], alone: Mapping[int, str]) -> int:
     """How many answers differ from what the same prompt is answered when nobody else asks."""
-    wrong = 0
+    return sum(
+        answer != alone[number] for each in rounds for number, answer in each.answers.items()
+    )
+
+
+def _alone(server: _Server, rounds: Sequence[Round], options: argparse.Namespace) -> dict[int, str]:
+    """Every prompt that had a whole answer, asked again, one after the other."""
+    found = {}
     with httpx2.Client(timeout=_PATIENCE, headers=server.headers) as client:
         for number in sorted({number for each in rounds for number in each.answers}):
             body = _asked(number, options.tokens, stream=False)
             answer = client.post(server.url + _CHAT, json=body).json()
-            alone = answer["choices"][0]["message"]["content"]
-            wrong += sum(each.answers.get(number, alone) != alone for each in rounds)
-    return wrong
+            found[number] = answer["choices"][0]["message"]["content"]
+    return found
 
 
 def _report(
-    rounds: Sequence[_Round], memory: Sequence[float], wrong: int, options: argparse.Namespace
+    rounds: Sequence[Round], memory: Sequence[float], wrong: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     first = [seconds for each in rounds for seconds in each.first]
     whole = [seconds for each in rounds for seconds in each.whole]

@@ -10,7 +10,8 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import note, print_table, report, report_json, size, table
+from pocketpref.cli.console import note, print_table, report, report_json, table
+from pocketpref.phrases import size
 
 if TYPE_CHECKING:
     from pocketpref.adapters import Adapter

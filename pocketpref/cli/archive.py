@@ -10,8 +10,9 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, user_option, yes_option
-from pocketpref.cli.console import confirm, note, plural, report
+from pocketpref.cli.console import confirm, note, report
 from pocketpref.errors import InputError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

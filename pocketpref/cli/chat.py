@@ -15,7 +15,7 @@ from pocketpref.cli.arguments import (
     offline_option,
     user_option,
 )
-from pocketpref.cli.console import note, plural, printable
+from pocketpref.cli.console import note, printable
 from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.hardening import without_network
 from pocketpref.cli.learn import learn_visibly
@@ -24,6 +24,7 @@ from pocketpref.cli.summary import offer_refresh
 from pocketpref.cli.talk import ChatOptions
 from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 import pocketpref
 from pocketpref.cli.app import App
-from pocketpref.cli.console import plural, size
 from pocketpref.errors import RolledBackError, TamperedError
+from pocketpref.phrases import plural, size
 
 State = Literal["ok", "note", "wrong"]
 _REPAIR = "restore a backup, or save what is intact: pocketpref doctor --repair"

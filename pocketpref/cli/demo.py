@@ -13,18 +13,10 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, model_option
-from pocketpref.cli.console import (
-    console,
-    duration,
-    note,
-    one_line,
-    plural,
-    printable,
-    report,
-    size,
-)
+from pocketpref.cli.console import console, note, one_line, printable, report
 from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.profile import draw_profile
+from pocketpref.phrases import duration, plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

@@ -10,7 +10,7 @@ import click
 from pocketpref.cli.apikeys import key
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
-from pocketpref.cli.console import note, plural, print_table, report, report_json, table
+from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.cli.leaving import (
     GOES_ALONG,
     finding_lines,
@@ -20,6 +20,7 @@ from pocketpref.cli.leaving import (
 )
 from pocketpref.cli.releases import log, preview, verify
 from pocketpref.errors import NotFoundError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.egress import Door, Grant, Offer

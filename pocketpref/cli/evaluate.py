@@ -9,16 +9,9 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import format_option, json_option, model_option, user_option
-from pocketpref.cli.console import (
-    note,
-    plural,
-    print_table,
-    progress,
-    report,
-    report_json,
-    table,
-)
+from pocketpref.cli.console import note, print_table, progress, report, report_json, table
 from pocketpref.errors import FileError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.evaluation import Outcomes, Report

@@ -17,8 +17,9 @@ from pocketpref.cli.arguments import (
     user_option,
     yes_option,
 )
-from pocketpref.cli.console import confirm, confirm_by_typing, plural, report, report_json, size
+from pocketpref.cli.console import confirm, confirm_by_typing, report, report_json
 from pocketpref.errors import InputError, StorageError
+from pocketpref.phrases import plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

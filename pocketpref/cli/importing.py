@@ -17,8 +17,9 @@ from pocketpref.cli.arguments import (
     model_option,
     user_option,
 )
-from pocketpref.cli.console import note, plural, report
+from pocketpref.cli.console import note, report
 from pocketpref.errors import FileError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.readers import BadEntry

@@ -10,9 +10,10 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option
-from pocketpref.cli.console import note, plural, progress, report, report_json
+from pocketpref.cli.console import note, progress, report, report_json
 from pocketpref.config import Config
 from pocketpref.errors import NotFoundError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore

@@ -13,9 +13,10 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, offline_option, user_option
-from pocketpref.cli.console import console, duration, note, plural, report
+from pocketpref.cli.console import console, note, report
 from pocketpref.cli.hardening import without_network
 from pocketpref.cli.summary import offer_refresh
+from pocketpref.phrases import duration, plural
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.arguments import MisuseError
-from pocketpref.cli.console import note, plural, report
+from pocketpref.cli.console import note, report
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.disclosure import Level

@@ -14,15 +14,8 @@ from pocketpref.cli.arguments import (
     model_option,
     user_option,
 )
-from pocketpref.cli.console import (
-    note,
-    one_line,
-    plural,
-    print_table,
-    report,
-    report_json,
-    table,
-)
+from pocketpref.cli.console import note, one_line, print_table, report, report_json, table
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,17 +12,9 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import dry_run_option, json_option, yes_option
-from pocketpref.cli.console import (
-    confirm,
-    console,
-    note,
-    print_table,
-    report,
-    report_json,
-    size,
-    table,
-)
+from pocketpref.cli.console import confirm, console, note, print_table, report, report_json, table
 from pocketpref.config import Config
+from pocketpref.phrases import size
 
 if TYPE_CHECKING:
     from pocketpref.catalogue import Catalogue, ModelEntry

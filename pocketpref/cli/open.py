@@ -11,8 +11,9 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, user_option
-from pocketpref.cli.console import note, plural
+from pocketpref.cli.console import note
 from pocketpref.cli.extras import load
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.hosts.page.serving import Opening

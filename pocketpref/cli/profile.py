@@ -9,7 +9,8 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import bar, console, plural, report, report_json
+from pocketpref.cli.console import bar, console, report, report_json
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from rich.text import Text

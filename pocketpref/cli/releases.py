@@ -9,7 +9,7 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
-from pocketpref.cli.console import note, plural, print_table, report, report_json, table
+from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.cli.leaving import (
     level_name,
     preview_as_dict,
@@ -18,6 +18,7 @@ from pocketpref.cli.leaving import (
     when,
 )
 from pocketpref.errors import NotFoundError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.egress import Entry

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pocketpref.cli.app import App
-from pocketpref.cli.console import note, plural, print_table, progress, report, report_json, table
+from pocketpref.cli.console import note, print_table, progress, report, report_json, table
 from pocketpref.config import KeyCustody
 from pocketpref.errors import NotFoundError, TamperedError
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore

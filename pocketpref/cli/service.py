@@ -9,7 +9,8 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import model_option, user_option
-from pocketpref.cli.console import note, plural, report
+from pocketpref.cli.console import note, report
+from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.hosts.background import Service

@@ -8,7 +8,8 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import plural, print_table, report_json, table
+from pocketpref.cli.console import print_table, report_json, table
+from pocketpref.phrases import plural
 
 
 @click.command()

@@ -11,19 +11,11 @@ import click
 
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
-from pocketpref.cli.console import (
-    console,
-    duration,
-    note,
-    plural,
-    print_table,
-    report,
-    report_json,
-    table,
-)
+from pocketpref.cli.console import console, note, print_table, report, report_json, table
 from pocketpref.cli.leaving import when
 from pocketpref.cli.terminal import TerminalView
 from pocketpref.errors import NotFoundError
+from pocketpref.phrases import duration, plural
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

@@ -79,6 +79,14 @@ def pocket(place: Place) -> Iterator[Pocket]:
         yield begun(pocket)
 
 
+@pytest.fixture
+def taught(pocket: Pocket) -> Pocket:
+    """With a second choice, and both learned."""
+    pocket.add(ASKED, "Yes.", "Well, that depends on many things.")
+    pocket.learn()
+    return pocket
+
+
 @pytest.fixture(scope="module")
 def lasting_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A folder for all tests of a module."""

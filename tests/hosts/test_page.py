@@ -38,13 +38,6 @@ def tells(text):
 
 
 @pytest.fixture
-def taught(pocket):
-    pocket.add(ASKED, "Yes.", "Well, that depends on many things.")
-    pocket.learn()
-    return pocket
-
-
-@pytest.fixture
 def served(taught, place):
     with serving(taught, place.folder) as served:
         yield served

@@ -91,13 +91,6 @@ def served(pocket, token=TOKEN):
 
 
 @pytest.fixture
-def taught(pocket):
-    pocket.add(ASKED, "Yes.", "Well, that depends on many things.")
-    pocket.learn()
-    return pocket
-
-
-@pytest.fixture
 def server(taught):
     with served(taught) as server:
         yield server

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pocketpref.phrases import plural, size
+
 FOLDER: Final = Path(__file__).parent
 
 _EXCERPT: Final = 90  # characters
@@ -35,7 +37,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"when": _when, "plural": _plural, "excerpt": _excerpt, "size": _size}
+    made.filters |= {"when": _when, "plural": plural, "excerpt": _excerpt, "size": size}
     return made
 
 
@@ -44,20 +46,6 @@ def _when(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def _excerpt(text: str) -> str:
     line = " ".join(text[: 10 * _EXCERPT].split())
     return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 1].rstrip()}…"
-
-
-def _size(count: int) -> str:
-    """Bytes in words, by powers of ten."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
