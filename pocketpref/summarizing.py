@@ -20,7 +20,6 @@ from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_dra
 from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
 from pocketpref.methods.popi_selection import Margins, Objective, Verdict, verdict
 from pocketpref.methods.popi_signals import Signal, gather, halves, is_evidence
-from pocketpref.methods.popi_wording import render
 from pocketpref.parts import Parts
 from pocketpref.results import Progress
 from pocketpref.revising import recipe
@@ -135,11 +134,6 @@ class SummarizeRun:
         present = self._current.sources if self._current else ()
         return frozenset([*present, *(source for s in self._stated for source in s.sources)])
 
-    @property
-    def _ground(self) -> str:
-        """What stands there without any proposal: what the person stated, or nothing."""
-        return render(self._wishes.stated) if self._wishes.stated else ""
-
     # ------------------------------------------------------------------------------ searching
 
     def _search(self) -> Verdict | None:
@@ -165,7 +159,7 @@ class SummarizeRun:
             objective,
             merge_finalists(best, meaning),
             self._signals,
-            ground=self._ground,
+            ground=self._wishes.ground,
             current=self._current.text if self._current else "",
             least=_LEAST_UNSEEN,
         )
@@ -237,11 +231,11 @@ class SummarizeRun:
     def _is_waning(self, objective: Objective) -> bool:
         """Whether the present summary explains the choices since worse than none, beyond noise."""
         present = self._current
-        if present is None or present.origin == "edit" or present.text == self._ground:
+        if present is None or present.origin == "edit" or present.text == self._wishes.ground:
             return False
         fresh = [s for s in self._signals if s.id not in present.sources]
         judged = fresh if len(fresh) >= _LEAST_UNSEEN else self._signals
-        return objective.lead(present.text, self._ground, judged).high < 0
+        return objective.lead(present.text, self._wishes.ground, judged).high < 0
 
     # ------------------------------------------------------------------------------ deciding
 
@@ -256,7 +250,7 @@ class SummarizeRun:
 
     def _says_more_than_current(self) -> bool:
         """Whether something was stated that the present summary does not say yet."""
-        return bool(self._ground) and (self._current is None or self._unsaid())
+        return bool(self._wishes.ground) and (self._current is None or self._unsaid())
 
     def _unsaid(self) -> bool:
         present = self._current.text.casefold() if self._current else ""

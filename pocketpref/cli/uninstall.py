@@ -41,7 +41,9 @@ def uninstall(app: App, *, wipe: bool, dry_run: bool, yes: bool) -> None:
     for words in _unwired(dry_run=dry_run):
         report(words)
     verb = "would delete" if dry_run else "deleted"
-    for path in [*remove_files(app, dry_run=dry_run), *there]:
+    for path in remove_files(app, dry_run=dry_run):
+        report(f"{verb} {path}")
+    for path in there:
         if not dry_run:
             _delete(path)
         report(f"{verb} {path}")

@@ -110,8 +110,16 @@ class ApiKeys:
         Raises:
             VaultError: the vault cannot be changed.
         """
+        return self.remove_at(address(destination))
+
+    def remove_at(self, wanted: str) -> bool:
+        """Remove the key for an address, as ``addresses`` names it. Returns whether there was one.
+
+        Raises:
+            VaultError: the vault cannot be changed.
+        """
         with self._store.changing() as documents:
-            found = _find(documents, address(destination))
+            found = _find(documents, wanted)
             if found is not None:
                 documents.delete(_KIND, found.id)
         return found is not None

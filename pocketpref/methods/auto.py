@@ -91,20 +91,10 @@ class Auto:
         people = sorted({case.user for case in crowd})
         if not self._can_pass(people):
             return self._plain
-        order = sorted(crowd, key=lambda case: people.index(case.user) % 2)
-        sides = [[c for c in order if people.index(c.user) % 2 == side] for side in (0, 1)]
-        found = np.array(
-            [
-                [
-                    credit(judge(case).absolute)
-                    for asked, others in (sides, sides[::-1])
-                    for judge in [method.fit([], others)]
-                    for case in asked
-                ]
-                for method in methods
-            ]
-        )
-        best, chance = _best(found, [case.user for case in order], 0)
+        first = frozenset(people[::2])
+        sides = [[c for c in crowd if (c.user in first) is side] for side in (True, False)]
+        found = np.array([_for_newcomers(method, sides) for method in methods])
+        best, chance = _best(found, [case.user for side in sides for case in side], 0)
         return methods[best] if chance <= self._level else self._plain
 
 
@@ -142,6 +132,15 @@ def _validated(method: Contestant, past: Sequence[Case], crowd: Sequence[Case]) 
             if fold[case.group] == number:
                 found[place] = credit(judge(case).absolute)
     return found
+
+
+def _for_newcomers(method: Contestant, sides: Sequence[Sequence[Case]]) -> Matrix:
+    """Credit of each choice of two halves of a crowd, judged by what the other half taught."""
+    found = []
+    for asked, others in (sides, sides[::-1]):
+        judge = method.fit([], others)
+        found += [credit(judge(case).absolute) for case in asked]
+    return np.array(found)
 
 
 def _chances(gains: Matrix, of_group: Matrix, groups: int) -> Matrix:

@@ -55,6 +55,11 @@ class Wishes:
     stated: tuple[Clause, ...] = ()
     unwanted: tuple[str, ...] = ()
 
+    @property
+    def ground(self) -> str:
+        """What stands there without any proposal: what the person stated, or nothing."""
+        return render(self.stated) if self.stated else ""
+
 
 class Meaning:
     """Which clauses and proposals say the same, by the embedder."""
@@ -259,8 +264,8 @@ class HalfSearch:
 
     def _helps(self, proposal: Proposal) -> bool:
         """Whether it explains its own half better than what stands there without it."""
-        ground = render(self._wishes.stated) if self._wishes.stated else ""
-        score, without = self._objective.scores([proposal.text, ground], self._signals)
+        texts = [proposal.text, self._wishes.ground]
+        score, without = self._objective.scores(texts, self._signals)
         return bool(score > without)
 
     def _best(self, proposals: Sequence[Proposal], keep: int) -> list[Proposal]:

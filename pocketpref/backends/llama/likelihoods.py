@@ -24,7 +24,8 @@ from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.records import Likelihoods
 
-_BARE = Blend()
+BARE = Blend()
+"""The model as it is."""
 
 _BATCH = 512
 """Tokens of one decode. A few short branches at a time: in one cache every token looks at every
@@ -91,7 +92,7 @@ class Scorer:
         self,
         contexts: Sequence[list[int]],
         answers: Sequence[list[int]],
-        blend: Blend = _BARE,
+        blend: Blend = BARE,
     ) -> Likelihoods:
         """Log-likelihoods by the model wearing ``blend``, shape (contexts, answers).
 

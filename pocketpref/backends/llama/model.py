@@ -15,15 +15,13 @@ from pocketpref.backends.llama.adapted import AdaptedModel
 from pocketpref.backends.llama.adapting import Rack
 from pocketpref.backends.llama.firstorder import FirstOrder
 from pocketpref.backends.llama.generation import Generator
-from pocketpref.backends.llama.likelihoods import Scorer
+from pocketpref.backends.llama.likelihoods import BARE, Scorer
 from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.backends.llama.transformer import Shape
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Likelihoods, Message, Sampling
-
-_BARE = Blend()
 
 _CANARY = (Message(role="user", content="Why is the sky blue at noon and red in the evening?"),)
 _CANARY_ANSWER = (
@@ -101,7 +99,7 @@ class LlamaModel:
         contexts: Sequence[Sequence[Message]],
         answers: Sequence[str],
         *,
-        blend: Blend = _BARE,
+        blend: Blend = BARE,
     ) -> Likelihoods:
         """See ``LanguageModel.likelihoods``; ``blend`` is what the model wears meanwhile."""
         return self._scorer.score(self._contexts(contexts), self._answers(answers), blend)
@@ -173,7 +171,7 @@ class LlamaModel:
         sampling: Sampling | None = None,
         stop: Sequence[str] = (),
         grammar: str | None = None,
-        blend: Blend = _BARE,
+        blend: Blend = BARE,
     ) -> Iterator[str]:
         """See ``LanguageModel.generate``; ``blend`` is what the model wears meanwhile."""
         return self._generator.stream(messages, sampling or Sampling(), stop, grammar, blend)

@@ -119,15 +119,8 @@ def put_key(desk: Desk, form: Form) -> Done:
 
 def remove_key(desk: Desk, form: Form) -> Done:
     """Remove the key that is kept for an address."""
-    if form["address"] not in desk.pocket.api_keys.addresses():
+    if not desk.pocket.api_keys.remove_at(form["address"]):
         raise NotFoundError("there is no key for that address")
-    scheme, _, rest = form["address"].partition("://")
-    host, _, port = rest.rpartition(":")
-    # A key belongs to an address, whatever the dialect, the model and the path.
-    anywhere = Destination(
-        "openai", "any", "http" if scheme == "http" else "https", host, int(port), "/v1"
-    )
-    desk.pocket.api_keys.remove(anywhere)
     return Done("The key is removed.", "machine")
 
 

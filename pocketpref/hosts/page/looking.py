@@ -51,6 +51,7 @@ def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     pocket = desk.pocket
     profile, problem = _profile(pocket)
     summary, entries = pocket.summary(), profile.entries if profile else ()
+    statements = pocket.statements()
     strongest = max((entry.weight for entry in entries), default=0.0)
     return {
         "profile": profile,
@@ -77,8 +78,8 @@ def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
         "writers": WRITERS,
         "due": pocket.summary_due() if profile else None,
         "earlier": [each for each in reversed(pocket.summaries()) if each.replaced is not None],
-        "stated": [each for each in pocket.statements() if each.wanted],
-        "struck": [each for each in pocket.statements() if not each.wanted],
+        "stated": [each for each in statements if each.wanted],
+        "struck": [each for each in statements if not each.wanted],
     }
 
 
