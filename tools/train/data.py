@@ -43,6 +43,7 @@ COMMAND = "command.txt"
 ATTRIBUTES = {
     "base": "",
     "one sentence": "Answer in one sentence.",
+    "two sentences": "Answer in two short, simple sentences.",
     "easy": "Attributes: <very simple and easy, using plain everyday words>",
     "informal": "Attributes: <informal and relaxed, like talking to a friend>",
 }
@@ -50,6 +51,7 @@ ATTRIBUTES = {
 
 _EXPECTED: dict[str, tuple[tuple[str, int], ...]] = {
     "one sentence": (("length", -1),),
+    "two sentences": (("length", -1), ("word length", -1)),
     "easy": (("word length", -1),),
     "informal": (("word length", -1),),
     "shorter": (("length", -1),),
@@ -149,7 +151,9 @@ def _agreeing(drawn: Sequence[Answer]) -> list[Answer]:
         for rule, rewrite in RULES.items():
             text = rewrite(answer.text)
             if text != answer.text and agrees(rule, answer.text, text):
-                kept.append(Answer(text, f"{rule}, from {answer.made}", answer.ended))
+                # Whole sentences from the beginning may end there, even of what was cut short.
+                ended = answer.ended or rule == "shorter"
+                kept.append(Answer(text, f"{rule}, from {answer.made}", ended))
     return list({answer.text: answer for answer in reversed(kept)}.values())[::-1]
 
 

@@ -35,7 +35,7 @@ def report(
         test: the same of those that they are judged by.
         topics: what each answer of the test part is about.
         trained_for: weights of the policies, shape (policies, traits); 0 if for none of these.
-        epsilon: share of the best value that may be missing on the tune part.
+        epsilon: share of the best value that may be missing where they are chosen.
 
     Returns:
         For each kind of portfolio its policies' places, and its worst and mean suboptimality
@@ -53,7 +53,7 @@ def report(
     }
     found = {name: _judged(pool, kept, weights) for name, kept in chosen.items()}
     found["smallest"]["likely"] = likely(test, topics, exact)
-    found["smallest"]["on tune"] = worst_share(means, exact)
+    found["smallest"]["where chosen"] = worst_share(means, exact)
     found["random"] = _random(pool, len(exact), weights)
     return found
 
@@ -170,7 +170,7 @@ def growth(
         tune: rewards, shape (policies, answers, traits).
         test: the same of the answers that portfolios are judged by.
         traits: their names.
-        epsilons: shares of the best value that may be missing on the tune part.
+        epsilons: shares of the best value that may be missing where they are chosen.
     """
     found = []
     for count in range(1, len(traits) + 1):

@@ -8,8 +8,8 @@
 `train` begins with one policy for each trait, then asks where on a hybrid grid of weights another
 one could gain most. There a blend of those trained is tried, or a policy trained, or both, or the
 one only if the other gains nothing (`--mixtures`). It goes on where it stopped, also within a
-policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune
-part, reports on the test part, and writes the portfolio as the device reads it
+policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune and guard
+parts, reports on the test part, and writes the portfolio as the device reads it
 (`pocketpref/methods/palm.py`).
 """
 
@@ -29,9 +29,9 @@ from pocketpref.methods.traits import REWARDS
 from .base import Tokens, load_base, starter_path
 from .data import CANDIDATES, COMMAND, read_candidates
 from .measure import fluency, mean_rewards
-from .policy import Recipe, Trainer, comparisons
-from .pool import Member, Pool
-from .prompts import Part, Prompt, fresh_prompts, made_prompts, public_prompts
+from .policy import Comparer, Comparison, Recipe, Trainer
+from .pool import LOOKED_AT, Member, Pool
+from .prompts import Part, Prompt, fresh_prompts, guard_prompts, made_prompts, public_prompts
 from .weights import Grid, most_uncertain
 
 Matrix = NDArray[np.float64]
@@ -41,6 +41,9 @@ Mixtures = Literal["blend", "lazy", "both", "train"]
 
 Train = Callable[[Matrix, str], object]
 """Trains the policy for weights in the folder of a name."""
+
+HELD_OUT: tuple[Part, ...] = (*LOOKED_AT, "test")
+"""Parts that policies are measured on."""
 
 EACH = 2
 """Held-out prompts about each topic."""
@@ -128,12 +131,13 @@ def held_out(part: Part, mtbench: Path | None, most: int) -> list[Prompt]:
     """Prompts of a part, evenly spread over topics and kinds.
 
     Args:
-        part: tune or test.
+        part: tune, guard or test.
         mtbench: a pair file with MT-Bench's questions; for the tune part only.
         most: how many.
     """
     public = public_prompts(mtbench) if mtbench else []
-    prompts = fresh_prompts(EACH) if part == "test" else made_prompts(EACH) + public
+    own = {"guard": guard_prompts, "test": fresh_prompts}
+    prompts = own[part](EACH) if part in own else made_prompts(EACH) + public
     found = [prompt for prompt in prompts if prompt.part == part]
     places = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
     return [found[place] for place in places]
@@ -142,9 +146,13 @@ def held_out(part: Part, mtbench: Path | None, most: int) -> list[Prompt]:
 def _trainer(given: argparse.Namespace, pool: Pool, recipe: Recipe) -> Trainer:
     path = starter_path()
     sets = read_candidates(given.data / CANDIDATES)
-    compared = comparisons(sets, pool.traits, Tokens(path), given.pairs, recipe.plan.seed)
+    comparer = Comparer(sets, pool.traits, Tokens(path), pool.embedder)
     base = load_base(path, recipe.dtype)
-    return Trainer(base, compared, recipe, pool.folder)
+
+    def compare(weights: Matrix) -> list[Comparison]:
+        return comparer.compare(weights, given.pairs, recipe.plan.seed)
+
+    return Trainer(base, compare, recipe, pool.folder)
 
 
 def _run_train(given: argparse.Namespace, pool: Pool) -> None:
@@ -176,7 +184,7 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
 def _run_measure(given: argparse.Namespace, pool: Pool) -> None:
     for member in pool.members():
         # What no longer answers is in no portfolio, whatever it would earn on the test part.
-        parts: Sequence[Part] = given.parts if pool.sound(member) else ["tune"]
+        parts = [p for p in given.parts if p in LOOKED_AT or pool.sound(member)]
         for part in parts:
             said = pool.said(member, part)
             figures = dict(zip(pool.traits, mean_rewards(said).round(4).tolist(), strict=True))
@@ -205,12 +213,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--mtbench", type=Path, help="as for tools.train.data")
     parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of each part")
     parser.add_argument("--draws", type=int, default=1, help="answers to each of them")
-    parser.add_argument("--parts", nargs="+", default=["tune", "test"], choices=["tune", "test"])
+    parser.add_argument("--parts", nargs="+", default=HELD_OUT, choices=HELD_OUT)
     parser.add_argument("--into", type=Path, help="the portfolio's folder")
     parser.add_argument("--epsilon", type=float, default=0.015)
     given = parser.parse_args(argv)
     prompts: dict[Part, list[Prompt]] = {
-        part: held_out(part, given.mtbench, given.prompts) for part in ("tune", "test")
+        part: held_out(part, given.mtbench, given.prompts) for part in HELD_OUT
     }
     stages[given.stage](given, Pool(given.folder, given.traits, prompts, given.draws))
     return 0

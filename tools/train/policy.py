@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketpref.methods.traits import rewards
+from pocketpref.protocols import Embedder
 
 from .base import Base, Tokens
 from .data import Answer, Candidates
@@ -25,6 +26,11 @@ from .scoring import Row, Scorer, batch, log_likelihoods
 ADAPTER = "adapter.gguf"
 
 Matrix = NDArray[np.float64]
+
+
+RELEVANT = 0.5
+"""Cosine of a prompt and an answer that may be the better one of two. Rewards can be earned by
+saying something else that is brief and plain; such an answer must not be learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,9 @@ class Recipe:
     """
 
     objective: Literal["modpo", "weighted"] = "modpo"
-    beta: float = 0.1
+    beta: float = 0.3
     scale: float = 12.0
-    anchor: float = 0.2
+    anchor: float = 1.0
     dtype: str = "bfloat16"
     lora: LoraShape = field(default_factory=LoraShape)
     plan: Plan = field(default_factory=lambda: Plan(batch=4, micro=4, rate=1e-3))
@@ -51,7 +57,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two answers to a prompt.
+    """Two answers to a prompt, the better one first.
 
     Attributes:
         rows: both, as tokens.
@@ -62,62 +68,92 @@ class Comparison:
     gains: tuple[float, ...]
 
 
-def comparisons(
-    sets: Sequence[Candidates], traits: Sequence[str], tokens: Tokens, most: int, seed: int
-) -> list[Comparison]:
-    """For each prompt and trait the two answers that are farthest apart in it.
+class Comparer:
+    """Finds what a policy is to learn from: comparisons for a weighting of the traits."""
 
-    The same for every weighting, so that the reference is computed once.
+    def __init__(
+        self,
+        sets: Sequence[Candidates],
+        traits: Sequence[str],
+        tokens: Tokens,
+        embedder: Embedder,
+    ) -> None:
+        """Measure every candidate.
 
-    Args:
-        sets: candidates.
-        traits: names of rewards.
-        tokens: of the base.
-        most: how many comparisons are kept, drawn at random.
-        seed: of that.
-    """
-    found = []
-    for one in sets:
-        values = np.array([rewards(answer.text, traits) for answer in one.answers])
-        ends = {(int(column.argmax()), int(column.argmin())) for column in values.T}
-        for first, second in sorted(ends):
-            context = tokens.prompt(one.prompt.text)
-            best, worst = one.answers[first], one.answers[second]
-            rows = (_row(context, best, tokens), _row(context, worst, tokens))
-            found.append(Comparison(rows, tuple((values[first] - values[second]).tolist())))
-    kept = np.random.default_rng(seed).permutation(len(found))[:most]
-    return [found[i] for i in sorted(kept)]
+        Args:
+            sets: candidates; of each the base's own plain answer is the first.
+            traits: names of rewards.
+            tokens: of the base.
+            embedder: tells whether an answer is about its prompt.
+        """
+        self._sets = sets
+        self._tokens = tokens
+        self._rewards = [np.array([rewards(a.text, traits) for a in one.answers]) for one in sets]
+        self._relevant = [_relevant(one, embedder) for one in sets]
+
+    def compare(self, weights: Matrix, most: int, seed: int) -> list[Comparison]:
+        """For each prompt the relevant answer that earns most, against two others.
+
+        These are the one that earns least and the base's own: what is far from the better answer,
+        and what the policy would say before it has learned anything.
+
+        Args:
+            weights: of the traits, sum 1.
+            most: how many comparisons are kept, drawn at random.
+            seed: of that.
+        """
+        found = [one for place in range(len(self._sets)) for one in self._of_prompt(place, weights)]
+        kept = np.random.default_rng(seed).permutation(len(found))[:most]
+        return [found[i] for i in sorted(kept)]
+
+    def _of_prompt(self, place: int, weights: Matrix) -> list[Comparison]:
+        values = self._rewards[place] @ weights
+        able = np.flatnonzero(self._relevant[place])
+        if not len(able):
+            return []
+        best = int(able[values[able].argmax()])
+        others = dict.fromkeys((int(values.argmin()), 0))
+        return [self._pair(place, best, o) for o in others if values[o] < values[best]]
+
+    def _pair(self, place: int, best: int, other: int) -> Comparison:
+        one, earned = self._sets[place], self._rewards[place]
+        context = self._tokens.prompt(one.prompt.text)
+        rows = [_row(context, one.answers[i], self._tokens) for i in (best, other)]
+        return Comparison((rows[0], rows[1]), tuple((earned[best] - earned[other]).tolist()))
+
+
+def _relevant(one: Candidates, embedder: Embedder) -> NDArray[np.bool_]:
+    vectors = embedder.embed([one.prompt.text, *(answer.text for answer in one.answers)])
+    return np.asarray(vectors[1:] @ vectors[0] >= RELEVANT)
 
 
 def _row(context: list[int], answer: Answer, tokens: Tokens) -> Row:
     return Row(context, tokens.answer(answer.text, ended=answer.ended))
 
 
-class Trainer:
-    """Trains policies one after the other over one base and the same comparisons."""
+Compare = Callable[[Matrix], Sequence[Comparison]]
+"""The comparisons that the policy for a weighting learns from, at least one."""
 
-    def __init__(
-        self, base: Base, compared: Sequence[Comparison], recipe: Recipe, folder: Path
-    ) -> None:
-        """Put an adapter on the base and compute the reference, unless it lies in the folder.
+
+class Trainer:
+    """Trains policies one after the other over one base."""
+
+    def __init__(self, base: Base, compare: Compare, recipe: Recipe, folder: Path) -> None:
+        """Put an adapter on the base.
 
         Args:
             base: loaded in the recipe's type.
-            compared: at least one comparison.
+            compare: finds comparisons for a weighting.
             recipe: the same for all policies.
             folder: each policy gets one of its own in it.
         """
         self._base = base
-        self._compared = compared
+        self._compare = compare
         self._recipe = recipe
         self._folder = folder
         self._model = attach(base, recipe.lora, recipe.plan.seed)
         self._start = factors(self._model)
         self._scorer = Scorer(self._model)
-        self._gains = torch.tensor([one.gains for one in compared])
-        lengths = [[len(row.answer) for row in one.rows] for one in compared]
-        self._lengths = torch.tensor(lengths)
-        self._reference = self._referenced()
 
     def train(self, weights: Matrix, name: str) -> Path:
         """Train the policy for a weighting, or go on where a killed run stopped.
@@ -130,9 +166,11 @@ class Trainer:
             Its adapter file.
         """
         folder = self._folder / name
+        compared = self._compare(weights)
         put_factors(self._model, self._start)
+        loss = self._loss(compared, self._referenced(compared, folder), weights)
         run = Run(self._scorer, self._recipe.plan, folder)
-        run.fit(len(self._compared), self._loss(torch.tensor(weights).float()), title=name)
+        run.fit(len(compared), loss, title=name)
         path = folder / ADAPTER
         path.write_bytes(self.exported(name))
         return path
@@ -142,32 +180,39 @@ class Trainer:
         now: Factors = factors(self._model)
         return gguf_bytes(now, self._recipe.lora, self._base.shape, name)
 
-    def _loss(self, weights: torch.Tensor) -> Any:
+    def _loss(
+        self, compared: Sequence[Comparison], reference: torch.Tensor, weights: Matrix
+    ) -> Any:
         recipe = self._recipe
+        wanted = torch.tensor(weights).float()
+        every = torch.tensor([one.gains for one in compared])
+        lengths = torch.tensor([len(one.rows[0].answer) for one in compared])
 
         def loss(module: Any, places: Sequence[int]) -> torch.Tensor:
-            rows = [row for place in places for row in self._compared[place].rows]
+            rows = [row for place in places for row in compared[place].rows]
             device = next(module.parameters()).device
             policy = module(*batch(rows, device)).view(-1, 2).cpu()
-            gains = self._gains[places]
-            advantage = advantages(policy, self._reference[places])
-            labels = weighted_labels(gains, weights, recipe.scale)
+            gains = every[places]
+            advantage = advantages(policy, reference[places])
             if recipe.objective == "modpo":
-                losses = modpo(advantage, gains, weights, recipe.beta, recipe.scale)
+                losses = modpo(advantage, gains, wanted, recipe.beta, recipe.scale)
             else:
+                labels = weighted_labels(gains, wanted, recipe.scale)
                 losses = preference(advantage, labels, recipe.beta)
-            better = (labels < 0.5).long()[:, None]
-            likely = (policy / self._lengths[places]).gather(1, better)[:, 0]
+            likely = policy[:, 0] / lengths[places]  # the better answer's, for each token
             return (losses - recipe.anchor * likely).sum()
 
         return loss
 
-    def _referenced(self) -> torch.Tensor:
-        """Log-likelihoods under the base, shape (comparisons, 2); B is zero at this point."""
-        rows = [row for one in self._compared for row in one.rows]
+    def _referenced(self, compared: Sequence[Comparison], folder: Path) -> torch.Tensor:
+        """Log-likelihoods under the base, shape (comparisons, 2); B is zero at this point.
+
+        Kept, so that a run that goes on need not compute them again.
+        """
+        rows = [row for one in compared for row in one.rows]
         said = repr((self._base.identity.sha256, self._recipe.dtype, rows)).encode()
-        path = self._folder / f"reference-{hashlib.sha256(said).hexdigest()[:16]}.npy"
+        path = folder / f"reference-{hashlib.sha256(said).hexdigest()[:16]}.npy"
         if not path.is_file():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             np.save(path, log_likelihoods(self._scorer, rows).numpy())
         return torch.from_numpy(np.load(path)).view(-1, 2)

@@ -29,6 +29,9 @@ LESS_RELEVANT = 0.1
 MORE_SURPRISING = 1.5
 """How many times the base's perplexity a policy's answers may have under the base."""
 
+LOOKED_AT: tuple[Part, ...] = ("tune", "guard")
+"""Parts that a policy must be sound on before it is in a portfolio; the test part is none."""
+
 HOW = Drawing(tokens=112, seed=7, side_by_side=12)
 
 
@@ -45,6 +48,19 @@ class Member:
     name: str
     weights: tuple[float, ...]
     parts: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a policy loses against the base.
+
+    Attributes:
+        less_relevant: by how much the mean cosine of answers and prompts is lower.
+        more_surprising: the perplexity of its answers under the base, over that of the base's own.
+    """
+
+    less_relevant: float
+    more_surprising: float
 
 
 class Pool:
@@ -119,14 +135,23 @@ class Pool:
         return found
 
     def sound(self, member: Member) -> bool:
-        """Whether a policy still answers what it is asked, judged on the tune part.
+        """Whether a policy still answers what it is asked, on each part that may be looked at.
 
         Rewards can be earned without: brief and plain is also who says nothing to the point.
         """
-        own, said = self.said(Member(BASE, (), ()), "tune"), self.said(member, "tune")
-        near = relevance(own, self.embedder) - relevance(said, self.embedder) <= LESS_RELEVANT
-        usual = fluency(own)["perplexity"] * MORE_SURPRISING
-        return near and fluency(said)["perplexity"] <= usual
+        return all(self._sound(member, part) for part in LOOKED_AT)
+
+    def _sound(self, member: Member, part: Part) -> bool:
+        found = self.cost(member, part)
+        return found.less_relevant <= LESS_RELEVANT and found.more_surprising <= MORE_SURPRISING
+
+    def cost(self, member: Member, part: Part) -> Cost:
+        """What a policy loses against the base on a part."""
+        own, said = self.said(Member(BASE, (), ()), part), self.said(member, part)
+        return Cost(
+            relevance(own, self.embedder) - relevance(said, self.embedder),
+            fluency(said)["perplexity"] / fluency(own)["perplexity"],
+        )
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -1,8 +1,8 @@
 """From a pool of measured policies to a portfolio: chosen on one part, reported on another.
 
-The portfolio is chosen by rewards on the tune part. Everything that is said of it, its guarantee
-included, is computed from rewards on the test part, which took no part in training, in the search
-or in the choice.
+The portfolio is chosen by rewards on the tune and guard parts. Everything that is said of it, its
+guarantee included, is computed from rewards on the test part, which took no part in training, in
+the search or in the choice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .export import Made, manifest, write_json
 from .judging import by_answers, growth, likely, redrawn, report
 from .measure import fluency, relevance
 from .policy import ADAPTER, Recipe
-from .pool import Member, Pool
+from .pool import LOOKED_AT, Member, Pool
 from .prompts import LICENCES, Part
 from .weights import Grid
 
@@ -39,13 +39,13 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
     """Choose a portfolio of a pool, write it as the device reads it, and report.
 
     Args:
-        pool: measured on both parts.
+        pool: measured on all parts.
         into: the portfolio's folder; made if it is not there.
-        epsilon: share of the best value that may be missing on the tune part.
+        epsilon: share of the best value that may be missing where it is chosen.
         command: that made the pool.
     """
     members = [member for member in pool.members() if pool.sound(member)]
-    tune, test = _rewards(pool, members, "tune"), _rewards(pool, members, "test")
+    seen, test = _rewards(pool, members, LOOKED_AT), _rewards(pool, members, ("test",))
     none = (0.0,) * len(pool.traits)
     weights = np.array([member.weights or none for member in members])
     topics = pool.topics("test")
@@ -53,7 +53,7 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
     for count in range(2, len(pool.traits) + 1):
         for some in map(list, combinations(range(len(pool.traits)), count)):
             names = " and ".join(pool.traits[i] for i in some)
-            parts = tune[:, :, some], test[:, :, some]
+            parts = seen[:, :, some], test[:, :, some]
             found[names] = report(*parts, topics, weights[:, some], epsilon)
             answers[names] = by_answers(*parts, epsilon)
     kept = found[" and ".join(pool.traits)]["smallest"]["policies"]
@@ -61,14 +61,15 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
     figures = {member.name: _figures(pool, member) for member in members}
     write(chosen, figures, into)
     every = list(KNOWN)
-    wider = _of_text(pool, members, "tune", every), _of_text(pool, members, "test", every)
+    seen_in_all = _of_text(pool, members, LOOKED_AT, every)
+    test_in_all = _of_text(pool, members, ("test",), every)
     table = {
         "policies": figures,
         "no longer answer": [m.name for m in pool.members() if m not in members],
-        "missed if they counted, on tune": _if_all_counted(pool, chosen),
+        "missed if they counted, where chosen": _if_all_counted(pool, chosen),
         "portfolios": found,
         "chosen by fewer answers": answers,
-        "growth": growth(*wider, every, (epsilon, 0.05)),
+        "growth": growth(seen_in_all, test_in_all, every, (epsilon, 0.05)),
     }
     write_json(pool.folder / "report.json", table)
     _print(found, [member.name for member in members])
@@ -78,7 +79,7 @@ def prune_pool(pool: Pool, into: Path, epsilon: float, command: str) -> dict[str
 def _if_all_counted(pool: Pool, chosen: Chosen) -> dict[str, float]:
     """What is missed at worst of everything that was trained, whether it answers or not."""
     every = pool.members()
-    means = _rewards(pool, every, "tune").mean(axis=1)
+    means = _rewards(pool, every, LOOKED_AT).mean(axis=1)
     kept = [every.index(chosen.members[place]) for place in chosen.kept]
     pairs = [list(some) for some in combinations(range(len(pool.traits)), 2)]
     return {
@@ -95,15 +96,18 @@ def _print(found: dict[str, Any], names: Sequence[str]) -> None:
             print(f"  {kind:13} worst {one['worst']:.4f} mean {one['mean']:.4f} {which}")
 
 
-def _rewards(pool: Pool, members: Sequence[Member], part: Part) -> Matrix:
+def _rewards(pool: Pool, members: Sequence[Member], parts: Sequence[Part]) -> Matrix:
     """What each answer of each policy earns, shape (members, answers, traits)."""
-    return np.array([[one.rewards for one in pool.said(member, part)] for member in members])
+    said = ([one for part in parts for one in pool.said(member, part)] for member in members)
+    return np.array([[one.rewards for one in answers] for answers in said])
 
 
-def _of_text(pool: Pool, members: Sequence[Member], part: Part, traits: Sequence[str]) -> Matrix:
+def _of_text(
+    pool: Pool, members: Sequence[Member], parts: Sequence[Part], traits: Sequence[str]
+) -> Matrix:
     """The same for other traits than those that the pool was measured in."""
-    said = [[one.text for one in pool.said(member, part)] for member in members]
-    return np.array([[rewards(text, traits) for text in texts] for texts in said])
+    said = ([one for part in parts for one in pool.said(member, part)] for member in members)
+    return np.array([[rewards(one.text, traits) for one in answers] for answers in said])
 
 
 def _figures(pool: Pool, member: Member) -> dict[str, Any]:
@@ -127,7 +131,7 @@ class Chosen:
         members: the sound ones of the pool.
         test: their rewards on the test part, shape (members, answers, traits).
         kept: places of the portfolio's policies among them.
-        epsilon: that was asked for on the tune part.
+        epsilon: that was asked for where it was chosen.
         command: that made the pool.
     """
 
@@ -220,7 +224,7 @@ def _policy(
         {"file": adapters[name].file, "sha256": adapters[name].sha256, "scale": scale}
         for name, scale in member.parts
     ]
-    if len(parts) > 1:
+    if [scale for _, scale in member.parts] not in ([], [1.0]):
         found["parts"] = parts
     elif parts:
         found |= {"file": parts[0]["file"], "sha256": parts[0]["sha256"]}

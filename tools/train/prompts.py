@@ -1,9 +1,11 @@
-"""Prompts in three parts that share no topic and no question: train, tune and test.
+"""Prompts in four parts that share no topic and no question: train, tune, guard and test.
 
 Made by recipe from everyday topics (ours, Apache-2.0, below), so that anybody can make them again,
 and on request MT-Bench's first questions (Apache-2.0, lmsys) from a pair file that holds them.
 Whether a topic or a question is for train or for tune depends on itself alone: adding others moves
-none. The test part has topics of its own, and requests of other kinds.
+none. Guard and test have topics of their own, and requests of other kinds. The guard part was the
+test part of an earlier portfolio; its figures were looked at, and changed how policies are trained,
+so it judges nothing any more: what a policy may cost is asked on it before it is admitted.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-Part = Literal["train", "tune", "test"]
+Part = Literal["train", "tune", "guard", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 LICENCES = "prompts of tools/train/prompts.py (Apache-2.0), MT-Bench questions (Apache-2.0)"
@@ -43,18 +45,18 @@ taking better photos; eating more vegetables; teaching a child to read; organizi
 preparing for an interview; hiking in the mountains; baking a cake; cleaning windows;
 dealing with a noisy neighbour; driving in snow; meditating; drawing a face; saving energy at home
 """
-_TEST_THINGS = """
+_GUARD_THINGS = """
 a mirror; chocolate; the ozone layer; a lighthouse; a vitamin; a telescope; an allergy; an elevator;
 wind; honey; a passport; dreams; a piano; paper; a microwave oven; an avalanche; the alphabet;
 concrete; a parliament; ice cream; hair colour; a satellite; deserts; a bridge
 """
-_TEST_DOINGS = """
+_GUARD_DOINGS = """
 keeping a diary; choosing a bicycle; growing herbs on a windowsill; painting a room;
 hosting guests; learning chess; camping for the first time; buying a used car; feeding birds
 in winter; singing in a choir; ironing a shirt; sewing on a button; getting up early;
 renting a flat; learning to juggle; typing faster; keeping bees; making jam
 """
-_TEST_REQUESTS = """
+_GUARD_REQUESTS = """
 Write a short note of thanks to a neighbour who watered my plants.
 Suggest three names for a small bakery.
 Compare trains and buses for a daily trip to work.
@@ -77,6 +79,42 @@ What should I ask before I adopt an old cat?
 How would you describe the colour red to someone who cannot see?
 What do you think of people who talk in the cinema?
 Name a few things that every kitchen needs.
+"""
+_TEST_THINGS = """
+a candle; cheese; the horizon; a lightning rod; cholesterol; a microscope; hiccups; an escalator;
+fog; maple syrup; a driving licence; sleepwalking; a violin; ink; a dishwasher; a glacier;
+punctuation; plastic; a jury; vinegar; freckles; a weather forecast; swamps; a tunnel; a pension;
+a thermometer
+"""
+_TEST_DOINGS = """
+writing a shopping list; choosing walking shoes; pruning roses; hanging a picture; cooking for one;
+learning to dance; travelling by night train; selling old furniture; watching birds;
+playing the drums; folding shirts; patching a hole in jeans; remembering names;
+living with flatmates; solving crosswords; writing by hand; brewing tea; cutting hair at home
+"""
+_TEST_REQUESTS = """
+Write a birthday greeting for a colleague I hardly know.
+Suggest three titles for a story about a lost umbrella.
+Compare tea and coffee as a drink for the morning.
+Should I take the stairs or the lift?
+Describe a busy market to somebody who has never seen one.
+Is it all right to read at the dinner table?
+Write a message to tell my landlord that the heating is broken.
+What would you pack for a picnic by the lake?
+Tell me a short tale about a stone that wanted to travel.
+What is the difference between a rule and a habit?
+Help me thank a teacher of many years ago.
+Plan a quiet Sunday for somebody who is tired.
+Which is better for a beginner, watercolours or pencils?
+Convince me to go to bed earlier.
+What makes a good listener?
+Give two reasons for and two against working from home.
+Explain why people laugh when somebody slips on a banana skin.
+Write a notice that the lift is out of order.
+What should I ask before I join a sports club?
+How would you explain snow to a child from the desert?
+What do you think of people who talk to their plants?
+Name a few things that every traveller needs.
 """
 _THING_FRAMES = (
     "What is {}?",
@@ -126,16 +164,24 @@ def made_prompts(each: int) -> list[Prompt]:
     return [Prompt(text, part_of(topic), topic) for text, topic in framed]
 
 
-def fresh_prompts(each: int) -> list[Prompt]:
-    """Prompts of the test part: the same questions about other topics, and other requests.
+def guard_prompts(each: int) -> list[Prompt]:
+    """Prompts of the guard part: the same questions about other topics, and other requests.
 
     Args:
         each: how many about each topic, at most 6; each request stands there once.
     """
-    framed = _framed(_TEST_THINGS, _THING_FRAMES, each)
-    framed += _framed(_TEST_DOINGS, _DOING_FRAMES, each)
-    framed += [(line, line) for line in _TEST_REQUESTS.strip().splitlines()]
-    return [Prompt(text, "test", topic) for text, topic in framed]
+    return _other(_GUARD_THINGS, _GUARD_DOINGS, _GUARD_REQUESTS, each, "guard")
+
+
+def fresh_prompts(each: int) -> list[Prompt]:
+    """Prompts of the test part, which nothing was chosen by; for the rest like the guard part."""
+    return _other(_TEST_THINGS, _TEST_DOINGS, _TEST_REQUESTS, each, "test")
+
+
+def _other(things: str, doings: str, requests: str, each: int, part: Part) -> list[Prompt]:
+    framed = _framed(things, _THING_FRAMES, each) + _framed(doings, _DOING_FRAMES, each)
+    framed += [(line, line) for line in requests.strip().splitlines()]
+    return [Prompt(text, part, topic) for text, topic in framed]
 
 
 def _framed(topics: str, frames: Sequence[str], each: int) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9])|\n+")
+_WHOLE = re.compile(r"(?<!\d)[.!?][\"')*]*$")  # "1." begins an item
 _MARKER = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _SUBORDINATE = re.compile(
     r"(?:;\s+|,\s+(?:and|but|so)\s+)(?=(?:it|they|you|we|he|she|this|that|the)\s\w+\s\w+)"
@@ -72,9 +73,13 @@ def sentences(text: str) -> list[str]:
 
 
 def shorter(text: str) -> str:
-    """Its first two sentences, or the first one if there are no more than three."""
+    """Its first two sentences, or the first one if there are no more than three.
+
+    A text that does not end a sentence there ("Here are some tips:") stays as it is.
+    """
     found = sentences(text)
-    return " ".join(found[: 2 if len(found) > 3 else 1]) or text
+    first = " ".join(found[: 2 if len(found) > 3 else 1])
+    return first if _WHOLE.search(first) else text
 
 
 def listed(text: str) -> str:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pocketpref.methods.traits import formality_score, grade, log_length, words
+from pocketpref.methods.traits import log_length, words
 
 from .rewrites import RULES, sentences
 
@@ -39,16 +39,13 @@ class Option:
     measure: Callable[[str], float]
 
 
-def _rule(name: str) -> Callable[[str, int], str]:
-    return lambda text, _: RULES[name](text)
+def _both(name: str, then: Callable[[str, int], str]) -> Callable[[str, int], str]:
+    """A rule of ``rewrites``, and another one after it."""
+    return lambda text, draw: then(RULES[name](text), draw)
 
 
 def _first(text: str, _: int) -> str:
     return (sentences(text) or [text])[0]
-
-
-def _as_it_is(text: str, _: int) -> str:
-    return text
 
 
 def _lines(marker: Callable[[int], str]) -> Callable[[str, int], str]:
@@ -107,6 +104,8 @@ def _rate(pattern: str) -> Callable[[str], float]:
 _OUTCRIES = ("Wow, what a topic!", "This is exciting!", "Oh, I love this!", "Great stuff!")
 _HEDGES = ("I think that", "It seems that", "Perhaps", "As far as I know,", "I may be wrong, but")
 _CLAIMS = ("Clearly,", "Without any doubt,", "It is certain that", "Of course,", "Definitely,")
+_STIFF = ("It should be noted that", "Furthermore,", "In addition,", "Accordingly,")
+_CHATTY = ("Well,", "Okay, so", "Basically,", "You know,")
 _WARM = (
     "Thank you for asking, I am glad to help you with this.",
     "I understand that this can be hard, and you are doing well.",
@@ -128,19 +127,14 @@ AXES: Mapping[str, Mapping[str, Option]] = MappingProxyType(
     {
         "register": {
             "formal": Option(
-                _rule("formal"),
+                _both("formal", _led(_STIFF)),
                 ("formal and polite, in correct written language", "formal", "official"),
-                formality_score,
-            ),
-            "easy": Option(
-                _rule("plain"),
-                ("very simple and easy, using plain everyday words", "plain", "easy to read"),
-                lambda text: -grade(text),
+                _rate(r"\b(?:furthermore|noted|in addition|accordingly|moreover|observe)\b"),
             ),
             "casual": Option(
-                _rule("casual"),
+                _both("casual", _led(_CHATTY)),
                 ("informal and relaxed, like talking to a friend", "casual", "in spoken language"),
-                _rate(r"\w['’](?:s|t|re|ll|ve|m)\b"),  # noqa: RUF001 - the apostrophe of print
+                _rate(r"\w['’](?:s|t|re|ll|ve|m)\b|\b(?:well|okay|so|basically|you know),"),  # noqa: RUF001 - the apostrophe of print
             ),
         },
         "length": {
@@ -148,11 +142,6 @@ AXES: Mapping[str, Mapping[str, Option]] = MappingProxyType(
                 _first,
                 ("short and to the point, without extra words", "brief", "just one sentence"),
                 lambda text: -log_length(text),
-            ),
-            "long": Option(
-                _as_it_is,
-                ("long and detailed, covering everything at length", "thorough", "full of detail"),
-                log_length,
             ),
         },
         "certainty": {
@@ -217,7 +206,7 @@ AXES: Mapping[str, Mapping[str, Option]] = MappingProxyType(
 _LEAST = 4
 """Choices that must differ in a measure before anything is said about it."""
 
-_SURE = 2.0
+_SURE = 1.5
 """Standard errors that the mean of a measure's differences must lie above zero."""
 
 

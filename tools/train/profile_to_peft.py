@@ -1,0 +1,186 @@
+"""Profile-to-PEFT: a hypernetwork that writes a person's adapter, trained once over many people.
+
+    python -m tools.train.profile_to_peft train RUN --people PEOPLE.jsonl
+    python -m tools.train.profile_to_peft measure RUN --people PEOPLE.jsonl [--oppu 10]
+    python -m tools.train.profile_to_peft export RUN --into models/profile-to-peft
+
+Loss (arXiv 2510.16282): what the base, wearing the adapter that a profile is made into, finds
+unlikely of the person's later preferred answers, nats for each token, and the mean square of what
+was generated. PEOPLE.jsonl is a pair file: of `tools.train.people`, or of real people. `train` goes
+on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pocketpref.backends.onnx import open_embedder
+
+from .base import Base, load_base, starter_path
+from .export import write_json
+from .hypernetwork import Hypernetwork, Personalized, sizes
+from .loop import CHECKPOINT, CURVE, Plan, Run
+from .lora import LoraShape
+from .people import Person, read_people
+from .profiles import Material, material
+from .scoring import Row, batch
+
+RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a hypernetwork is trained.
+
+    Attributes:
+        shrink: weight of the mean square of generated weights.
+        dtype: of the base's weights while training.
+        lora: of what is generated.
+        plan: how long and how fast.
+    """
+
+    shrink: float = 1.0
+    dtype: str = "bfloat16"
+    lora: LoraShape = field(default_factory=LoraShape)
+    plan: Plan = field(
+        default_factory=lambda: Plan(epochs=2, batch=16, micro=8, rate=1e-3, every=20)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An answer that somebody preferred later.
+
+    Attributes:
+        person: their place.
+        row: prompt and answer as tokens.
+    """
+
+    person: int
+    row: Row
+
+
+def examples(people: Sequence[Person], base: Base) -> list[Example]:
+    """All later preferred answers."""
+    tokens = base.tokens
+    return [
+        Example(place, Row(tokens.prompt(pair.prompt), tokens.answer(pair.chosen)))
+        for place, person in enumerate(people)
+        for pair in person.later
+    ]
+
+
+def loss_of(found: Sequence[Example], known: Material, shrink: float) -> Any:
+    """The loss of some examples, for the loop.
+
+    Args:
+        found: all examples.
+        known: what profiles are drawn from.
+        shrink: weight of the mean square of generated weights.
+    """
+
+    def loss(module: Any, places: Sequence[int]) -> torch.Tensor:
+        some = [found[place] for place in places]
+        device = next(module.parameters()).device
+        profiles = known.drawn([one.person for one in some]).to(device)
+        likely, size = module(profiles, batch([one.row for one in some], device))
+        lengths = torch.tensor([len(one.row.answer) for one in some], device=device)
+        return -(likely / lengths).sum() + shrink * size * len(some)
+
+    return loss
+
+
+def build(base: Base, recipe: Recipe) -> Personalized:
+    """A steered base with a fresh hypernetwork for the library's embedder."""
+    dimensions = 2 * open_embedder(None).embed(["size"]).shape[1]
+    return Personalized(base, Hypernetwork(sizes(base, dimensions, recipe.lora), recipe.plan.seed))
+
+
+def load(folder: Path, base: Base) -> Personalized:
+    """A steered base with the hypernetwork that lies in a run's folder.
+
+    Raises:
+        OSError: there is none.
+    """
+    said = json.loads((folder / RECIPE).read_text("utf-8"))
+    lora = LoraShape(**said["lora"] | {"targets": tuple(said["lora"]["targets"])})
+    found = build(base, Recipe(lora=lora))
+    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["trained"]
+    found.network.load_state_dict(
+        {name.removeprefix("network."): value for name, value in state.items()}
+    )
+    return found.eval()
+
+
+def train(base: Base, people: Sequence[Person], recipe: Recipe, folder: Path) -> None:
+    """Train a hypernetwork, or go on.
+
+    Args:
+        base: loaded in the recipe's type; its layers are wrapped.
+        people: those of the part "train" are used.
+        recipe: the same as before, if it goes on.
+        folder: for the checkpoint and the curve.
+    """
+    chosen = [person for person in people if person.part == "train"]
+    found = examples(chosen, base)
+    known = material(chosen, open_embedder(None))
+    module = build(base, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RECIPE, asdict(recipe) | {"people": len(chosen), "examples": len(found)})
+    run = Run(module, recipe.plan, folder)
+    run.fit(len(found), loss_of(found, known, recipe.shrink), title="hypernetwork")
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    return Plan(
+        epochs=given.epochs, batch=given.batch, micro=8, rate=given.rate, every=20, seed=given.seed
+    )
+
+
+def _train(given: argparse.Namespace) -> None:
+    recipe = Recipe(
+        shrink=given.shrink,
+        lora=LoraShape(rank=given.rank, alpha=2.0 * given.rank, targets=tuple(given.targets)),
+        plan=_plan(given),
+    )
+    base = load_base(given.base or starter_path(), recipe.dtype)
+    people = read_people(given.people)[: given.most]
+    train(base, people, recipe, given.folder)
+    curve = [json.loads(line) for line in (given.folder / CURVE).read_text("utf-8").splitlines()]
+    tail = np.mean([entry["loss"] for entry in curve[-20:]])
+    print(f"{len(curve)} steps, loss {curve[0]['loss']:.3f} -> {tail:.3f} nats for each token")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, measure or export."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    steps = parser.add_subparsers(required=True, dest="step")
+    begin = steps.add_parser("train")
+    begin.add_argument("folder", type=Path, metavar="RUN")
+    begin.add_argument("--people", type=Path, required=True)
+    begin.add_argument("--base", type=Path, help="a GGUF base [default: the starter]")
+    begin.add_argument("--epochs", type=int, default=2)
+    begin.add_argument("--batch", type=int, default=16)
+    begin.add_argument("--rate", type=float, default=1e-3)
+    begin.add_argument("--rank", type=int, default=8)
+    begin.add_argument("--targets", nargs="+", default=["q_proj", "v_proj"])
+    begin.add_argument("--shrink", type=float, default=1.0)
+    begin.add_argument("--seed", type=int, default=0)
+    begin.add_argument("--most", type=int, help="people that are read")
+    begin.set_defaults(run=_train)
+    given = parser.parse_args(argv)
+    given.run(given)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
