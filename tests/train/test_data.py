@@ -27,24 +27,26 @@ def candidates(count: int) -> Any:
 
 def test_parts_share_no_topic_and_a_topic_stays_in_its_part() -> None:
     from tools.train.palm import held_out
-    from tools.train.prompts import fresh_prompts, made_prompts
+    from tools.train.prompts import PARTS, fresh_prompts, guard_prompts, made_prompts
 
     few, many = made_prompts(1), made_prompts(6)
-    fresh = fresh_prompts(6)
-    parts = {part: {p.topic for p in many if p.part == part} for part in ("train", "tune")}
-    parts["test"] = {p.topic for p in fresh}
-    assert not {p.part for p in fresh} ^ {"test"}
+    every = many + guard_prompts(6) + fresh_prompts(6)
+    parts = {part: {p.topic for p in every if p.part == part} for part in PARTS}
+    assert {p.part for p in fresh_prompts(6)} == {"test"}
     assert min(map(len, parts.values())) >= 35
-    assert not parts["train"] & (parts["tune"] | parts["test"])
-    assert not parts["tune"] & parts["test"]
+    assert sum(map(len, parts.values())) == len({p.topic.lower() for p in every})
+    assert len({p.text.lower() for p in every}) == len(every)
     assert {(p.topic, p.part) for p in few} == {(p.topic, p.part) for p in many}
     trained = {p.text for p in many if p.part == "train"}
-    tune, test = (held_out(part, None, 50) for part in ("tune", "test"))
-    assert len({p.text for p in tune + test}) == 100
-    assert not trained & {p.text for p in tune + test}
-    assert {p.part for p in tune} == {"tune"}
-    kinds = [p.topic == p.text for p in test]
-    assert 0.15 < np.mean(kinds) < 0.3, "requests of other kinds are among them"
+    held = {part: held_out(part, None, 50) for part in ("tune", "guard", "test")}
+    asked = {p.text for prompts in held.values() for p in prompts}
+    assert len(asked) == 150
+    assert not trained & asked
+    for part, prompts in held.items():
+        assert {p.part for p in prompts} == {part}
+    for part in ("guard", "test"):
+        kinds = [p.topic == p.text for p in held[part]]
+        assert 0.15 < np.mean(kinds) < 0.3, "requests of other kinds are among them"
 
 
 def test_rewrites_move_what_they_are_named_after() -> None:
@@ -60,6 +62,8 @@ def test_rewrites_move_what_they_are_named_after() -> None:
     assert "!" not in made["formal"]
     assert made["listed"].count("\n- ") == 3
     assert made["flowing"] == TEXT
+    items = "Here are some tips:\n1. Keep it dry.\n2. Paint it."
+    assert RULES["shorter"](items) == items, "a short answer does not end at a colon"
     assert all(agrees(name, TEXT, made[name]) for name in ("shorter", "listed", "plain", "formal"))
     assert not agrees("shorter", made["shorter"], TEXT)
     assert not agrees("listed", TEXT, made["flowing"])
@@ -74,17 +78,21 @@ def test_off_topic_and_disagreeing_answers_are_left_out() -> None:
     said = {
         "": TEXT,
         "Answer in one sentence.": TEXT + " " + TEXT,
+        data.ATTRIBUTES["two sentences"]: TEXT + " " + TEXT,
         data.ATTRIBUTES["easy"]: "Llamas live in the mountains. You can go and see a big one.",
         data.ATTRIBUTES["informal"]: "Rust is just iron that met wet air. You can rub it off!",
     }
 
     def ask(prompts: Any) -> list[Any]:
-        return [data.Answer(said[p.partition("\n")[2]], "", True) for p in prompts]
+        return [data.Answer(said[p.partition("\n")[2]], "", False) for p in prompts]
 
     (found,) = data.candidates([Prompt("What is rust?", "train", "rust")], ask, open_embedder(None))
     made = {answer.made for answer in found.answers}
     assert {"base", "informal", "shorter, from base"} <= made
-    assert not {"one sentence", "easy"} & made
+    assert not {"one sentence", "two sentences", "easy"} & made
+    ended = {answer.made: answer.ended for answer in found.answers}
+    assert ended["shorter, from base"], "whole sentences may end there"
+    assert not ended["base"], "this one was cut short"
     assert len({answer.text for answer in found.answers}) == len(found.answers)
 
 

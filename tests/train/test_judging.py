@@ -37,7 +37,7 @@ def test_a_portfolio_is_chosen_by_one_part_and_judged_by_the_other() -> None:
     missed = report(tune, answers(better, 40, 1), topics, weights, 0.015)
     assert missed["smallest"]["policies"] == [1, 2, 3]
     assert missed["smallest"]["worst"] == pytest.approx(0.2404, abs=1e-3)
-    assert missed["smallest"]["on tune"] <= 0.015
+    assert missed["smallest"]["where chosen"] <= 0.015
 
 
 def test_redrawn_topics_keep_their_answers_together() -> None:

@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.train
 
 TRAITS = ("plainness", "formality")
+PARTS = ("tune", "guard", "test")
 REWARDS = {
     "base": (0.4, 0.4),
     "plainness": (0.8, 0.3),
@@ -61,9 +62,9 @@ def pool(tmp_path: Path) -> Any:
 
     for name in REWARDS:
         (tmp_path / "pool" / name).mkdir(parents=True)
-        for part in ("tune", "test"):
+        for part in PARTS:
             write_said(tmp_path / "pool" / name / f"{part}-0.jsonl", said_by(name, part))
-    return Pool(tmp_path / "pool", TRAITS, {part: prompts(part) for part in ("tune", "test")})
+    return Pool(tmp_path / "pool", TRAITS, {part: prompts(part) for part in PARTS})
 
 
 def write_adapter(folder: Path) -> None:
@@ -131,6 +132,23 @@ def test_mixtures_are_blended_or_trained_as_is_asked_for(pool: Any, mixtures: An
         assert names[0::2] == [f"blend-{name}" for name in names[1::2]]
 
 
+def test_a_policy_has_to_answer_on_every_part_that_may_be_looked_at(pool: Any) -> None:
+    """Sound on tune prompts and not on the guard's is not sound; the test part is not asked."""
+    from dataclasses import replace
+
+    from tools.train.measure import write_said
+    from tools.train.pool import Member
+
+    member = Member("50-50", (0.5, 0.5), (("50-50", 1.0),))
+    assert pool.sound(member)
+    for part, sound in (("test", True), ("guard", False)):
+        odd = [replace(one, surprise=2.6) for one in said_by("50-50", part)]
+        write_said(pool.folder / "50-50" / f"{part}-0.jsonl", odd)
+        assert pool.sound(member) is sound, part
+    assert pool.cost(member, "guard").more_surprising == pytest.approx(np.exp(0.6))
+    assert pool.cost(member, "tune").more_surprising == 1.0
+
+
 def test_answers_to_other_prompts_are_not_taken_for_these(pool: Any) -> None:
     from tools.train.pool import BASE, Member, Pool
 
@@ -153,7 +171,8 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     half = (("plainness", 0.5), ("formality", 0.5))
     for name in TRAITS:
         write_adapter(pool.folder / name)
-        pool.add(Member(name, tuple(float(t == name) for t in TRAITS), ((name, 1.0),)))
+        worn = 0.8 if name == "formality" else 1.0
+        pool.add(Member(name, tuple(float(t == name) for t in TRAITS), ((name, worn),)))
     pool.add(Member("blend-50-50", (0.5, 0.5), half))
     pool.add(Member("blend-33-67", (1 / 3, 2 / 3), half))
     report = prune_pool(pool, tmp_path / "palm", 0.02, "pytest")
@@ -162,6 +181,7 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     assert [(p.file, p.scale) for p in read.policies[2].parts] == [
         (f"{name}.gguf", scale) for name, scale in half
     ]
+    assert [p.scale for p in read.policies[1].parts] == [0.8], "one adapter, worn lighter"
     assert read.rewards[0].tolist() == pytest.approx([0.72, 0.27]), "rewards of the test part"
     base = identity(starter_path())
     assert read.base == base
@@ -173,7 +193,7 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     assert read.guarantee["epsilon"] == pytest.approx(worst_share(test, [1, 2, 3]), abs=2e-5)
     assert report["no longer answer"] == ["blend-33-67"]
     every = np.array([REWARDS[m.name] for m in pool.members()])
-    missed = report["missed if they counted, on tune"]["plainness and formality"]
+    missed = report["missed if they counted, where chosen"]["plainness and formality"]
     assert missed == pytest.approx(worst_share(every, [1, 2, 3]))
     kinds = report["portfolios"]["plainness and formality"]
     assert kinds["smallest"]["worst"] <= kinds["random"]["worst"] <= kinds["base alone"]["worst"]
