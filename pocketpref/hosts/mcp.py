@@ -16,10 +16,11 @@ from typing import Any, Final
 import anyio
 import mcp_types as types
 from anyio import to_thread
+from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from pocketpref.errors import InputError, PocketprefError
+from pocketpref.errors import PocketprefError
 from pocketpref.hosts.tools import Arguments, Assistant, Tool, offered
 from pocketpref.pocket import Pocket
 
@@ -46,35 +47,48 @@ def serve(pocket: Pocket, name: str, *, read_only: bool = False) -> None:
     # would print them.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     logging.getLogger("mcp").propagate = False
-    server = _server(assistant, offered(read_only=read_only))
+    made = server(assistant, offered(read_only=read_only))
 
     async def run() -> None:
         async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+            await made.run(read, write, made.create_initialization_options())
 
     anyio.run(run)
 
 
-def _server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
+def server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
+    """The SDK's server of one assistant, for any of its transports.
+
+    A tool or a cursor that there is not is an error of the protocol, which names the code; what a
+    tool refuses is its answer, for the model to read.
+
+    Args:
+        assistant: who asks.
+        tools: what it may call.
+    """
     known = {tool.name: tool for tool in tools}
     one_at_a_time = anyio.CapacityLimiter(1)  # they share one model and one vault
 
-    async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
+    async def list_tools(
+        context: Any,
+        params: types.PaginatedRequestParams | None,
+    ) -> types.ListToolsResult:
+        if params is not None and params.cursor is not None:
+            raise MCPError(types.INVALID_PARAMS, "there is no such cursor: tools/list has one page")
         return types.ListToolsResult(tools=[_described(tool) for tool in tools])
 
     async def call_tool(
         context: Any,
         params: types.CallToolRequestParams,
     ) -> types.CallToolResult:
+        tool = known.get(params.name)
+        if tool is None:
+            raise MCPError(types.INVALID_PARAMS, "there is no such tool: tools/list names them")
         return await to_thread.run_sync(
-            _called,
-            assistant,
-            known.get(params.name),
-            params.arguments or {},
-            limiter=one_at_a_time,
+            _called, assistant, tool, params.arguments or {}, limiter=one_at_a_time
         )
 
-    server: Any = Server(
+    made: Any = Server(
         "pocketpref",
         version=version("pocketpref"),
         title="pocketpref",
@@ -83,8 +97,8 @@ def _server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
         on_call_tool=call_tool,
     )
     # Theirs names each call to a tracer, if the program that we run in has one.
-    server.middleware.clear()
-    return server
+    made.middleware.clear()
+    return made
 
 
 def _described(tool: Tool) -> types.Tool:
@@ -103,10 +117,8 @@ def _described(tool: Tool) -> types.Tool:
     )
 
 
-def _called(assistant: Assistant, tool: Tool | None, arguments: Arguments) -> types.CallToolResult:
+def _called(assistant: Assistant, tool: Tool, arguments: Arguments) -> types.CallToolResult:
     try:
-        if tool is None:
-            raise InputError("there is no such tool", hint="tools/list names them")
         answer = tool.run(assistant, tool.checked(arguments))
     except PocketprefError as error:
         return _result(error.words, failed=True)

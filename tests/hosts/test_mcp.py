@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import anyio
+import mcp_types as types
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 
 from pocketpref.disclosure import Destination, Level
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY
@@ -25,6 +26,13 @@ def session(place, work, *options, **more):
             return await work(client)
 
     return anyio.run(run)
+
+
+async def refused(call):
+    """The protocol's own error that a call ends in."""
+    with pytest.raises(MCPError) as found:
+        await call
+    return found.value.error
 
 
 def given(result):
@@ -83,23 +91,24 @@ def test_errors_name_the_thing_and_never_the_text(place, pocket):
             await client.call_tool("personalize", {"prompt": 7, PLANT: PLANT}),
             await client.call_tool("remember_choice", dict.fromkeys(SECRETS, PLANT)),
             await client.call_tool("forget", {"ids": [PLANT]}),
-            await client.call_tool(PLANT, {"prompt": PLANT}),
-        ]
+        ], await refused(client.call_tool(PLANT, {"prompt": PLANT}))
 
-    for result in session(place, work):
+    results, error = session(place, work)
+    for result in results:
         assert result.is_error
         assert "quux77" not in str(result)
+    assert "quux77" not in repr(error)
     assert pocket.counts().memories == 1
 
 
 def test_read_only_serves_nothing_that_writes(place, pocket):
     async def work(client):
         names = [tool.name for tool in (await client.list_tools()).tools]
-        return names, await client.call_tool("forget", {"ids": ["000000000000"]})
+        return names, await refused(client.call_tool("forget", {"ids": ["000000000000"]}))
 
-    names, result = session(place, work, "--read-only")
+    names, error = session(place, work, "--read-only")
     assert "remember_choice" not in names
-    assert result.is_error
+    assert error.code == types.INVALID_PARAMS
 
 
 HOSTILE = [
