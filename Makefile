@@ -12,12 +12,13 @@ TRAIN_BIN := $(TRAIN)/$(SCRIPTS)
 # A GPU build of onnxruntime: make EXTRA=gpu demo
 EXTRA ?= cpu
 
-.PHONY: help demo test test-train chromium eval lint clean
+.PHONY: help demo test test-train chromium conformance eval lint clean
 help:
 	@echo "make demo        set up, then show the main job on a real person's choices"
 	@echo "make test        set up, then lint, type-check and test"
 	@echo "make test-train  the tests that need torch (downloads about 200 MB more)"
 	@echo "make chromium    fetch a Chromium, so that make test drives the page in it (Linux; needs npm)"
+	@echo "make conformance  run the Model Context Protocol's own tests against the server (needs npm)"
 	@echo "make eval        compare the methods on simulated people and the bundled samples"
 	@echo "make clean       remove what was set up"
 
@@ -57,10 +58,14 @@ chromium: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
 	$(BIN)/python tools/fetch_chromium.py
 
+# The protocol's own tests. Once they are fetched, make test runs them, too.
+conformance: $(VENV)/installed
+	$(BIN)/python tools/mcp_conformance.py
+
 # The figures that docs/evaluation.md says come from here: always the same ones.
 eval: $(VENV)/installed
 	$(BIN)/python tools/eval_simulated.py
 	$(BIN)/python tools/eval_sample.py
 
 clean:
-	rm -rf $(VENV) $(TRAIN) .chromium .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TRAIN) .chromium .conformance .pytest_cache .mypy_cache .ruff_cache .hypothesis

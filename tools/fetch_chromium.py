@@ -2,21 +2,22 @@
 
     python tools/fetch_chromium.py [--into .chromium]
 
-The npm package @sparticuz/chromium holds one, packed; npm checks what it fetches against the
-registry's hash. Covered: Linux on x86-64, with npm and node. Not covered: other systems, whose own
-Chromium or Chrome the tests find (or CHROMIUM=/path/to/it names it).
+The npm package @sparticuz/chromium holds one, packed. Covered: Linux on x86-64, with npm and node.
+Not covered: other systems, whose own Chromium or Chrome the tests find (or CHROMIUM=/path/to/it
+names it).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import npm
 
 PACKAGE = "@sparticuz/chromium"
 AXE = "axe-core"
@@ -40,12 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if program.is_file() and stamp.is_file() and stamp.read_text().split() == list(WANTED):
         print(f"{program} is there")
         return 0
-    missing = [name for name in ("npm", "node") if shutil.which(name) is None]
+    missing = npm.missing("npm", "node")
     if missing or sys.platform != "linux":
         print(f"needs Linux and {' and '.join(missing) or 'npm'}; see the head of this file")
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    modules = _fetched(folder)
+    modules = npm.fetched(folder / "npm", WANTED)
     shutil.copy(modules / AXE / "axe.min.js", folder)
     packed = modules / PACKAGE / "bin"
     _unpack(packed / "chromium.br", program)
@@ -58,22 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fetched(folder: Path) -> Path:
-    where = folder / "npm"
-    where.mkdir(exist_ok=True)
-    (where / "package.json").write_text('{"private": true}\n')
-    subprocess.run(
-        [
-            *(_path("npm"), "install", "--silent", "--no-save", "--ignore-scripts"),
-            *("--no-audit", "--no-fund", "--prefix", str(where), *WANTED),
-        ],
-        check=True,
-    )
-    return where / "node_modules"
-
-
 def _unpack(packed: Path, target: Path) -> None:
-    subprocess.run([_path("node"), "-e", _UNPACK, str(packed), str(target)], check=True)
+    subprocess.run([npm.program("node"), "-e", _UNPACK, str(packed), str(target)], check=True)
 
 
 def _unpack_libraries(packed: Path, folder: Path) -> None:
@@ -87,13 +74,9 @@ def _unpack_libraries(packed: Path, folder: Path) -> None:
 
 def _lacks_libraries(program: Path) -> bool:
     asked = subprocess.run(
-        [_path("ldd"), str(program)], capture_output=True, text=True, check=False
+        [npm.program("ldd"), str(program)], capture_output=True, text=True, check=False
     )
     return "not found" in asked.stdout
-
-
-def _path(name: str) -> str:
-    return shutil.which(name, path=os.environ.get("PATH")) or name
 
 
 if __name__ == "__main__":
