@@ -432,16 +432,42 @@ def _judge(here: Tab, *, door: bool = False) -> None:
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there: make chromium")
-def test_axe_finds_nothing(browser, served, full):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, served, full, scheme):
     source, found = AXE.read_text("utf-8"), {}
-    with tab(browser, served) as here:
+    with tab(browser, served, color_scheme=scheme) as here:
         here.page.goto(f"http://127.0.0.1:{served.port}/")
         found["the way in"] = _axe(here, source)
         enter(here)
         for path in everywhere(full):
             here.go(path)
             found[path] = _axe(here, source)
+        _problem(here)
+        found["a problem"] = _axe(here, source)
+        _preview(here)
+        found["a preview"] = _axe(here, source)
+        here.page.evaluate("document.querySelector('main p').style.color = '#777'")
+        assert _axe(here, source) == ["color-contrast"]  # in either scheme
     assert {path: broken for path, broken in found.items() if broken} == {}
+
+
+def _problem(here: Tab) -> None:
+    """A destination is allowed that there cannot be."""
+    here.go("leaving")
+    _unfold(here)
+    here.page.fill("#destination", "nonsense")
+    here.page.check("#level-summary")
+    with here.page.expect_navigation():
+        here.page.click("text=Allow it")
+
+
+def _preview(here: Tab) -> None:
+    """What would leave, from the page before."""
+    _unfold(here)
+    here.page.fill("#to", "mcp:desk")
+    here.page.fill("#prompt", "How far is the sun?")
+    with here.page.expect_navigation():
+        here.page.click("text=Show the bytes")
 
 
 def _axe(here: Tab, source: str) -> list[str]:
@@ -484,16 +510,7 @@ def test_pictures_can_be_taken_of_every_page(browser, served, full, scheme, size
             if path in ("", "leaving", "machine"):
                 _unfold(here)
                 take(here, f"{path or 'you'}-unfolded")
-        here.go("leaving")
-        _unfold(here)
-        here.page.fill("#destination", "nonsense")
-        here.page.check("#level-summary")
-        with here.page.expect_navigation():
-            here.page.click("text=Allow it")
+        _problem(here)
         take(here, "problem")
-        _unfold(here)
-        here.page.fill("#to", "mcp:desk")
-        here.page.fill("#prompt", "How far is the sun?")
-        with here.page.expect_navigation():
-            here.page.click("text=Show the bytes")
+        _preview(here)
         take(here, "preview")
