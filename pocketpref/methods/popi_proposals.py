@@ -161,7 +161,7 @@ def _distinct(clauses: Sequence[Clause]) -> bool:
 
 # ---------------------------------------------------------------------------- local model
 
-_SYMBOL = r"[^\x00-\x1F;:.<>{}\[\]|`#*0-9]"
+SYMBOL = r"[^\x00-\x1F;:.<>{}\[\]|`#*0-9]"
 """A character that a clause may have."""
 
 
@@ -178,7 +178,7 @@ def grammar(names: Sequence[str], language: str = "en") -> str:
         [
             f'root ::= "{do} " clause ("; " clause)? ".\\n{avoid} " clause ".\\n" '
             + ("about?" if names else ""),
-            f"clause ::= {_SYMBOL}{{3,70}}",
+            f"clause ::= {SYMBOL}{{3,70}}",
             *([f'about ::= "{about} " topic ": {do} " clause ".\\n"'] if names else []),
             *([f"topic ::= {places}"] if names else []),
         ]

@@ -44,7 +44,7 @@ class Scorer(nn.Module):
         """
         places = torch.arange(ids.shape[1], device=ids.device)
         whole = (places < lengths[:, None]).long()
-        core, head = _parts(self.model)
+        core, head = parts(self.model)
         hidden = core(input_ids=ids, attention_mask=whole, use_cache=False).last_hidden_state
         # The token at place t is predicted at place t - 1.
         answers = (places >= begins[:, None] - 1) & (places < lengths[:, None] - 1)
@@ -55,7 +55,7 @@ class Scorer(nn.Module):
         return torch.zeros(len(ids), device=ids.device).index_add(0, rows, chances)
 
 
-def _parts(model: Any) -> tuple[Any, Any]:
+def parts(model: Any) -> tuple[Any, Any]:
     """The transformer and its output head, below whatever peft put around them."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return inner.model, inner.lm_head

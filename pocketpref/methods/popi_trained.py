@@ -1,0 +1,73 @@
+"""A trained summarizer: what it is asked, in which form it answers, and where its adapter is found.
+
+It is the local model with an adapter that was trained to write summaries which explain choices
+(``tools/train/popi.py``). It is asked just as it was in training: the ends of a few answers, which
+show style, without their prompts. What it writes is a proposal like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pocketpref.adapters import Adapter, AdapterManifest
+from pocketpref.methods.popi_proposals import SYMBOL
+from pocketpref.methods.popi_wording import headings
+from pocketpref.records import Message, Pair
+
+FILE_NAME = "popi-summarizer.json"
+"""The adapter's manifest; its GGUF file lies beside it."""
+
+SHOWN = 4
+"""Choices that it is shown for one summary."""
+
+TOKENS = 48
+"""Longest answer, in tokens."""
+
+_FIRST, _LAST = 8, 5
+"""Words of an answer that it is shown, from the beginning and from the end."""
+
+_MOST_CLAUSES = 4
+
+_QUESTION = "How does this person like to be answered?"
+
+
+def request(pairs: Sequence[Pair]) -> list[Message]:
+    """What the summarizer is asked about some choices."""
+    shown = [f"Liked {_cut(pair.chosen)}\nDisliked {_cut(pair.rejected)}" for pair in pairs]
+    return [Message(role="user", content="\n\n".join([*shown, _QUESTION]))]
+
+
+def _cut(text: str) -> str:
+    """How long an answer is, and its ends; a new line is shown as a stroke."""
+    words = text.replace("\n", " / ").split()
+    count = sum(word != "/" for word in words)
+    if len(words) > _FIRST + _LAST:
+        words = [*words[:_FIRST], "...", *words[-_LAST:]]
+    return f"({count}): {' '.join(words)}"
+
+
+def heading() -> str:
+    """What every answer begins with."""
+    return headings("en")[0]
+
+
+def grammar() -> str:
+    """GBNF of an answer: one sentence of one to four clauses."""
+    more = ' ("; " clause)?' * (_MOST_CLAUSES - 1)
+    return f'root ::= "{heading()} " clause{more} "."\nclause ::= {SYMBOL}{{3,70}}'
+
+
+def find(folders: Iterable[Path], base_sha256: str) -> Adapter | None:
+    """The first summarizer in these folders that is for a base model; None if there is none.
+
+    Raises:
+        AdapterError: a folder has one that cannot be read.
+    """
+    for folder in folders:
+        path = folder / FILE_NAME
+        if path.is_file():
+            manifest = AdapterManifest.load(path)
+            if manifest.base.sha256 == base_sha256:
+                return Adapter.load(path, folder / manifest.file)
+    return None

@@ -1,0 +1,144 @@
+"""A run of the POPI recipe: its folder, how much of everything, and what its steps share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pocketpref.backends.llama import LlamaModel, prepare
+from pocketpref.catalogue.files import file_sha256
+
+from .base import Tokens, load_base, starter_path
+from .export import Factors, read_gguf
+from .people import PEOPLE, Person, read_people
+from .popi_cases import Case, training_cases
+from .popi_joint import Turns
+from .popi_policy import ADAPTER, Recipe, Summarizer
+from .popi_reward import Reward, remembering
+from .popi_understood import usable
+from .popi_warm import Target
+
+UNDERSTOOD = "understood.json"
+TARGETS = "targets.jsonl"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of everything.
+
+    Attributes:
+        tried: answers on which each wording is tried.
+        trained: people to train on.
+        draws: cases of each.
+        judged: choices that judge a person's cases.
+        samples: what the untrained model proposes for a person.
+        composed: compositions that are proposed for a person, at most.
+        joint: cases that generator and summarizer are trained on by turns.
+        tested: people to report on.
+        selected: of these, people for whom the library's search is run.
+        history: of these, people whose whole history is put before the prompt.
+    """
+
+    tried: int = 6
+    trained: int = 100
+    draws: int = 2
+    judged: int = 3
+    samples: int = 1
+    composed: int = 4
+    joint: int = 16
+    tested: int = 24
+    selected: int = 16
+    history: int = 10
+
+
+@dataclass
+class Work:
+    """A run's folder, and what its steps share.
+
+    Attributes:
+        folder: where everything is kept.
+        data: the people's folder.
+        sizes: how much of everything.
+        recipe: of the summarizer.
+        turns: of the joint mode.
+        path: the base's GGUF file.
+    """
+
+    folder: Path
+    data: Path
+    sizes: Sizes = field(default_factory=Sizes)
+    recipe: Recipe = field(default_factory=Recipe)
+    turns: Turns = field(default_factory=Turns)
+    path: Path = field(default_factory=starter_path)
+
+    @cached_property
+    def copy(self) -> Path:
+        """The base in BF16: what draws, and what judges."""
+        return prepare(self.path, self.data, file_sha256(self.path), "bf16")
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The base's vocabulary."""
+        return Tokens(self.path)
+
+    @cached_property
+    def people(self) -> list[Person]:
+        """Everybody."""
+        return read_people(self.data / PEOPLE)
+
+    @cached_property
+    def summarizer(self) -> Summarizer:
+        """The base in torch, with an adapter."""
+        base = load_base(self.path, self.recipe.dtype)
+        return Summarizer(base, self.recipe, self.copy, self.folder)
+
+    def of_part(self, part: str, most: int) -> list[Person]:
+        """The first people of a part."""
+        return [person for person in self.people if person.part == part][:most]
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the run."""
+        return json.loads((self.folder / name).read_text("utf-8"))
+
+    def cases(self, draws: int | None = None) -> list[Case]:
+        """What is trained on: people who care about something that the generator follows.
+
+        Args:
+            draws: cases of each; None for as many as there are.
+        """
+        known = usable(self.read(UNDERSTOOD))
+        people = [
+            person
+            for person in self.of_part("train", len(self.people))
+            if any(known[option] for option in person.style.values())
+        ]
+        sizes = self.sizes
+        return training_cases(people[: sizes.trained], draws or sizes.draws, sizes.judged, seed=0)
+
+    def targets(self) -> tuple[list[Case], list[Target]]:
+        """The cases of people for whom some proposal earned something, and the best of theirs."""
+        lines = (self.folder / TARGETS).read_text("utf-8").splitlines()
+        found = [json.loads(line) for line in lines]
+        every = self.cases()
+        kept = [(c, Target(**t)) for n, c in enumerate(every) if (t := found[n % len(found)])]
+        return [case for case, _ in kept], [target for _, target in kept]
+
+    def factors(self, stage: str) -> Factors:
+        """A stage's adapter."""
+        data = (self.folder / stage / ADAPTER).read_bytes()
+        return read_gguf(data, self.summarizer.base.shape)[0]
+
+    def judge(self, model: LlamaModel, name: str = "base") -> Reward:
+        """The reward under a frozen generator, its likelihoods kept under a name."""
+        kept = remembering(model, self.folder / "likelihoods", name)
+        return Reward(kept, kept)
+
+    def open(self, path: Path | None = None) -> LlamaModel:
+        """A generator: the base's BF16 copy, or another file."""
+        if path is not None:
+            return LlamaModel(path)
+        return LlamaModel(self.copy, sha256=file_sha256(self.path))
