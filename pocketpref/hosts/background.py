@@ -114,7 +114,8 @@ def _launchd(command: Sequence[str], environ: Mapping[str, str]) -> Service:
 
 
 def _windows(command: Sequence[str], environ: Mapping[str, str]) -> Service:
-    # A task has no environment of its own, so cmd sets it.
+    # A task has no environment of its own, so cmd sets it. A trigger's parts have an order in the
+    # Task Scheduler's schema (triggerBaseType); those of the others have none.
     settings = "".join(f'set "{name}={value}"&& ' for name, value in environ.items())
     line = f'/d /c "{settings}{" ".join(_word(word) for word in command)}"'
     path = platformdirs.user_data_path("pocketpref", appauthor=False) / f"{NAME}.xml"
@@ -122,8 +123,8 @@ def _windows(command: Sequence[str], environ: Mapping[str, str]) -> Service:
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Description>pocketpref learns now and then</Description></RegistrationInfo>
   <Triggers><TimeTrigger>
+    <Enabled>true</Enabled><StartBoundary>2026-01-01T00:00:00</StartBoundary>
     <Repetition><Interval>PT{_EVERY}S</Interval></Repetition>
-    <StartBoundary>2026-01-01T00:00:00</StartBoundary><Enabled>true</Enabled>
   </TimeTrigger></Triggers>
   <Settings>
     <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>

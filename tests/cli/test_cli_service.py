@@ -169,6 +169,38 @@ def test_the_task_of_windows_is_for_an_idle_machine_on_power():
     assert "pocketpref service run" in arguments
 
 
+ORDERED = {
+    "TimeTrigger": ["Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit"],
+    "Repetition": ["Interval", "Duration", "StopAtDurationEnd"],
+}
+"""Sequences of the Task Scheduler's schema (learn.microsoft.com/windows/win32/taskschd)."""
+UNORDERED = {
+    "Task": {"RegistrationInfo", "Triggers", "Settings", "Actions"},
+    "Settings": {
+        *("MultipleInstancesPolicy", "DisallowStartIfOnBatteries", "StopIfGoingOnBatteries"),
+        *("IdleSettings", "RunOnlyIfIdle", "Hidden", "Priority"),
+    },
+    "IdleSettings": {"StopOnIdleEnd"},
+    "Exec": {"Command", "Arguments"},
+}
+
+
+def test_the_task_of_windows_has_the_parts_of_its_schema_in_their_order():
+    ((_, content),) = background.service(ODD, [], system="win32").files.items()
+    space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+    seen = set()
+    for element in ET.fromstring(content.encode()).iter():
+        name = element.tag.removeprefix(space)
+        parts = [part.tag.removeprefix(space) for part in element]
+        seen.add(name)
+        assert len(set(parts)) == len(parts)
+        if name in ORDERED:
+            assert parts == sorted(parts, key=ORDERED[name].index)
+        if name in UNORDERED:
+            assert set(parts) <= UNORDERED[name]
+    assert {*ORDERED, *UNORDERED} <= seen
+
+
 @pytest.mark.parametrize("verb", ["install", "remove"])
 def test_a_dry_run_changes_nothing(desk, own_home, verb):
     assert desk.run("service", "install").code == 0
