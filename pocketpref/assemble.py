@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pocketpref import custody
+from pocketpref.adapters import Adapter
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
@@ -26,9 +27,10 @@ from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm import find as find_portfolio
+from pocketpref.methods.popi_trained import find as find_summarizer
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
-from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator
+from pocketpref.protocols import Embedder, Hypernetwork, KeyStore, LanguageModel, RemoteGenerator
 from pocketpref.results import Personalized
 from pocketpref.scoring import noise_floor
 from pocketpref.vault import Vault
@@ -80,7 +82,15 @@ def open(  # noqa: A001 - pocketpref.open is its name
     embed = _embedder(config.embedder if embedder is None else embedder)
     parts = _parts(vault, user or config.user, method, models, embed)
     portfolio = Lazy(lambda: (_portfolio(places, models),))
-    return Pocket(replace(parts, portfolio=lambda: portfolio()[0]))
+    writer = Lazy(lambda: (_hypernetwork(places, models),))
+    return Pocket(
+        replace(
+            parts,
+            portfolio=lambda: portfolio()[0],
+            hypernetwork=lambda: writer()[0],
+            summarizer=lambda: _summarizer(places, models),
+        )
+    )
 
 
 def _bank(places: Places, config: Config) -> AttributeBank:
@@ -172,6 +182,23 @@ def _portfolio(places: Places, models: _Models) -> Portfolio | None:
 
     folders = (places.models / "palm", models_folder() / "palm")
     return find_portfolio(folders, models.fingerprint())
+
+
+def _hypernetwork(places: Places, models: _Models) -> Hypernetwork | None:
+    """What writes adapters for the model that replies: the machine's own before the bundled."""
+    from pocketpref.backends.bundled import models_folder
+    from pocketpref.backends.hypernetwork import find_hypernetwork
+
+    folders = (places.models / "profile-to-peft", models_folder() / "profile-to-peft")
+    return find_hypernetwork(folders, models.fingerprint())
+
+
+def _summarizer(places: Places, models: _Models) -> Adapter | None:
+    """What writes summaries with the model that replies: found where portfolios are."""
+    from pocketpref.backends.bundled import models_folder
+
+    folders = (places.models / "adapters", models_folder() / "adapters")
+    return find_summarizer(folders, models.fingerprint())
 
 
 def _remote(keys: ApiKeys) -> RemoteGenerator:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pocketpref.adapters import Adapter
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.methods import Method
 from pocketpref.methods.palm import Portfolio
 from pocketpref.protocols import (
     EmbedderLoader,
+    Hypernetwork,
     LanguageModel,
     MemoryStore,
     ModelLoader,
@@ -47,6 +49,8 @@ class Parts:
         on_close: frees whatever was opened for this Pocket.
         names: gives the names of all people in the vault.
         portfolio: reads the policies that there are for the model that replies; None for none.
+        hypernetwork: loads what writes adapters for the model that replies; None for none.
+        summarizer: reads the adapter that makes the model write summaries; None for none.
         remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
@@ -63,6 +67,8 @@ class Parts:
     judge: Callable[[], Judge | None] = lambda: None
     names: Callable[[], Sequence[str]] = lambda: ()
     portfolio: Callable[[], Portfolio | None] = lambda: None
+    hypernetwork: Callable[[], Hypernetwork | None] = lambda: None
+    summarizer: Callable[[], Adapter | None] = lambda: None
     remote: Callable[[ApiKeys], RemoteGenerator] | None = None
 
     def pair_scorer(self, pair: Pair) -> PairScorer:

@@ -22,6 +22,7 @@ from pocketpref.elsewhere import checked, with_system
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.popi_wording import without_block
 from pocketpref.parts import Parts
 from pocketpref.policies import Policies
@@ -38,6 +39,7 @@ from pocketpref.records import (
 )
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
 from pocketpref.scoring import compose
+from pocketpref.tailoring import Tailoring
 from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
@@ -46,12 +48,14 @@ class Pocket(Described):
 
     Attributes:
         policies: what the person's choices say about traits of answers (PALM).
+        tailoring: the adapter that a hypernetwork writes for the person (Profile-to-PEFT).
     """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._conditions = Conditions(parts)
         self.policies = Policies(parts)
+        self.tailoring = Tailoring(parts)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -262,7 +266,8 @@ class Pocket(Described):
             history: earlier turns.
             sampling: how to draw; None for EXACT's settings.
             plain: leave out what was learned.
-            method: as in ``personalize``; "palm" has the model wear the person's policy instead.
+            method: as in ``personalize``; "palm" has the model wear the person's policy instead,
+                "profile-to-peft" an adapter that is written for them.
             best_of: draw so many answers, one after the other, and give the one that the person
                 would most likely prefer; none of it can be streamed.
 
@@ -276,7 +281,8 @@ class Pocket(Described):
         else:
             given = self.personalize(prompt, system=system, history=history, method=method)
             messages = given.messages
-            parts = replace(parts, model=self.policies.model) if method == "palm" else parts
+            worn = {"palm": self.policies.model, profile_to_peft.NAME: self.tailoring.model}
+            parts = replace(parts, model=worn.get(method, parts.model))
         if best_of != 1:
             if stream:
                 raise InputError(

@@ -24,7 +24,7 @@ from pocketpref.records import (
 )
 
 if TYPE_CHECKING:
-    from pocketpref.adapters import Blend
+    from pocketpref.adapters import Blend, HypernetworkManifest
     from pocketpref.disclosure import Disclosure
 
 
@@ -137,6 +137,28 @@ class Embedder(Protocol):
 
         Raises:
             ModelError: the embedder failed.
+        """
+
+
+class Hypernetwork(Protocol):
+    """Writes adapters from profiles."""
+
+    @property
+    def manifest(self) -> HypernetworkManifest:
+        """What is known of it."""
+
+    def write(self, profile: Vector) -> dict[str, NDArray[np.float32]]:
+        """The factors of an adapter.
+
+        Args:
+            profile: shape (dimensions,).
+
+        Returns:
+            ``KIND.lora_a`` of shape (layers, rank, in) and ``KIND.lora_b`` of shape (layers, out,
+            rank) for each kind of matrix, in GGUF's order of rows.
+
+        Raises:
+            ModelError: it failed, or the profile is of another length than it takes.
         """
 
 

@@ -16,7 +16,10 @@ from pocketpref.parts import Parts
 from pocketpref.records import Condition, Message, Sampling
 from pocketpref.retrieval import PromptIndex
 
-PersonalizeMethod = Literal["exact", "popi", "auto", "palm"]
+PersonalizeMethod = Literal["exact", "popi", "auto", "palm", "profile-to-peft"]
+
+IN_WEIGHTS: Final = ("palm", "profile-to-peft")
+"""Methods by which what was learned is in the model's weights, not in the prompt."""
 
 TASTE_FROM: Final = 1000
 """The newest choices that a taste is learned from: opening more would take as long as replying."""
@@ -39,8 +42,8 @@ class Conditions:
         """
         parts = self._parts
         chosen = verdicts.applied(parts.store, parts.recipe()) if method == "auto" else method
-        if chosen == "palm":  # what was learned is in the model's weights, not in the prompt
-            return Condition(method="palm")
+        if chosen in IN_WEIGHTS:
+            return Condition(method=chosen)
         if chosen == "popi":
             return popi.condition(summaries.current(parts.store))
         index = self.index()

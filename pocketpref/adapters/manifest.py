@@ -29,7 +29,7 @@ MOST_MANIFEST_BYTES: Final = 256 * 1024
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}\.gguf")  # no way out of the folder
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_TARGET: Final = re.compile(r"[a-z_]{1,24}")
+TARGET: Final = re.compile(r"[a-z_]{1,24}")
 _MOST_RANK: Final = 256
 
 
@@ -116,7 +116,7 @@ class AdapterManifest(Discreet):
             size=fields.whole("bytes", 1, MAX_BYTES),
             rank=fields.whole("rank", 1, _MOST_RANK),
             alpha=fields.number("alpha", 0.0, 1000.0),
-            targets=tuple(sorted(set(fields.texts("targets", _TARGET)))),
+            targets=tuple(sorted(set(fields.texts("targets", TARGET)))),
             licence=fields.text("licence"),
             recipe=fields.text("recipe"),
             made=fields.object("made"),

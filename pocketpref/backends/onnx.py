@@ -105,7 +105,7 @@ class OnnxEmbedder:
         self.fingerprint = _fingerprint(graph.sha256, words.sha256, _POOLING, str(MAX_TOKENS))
         self.relevance = relevance or _known(manifest.relevance(folder.name), folder)
         self._tokenizer = _tokenizer(words.read(), words.path)
-        self._session = _session(graph.read(), graph.path, cuda=cuda)
+        self._session = session(graph.read(), graph.path, cuda=cuda)
 
     @property
     def device(self) -> str:
@@ -145,7 +145,7 @@ class OnnxEmbedder:
         feed = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": mask * 0}
         try:
             (states,) = self._session.run(None, feed)
-        except _failures() as error:
+        except failures() as error:
             # The library's message names tensors and shapes, never the text itself.
             raise ModelError(f"onnxruntime failed on {self.name}: {error}") from None
         return pool(states, mask)
@@ -198,7 +198,18 @@ def _tokenizer(data: bytes, path: Path) -> Any:
     return tokenizer
 
 
-def _session(data: bytes, path: Path, *, cuda: bool) -> Any:
+def session(data: bytes, path: Path, *, cuda: bool) -> Any:
+    """A graph, loaded: on a CUDA device if that is wanted and onnxruntime can.
+
+    Args:
+        data: the graph.
+        path: where it came from, for messages.
+        cuda: whether a GPU may be used.
+
+    Raises:
+        ModelMissingError: onnxruntime is not installed.
+        ModelDamagedError: onnxruntime cannot load it.
+    """
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: a missing CUDA library is no news to the user
@@ -207,7 +218,7 @@ def _session(data: bytes, path: Path, *, cuda: bool) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(data, options, providers=_providers(onnxruntime, cuda))
-    except _failures() as error:
+    except failures() as error:
         raise ModelDamagedError(f"onnxruntime cannot load {path}: {error}") from None
 
 
@@ -218,7 +229,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def failures() -> tuple[type[Exception], ...]:
     """The exceptions of onnxruntime, which have no common base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -228,7 +239,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _loading_failures() -> tuple[type[Exception], ...]:
     """What sentence-transformers raises on a folder that holds no sound model."""
-    return (*_failures(), OSError, ValueError, KeyError)
+    return (*failures(), OSError, ValueError, KeyError)
 
 
 def _providers(onnxruntime: ModuleType, cuda: bool) -> list[str | tuple[str, dict[str, str]]]:

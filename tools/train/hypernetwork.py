@@ -125,7 +125,7 @@ class _Residual(nn.Module):
         )
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return values + self.inner(values)  # type: ignore[no-any-return]  # torch's call is untyped
+        return values + self.inner(values)
 
 
 class _Head(nn.Module):

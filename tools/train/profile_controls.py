@@ -1,8 +1,9 @@
 """Whether generated adapters know their person, on people, prompts and wordings never trained on.
 
-Matched ones are compared with everything that could explain the same gain. Each control is a row: no adapter, the mean of many people's adapters, the adapter of the mean
-profile, somebody else's profile, a random one, half of the profile, the profile's words in the
-prompt instead, and LoRA trained on the person's own history (OPPU).
+Matched ones are compared with everything that could explain the same gain. Each control is a row:
+no adapter, the mean of many people's adapters, the adapter of the mean profile, somebody else's
+profile, a random one, half of the profile, the profile's words in the prompt instead, and LoRA
+trained on the person's own history (OPPU).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .profiles import profile, random_profiles, summary_of
 from .scoring import Row, batch
 
 Values = NDArray[np.float64]
+Profiles = NDArray[np.float32]
 
 _AT_ONCE = 16  # rows of a batch without gradients
 _MEAN_OF = 32  # people trained on whose adapters make the mean one
@@ -86,9 +88,9 @@ class Bench:
         self.module.steering.wear(None)
         return self._judged(self._rows(), None)
 
-    def under(self, profiles: Values) -> Judged:
+    def under(self, profiles: Profiles) -> Judged:
         """Each person under the adapter that a profile is made into, shape (people, dimensions)."""
-        return self._judged(self._rows(), torch.from_numpy(np.float32(profiles)))
+        return self._judged(self._rows(), torch.from_numpy(profiles))
 
     def prompted(self, texts: Sequence[str]) -> Judged:
         """Without an adapter, with a text for each person after their prompts."""
@@ -113,17 +115,17 @@ class Bench:
             for answer in (pair.chosen, pair.rejected)
         ]
 
-    @torch.inference_mode()
     def _judged(self, rows: Sequence[tuple[int, Row]], profiles: torch.Tensor | None) -> Judged:
         found = np.zeros(len(rows))
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i][1].context + rows[i][1].answer))
-        for start in range(0, len(order), _AT_ONCE):
-            places = order[start : start + _AT_ONCE]
-            if profiles is not None:
-                owners = [rows[i][0] for i in places]
-                self.module.steering.wear(self.module.network(profiles[owners]))
-            values = self.module.scorer(*batch([rows[i][1] for i in places]))
-            found[places] = values.float().numpy()
+        with torch.inference_mode():
+            for start in range(0, len(order), _AT_ONCE):
+                places = order[start : start + _AT_ONCE]
+                if profiles is not None:
+                    owners = [rows[i][0] for i in places]
+                    self.module.steering.wear(self.module.network(profiles[owners]))
+                likely = self.module.scorer(*batch([rows[i][1] for i in places]))
+                found[places] = likely.float().numpy()
         values = found.reshape(len(self.people), -1, 2)
         lengths = np.array([len(row.answer) for _, row in rows], float).reshape(values.shape)
         return Judged(values[..., 0], values[..., 1], lengths[..., 0], lengths[..., 1])
@@ -161,13 +163,13 @@ def judge(
     yield "another's in the prompt", bench.prompted(texts[_SHIFTS[0] :] + texts[: _SHIFTS[0]])
 
 
-def mean_adapter(network: Any, profiles: Values) -> Generated:
+def mean_adapter(network: Any, profiles: Profiles) -> Generated:
     """One adapter whose effect is the mean of those of several profiles, with a first dimension.
 
     Products are averaged, not factors: A stand below, B beside one another.
     """
     with torch.no_grad():
-        made = network(torch.from_numpy(np.float32(profiles)))
+        made = network(torch.from_numpy(profiles))
     return {
         name: (
             a.permute(1, 0, 2, 3).flatten(1, 2)[None],

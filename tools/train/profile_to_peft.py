@@ -31,6 +31,7 @@ from .hypernetwork import Hypernetwork, Personalized, sizes
 from .loop import CHECKPOINT, CURVE, Plan, Run
 from .lora import LoraShape
 from .people import Person, read_people
+from .profile_controls import Bench, judge, table, trained_alone
 from .profiles import Material, material
 from .scoring import Row, batch
 
@@ -118,7 +119,8 @@ def load(folder: Path, base: Base) -> Personalized:
     found.network.load_state_dict(
         {name.removeprefix("network."): value for name, value in state.items()}
     )
-    return found.eval()
+    found.eval()
+    return found
 
 
 def train(base: Base, people: Sequence[Person], recipe: Recipe, folder: Path) -> None:
@@ -138,6 +140,32 @@ def train(base: Base, people: Sequence[Person], recipe: Recipe, folder: Path) ->
     write_json(folder / RECIPE, asdict(recipe) | {"people": len(chosen), "examples": len(found)})
     run = Run(module, recipe.plan, folder)
     run.fit(len(found), loss_of(found, known, recipe.shrink), title="hypernetwork")
+
+
+def measure(base: Base, people: Sequence[Person], folder: Path, *, alone: int) -> dict[str, Any]:
+    """Every control, on the people of the part "test".
+
+    Args:
+        base: loaded; its layers are wrapped.
+        people: those trained on, too, for the means.
+        folder: of the run.
+        alone: people that an adapter is trained for, to compare (OPPU).
+
+    Returns:
+        By row: means and intervals over people; and seconds of training for a person.
+    """
+    module = load(folder, base)
+    judged = [person for person in people if person.part == "test"]
+    trained = [person for person in people if person.part == "train"]
+    bench = Bench(module, base.tokens, judged)
+    found = {}
+    for name, one in judge(bench, open_embedder(None), trained, module.network):
+        found[name] = one
+        print(f"{name}: {one.surprise.mean():.4f} nats for each token", file=sys.stderr, flush=True)
+    seconds: list[float] = []
+    if alone:
+        found["trained alone"], seconds = trained_alone(bench, module.network, count=alone)
+    return {"rows": table(found), "seconds_trained_alone": seconds}
 
 
 def _plan(given: argparse.Namespace) -> Plan:
@@ -160,6 +188,21 @@ def _train(given: argparse.Namespace) -> None:
     print(f"{len(curve)} steps, loss {curve[0]['loss']:.3f} -> {tail:.3f} nats for each token")
 
 
+def _measure(given: argparse.Namespace) -> None:
+    base = load_base(given.base or starter_path(), given.dtype)
+    report = measure(base, read_people(given.people), given.folder, alone=given.oppu)
+    write_json(given.folder / given.into, report)
+    for name, row in report["rows"].items():
+        print(
+            f"{name:24} {_said(row['surprise'])}  less {_said(row['less_than_none'])}  "
+            f"right {_said(row['right'])}  anchored {_said(row['anchored'])}"
+        )
+
+
+def _said(found: dict[str, float]) -> str:
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, measure or export."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -177,6 +220,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     begin.add_argument("--seed", type=int, default=0)
     begin.add_argument("--most", type=int, help="people that are read")
     begin.set_defaults(run=_train)
+    tell = steps.add_parser("measure")
+    tell.add_argument("folder", type=Path, metavar="RUN")
+    tell.add_argument("--people", type=Path, required=True)
+    tell.add_argument("--base", type=Path)
+    tell.add_argument("--dtype", default="bfloat16", help="of the base's weights")
+    tell.add_argument("--oppu", type=int, default=0, help="people to train an adapter for")
+    tell.add_argument("--into", default="report.json", help="the report's name, in RUN")
+    tell.set_defaults(run=_measure)
     given = parser.parse_args(argv)
     given.run(given)
     return 0

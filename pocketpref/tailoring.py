@@ -1,0 +1,165 @@
+"""An adapter for one person, written by a hypernetwork and worn by the model (Profile-to-PEFT).
+
+It is written when it is first needed and whenever the profile has changed: the summary in force, or
+the newest choices. The last few are kept, sealed, so that a profile that comes back need not be
+read again. Each names the memories that its profile was made of, and goes with the first of them
+that is forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from pocketpref import summaries
+from pocketpref.adapters import Adapter, Blend, HypernetworkManifest
+from pocketpref.adapters.kept import discard, keep, kept
+from pocketpref.errors import AdapterError, NotFoundError
+from pocketpref.methods import profile_to_peft
+from pocketpref.methods.popi_signals import is_evidence
+from pocketpref.parts import Parts
+from pocketpref.protocols import Adaptable, LanguageModel
+from pocketpref.records import Discreet, Pair
+
+KEPT: Final = 3
+"""Adapters of a person that are kept; one takes about a megabyte for the starter model."""
+
+_LOOKED_AT: Final = 50
+"""The newest memories among which those are looked for that say something of the person."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Profile(Discreet):
+    """What an adapter is written from.
+
+    Attributes:
+        summary: the text in force, "" for none.
+        items: the newest choices.
+        sources: ids of all memories that it was made of.
+    """
+
+    summary: str
+    items: tuple[Pair, ...]
+    sources: tuple[str, ...]
+
+    def digest(self, network: HypernetworkManifest) -> str:
+        """Tells it from other profiles, and what is written from it by other hypernetworks; hex."""
+        said = repr((network.sha256, self.summary, self.sources)).encode()
+        return hashlib.sha256(said).hexdigest()
+
+
+class Tailoring:
+    """The adapter of one Pocket's person. Safe to use from several threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.RLock()
+        self._worn: tuple[str, LanguageModel] | None = None
+
+    def network(self) -> HypernetworkManifest | None:
+        """What is known of the hypernetwork for the model in use; None if there is none.
+
+        Raises:
+            AdapterError: there is one that cannot be read.
+        """
+        found = self._parts.hypernetwork()
+        return None if found is None else found.manifest
+
+    def profile(self) -> Profile | None:
+        """What an adapter would be written from now; None if nothing is known of the person.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        summary = summaries.current(self._parts.store)
+        newest = islice(self._parts.store.memories(), _LOOKED_AT)
+        items = list(islice(filter(is_evidence, newest), profile_to_peft.ITEMS))
+        if summary is None and not items:
+            return None
+        sources = (*(summary.sources if summary else ()), *(item.id for item in items))
+        return Profile(
+            summary.text if summary else "",
+            tuple(item.pair for item in items),
+            tuple(dict.fromkeys(sources)),
+        )
+
+    def adapter(self) -> Adapter | None:
+        """The person's adapter, written now if there is none for their profile; None for none.
+
+        Raises:
+            AdapterError: there is no hypernetwork for the model in use, or it wrote no adapter.
+            ModelError: the embedder or the hypernetwork failed.
+            VaultError: the vault cannot be read or written.
+        """
+        network, profile = self._network(), self.profile()
+        if profile is None:
+            return None
+        with self._lock:
+            digest = profile.digest(network)
+            known = self._kept()
+            for adapter in known.values():
+                if adapter.manifest.made.get("profile") == digest:
+                    return adapter
+            made = self._written(profile, network)
+            self._keep(made, profile.sources, known)
+            return made
+
+    def model(self) -> LanguageModel:
+        """The local model, wearing the person's adapter, or bare if nothing is known of them.
+
+        Raises:
+            AdapterError: there is no hypernetwork for the model in use, or it cannot wear what it
+                writes.
+            ModelError: a model is missing or failed.
+            VaultError: the vault cannot be read or written.
+        """
+        adapter = self.adapter()
+        model = self._parts.model()
+        if adapter is None:
+            return model
+        if not isinstance(model, Adaptable):
+            raise AdapterError("the model in use takes no adapters")
+        with self._lock:
+            if self._worn is None or self._worn[0] != adapter.manifest.sha256:
+                worn = model.adapted(Blend(((adapter, 1.0),)))
+                self._worn = (adapter.manifest.sha256, worn)
+            return self._worn[1]
+
+    def _network(self) -> HypernetworkManifest:
+        found = self.network()
+        if found is None:
+            raise AdapterError(
+                "there is no hypernetwork for this model",
+                hint="use the starter model, or train one: docs/training.md",
+            )
+        return found
+
+    def _written(self, profile: Profile, network: HypernetworkManifest) -> Adapter:
+        embedder = self._parts.embedder()
+        if embedder.fingerprint != network.embedder:
+            raise AdapterError(
+                "the hypernetwork reads profiles with another embedder",
+                hint="leave `embedder` out of the configuration",
+            )
+        writer = self._parts.hypernetwork()
+        assert writer is not None, "its manifest was read"
+        vector = profile_to_peft.encode(profile.summary, profile.items, embedder)
+        return profile_to_peft.adapter(writer.write(vector), network, profile.digest(network))
+
+    def _kept(self) -> dict[str, Adapter]:
+        """Those that a hypernetwork wrote, the oldest first."""
+        found = kept(self._parts.store).items()
+        return {name: one for name, one in found if "profile" in one.manifest.made}
+
+    def _keep(self, adapter: Adapter, sources: Sequence[str], known: dict[str, Adapter]) -> None:
+        """Seal it, and remove the oldest of more than ``KEPT``."""
+        for name in list(known)[: max(0, len(known) + 1 - KEPT)]:
+            discard(self._parts.store, name)
+        # A choice that was forgotten meanwhile: the adapter is used once, and not kept.
+        with suppress(NotFoundError):
+            keep(self._parts.store, adapter, sources)
