@@ -71,7 +71,7 @@ def write_adapter(folder: Path) -> None:
     from tools.train.base import Shape
     from tools.train.export import gguf_bytes
     from tools.train.lora import LoraShape
-    from tools.train.policy import ADAPTER
+    from tools.train.policy import ADAPTER, RECIPE, Recipe
 
     random = np.random.default_rng(len(folder.name))
     factors = {
@@ -81,6 +81,7 @@ def write_adapter(folder: Path) -> None:
     }
     data = gguf_bytes(factors, LoraShape(), Shape("llama", 30, 9, 3), folder.name)
     (folder / ADAPTER).write_bytes(data)
+    (folder / RECIPE).write_text(Recipe().words(), "utf-8")
 
 
 def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(pool: Any) -> None:
@@ -132,6 +133,26 @@ def test_mixtures_are_blended_or_trained_as_is_asked_for(pool: Any, mixtures: An
         assert names[0::2] == [f"blend-{name}" for name in names[1::2]]
 
 
+def test_what_was_trained_can_be_added_at_another_scale_or_blended(tmp_path: Path) -> None:
+    """By the command line, which leaves behind how the pool is made again."""
+    from tools.train import palm
+    from tools.train.data import COMMAND
+    from tools.train.pool import Member, Pool
+
+    brief = ["--name", "brevity", "--weights", "1", "0", "0", "--worn", "brevity-full:0.8"]
+    both = ["--name", "both", "--weights", "1", "1", "0", "--worn", "brevity-full:0.6", "plain:0.5"]
+    for added in (brief, both):
+        assert palm.main(["add", str(tmp_path), *added]) == 0
+    found = Pool(tmp_path, palm.REWARDS, {}).members()[1:]
+    assert found == [
+        Member("brevity", (1.0, 0.0, 0.0), (("brevity-full", 0.8),)),
+        Member("both", (0.5, 0.5, 0.0), (("brevity-full", 0.6), ("plain", 0.5))),
+    ]
+    first, second = (tmp_path / COMMAND).read_text("utf-8").strip().split("; ")
+    assert "--worn brevity-full:0.8" in first
+    assert second.startswith("python -m tools.train.palm add POOL --name both")
+
+
 def test_a_policy_has_to_answer_on_every_part_that_may_be_looked_at(pool: Any) -> None:
     """Sound on tune prompts and not on the guard's is not sound; the test part is not asked."""
     from dataclasses import replace
@@ -165,6 +186,7 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     from pocketpref.methods.palm import Portfolio
     from tools.train.base import identity, starter_path
     from tools.train.cover import worst_share
+    from tools.train.policy import Recipe
     from tools.train.pool import Member
     from tools.train.portfolio import prune_pool
 
@@ -187,6 +209,7 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     assert read.base == base
     for part in read.parts():
         adapter = read.adapter(part)
+        assert adapter.manifest.recipe == Recipe().words()
         assert adapter.manifest.check(adapter.data, base.sha256).rank == 8
     test = 0.9 * np.array([REWARDS[m.name] for m in pool.members()[:-1]])
     assert read.pool == pytest.approx(test, abs=1e-4)

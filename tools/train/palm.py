@@ -2,14 +2,16 @@
 
     python -m tools.train.data DATA --mtbench PAIRS.jsonl
     python -m tools.train.palm train FOLDER --data DATA [--policies 7] [--most 1]
+    python -m tools.train.palm add FOLDER --name brevity --weights 1 0 0 --worn brevity-full:0.8
     python -m tools.train.palm measure FOLDER [--parts test] [--draws 3]
     python -m tools.train.palm prune FOLDER --into PORTFOLIO
 
 `train` begins with one policy for each trait, then asks where on a hybrid grid of weights another
 one could gain most. There a blend of those trained is tried, or a policy trained, or both, or the
 one only if the other gains nothing (`--mixtures`). It goes on where it stopped, also within a
-policy. `measure` lets all of them answer held-out prompts. `prune` chooses on the tune and guard
-parts, reports on the test part, and writes the portfolio as the device reads it
+policy. `add` trains for given weights, or puts what was trained into the pool at another scale or
+as a blend (`--worn`). `measure` lets all of them answer held-out prompts. `prune` chooses on the
+tune and guard parts, reports on the test part, and writes the portfolio as the device reads it
 (`pocketpref/methods/palm.py`).
 """
 
@@ -155,7 +157,7 @@ def _trainer(given: argparse.Namespace, pool: Pool, recipe: Recipe) -> Trainer:
     return Trainer(base, compare, recipe, pool.folder)
 
 
-def _run_train(given: argparse.Namespace, pool: Pool) -> None:
+def _training(given: argparse.Namespace, pool: Pool) -> Train:
     made: list[Trainer] = []
 
     def train(weights: Matrix, name: str) -> None:
@@ -163,22 +165,48 @@ def _run_train(given: argparse.Namespace, pool: Pool) -> None:
             made.append(_trainer(given, pool, Recipe()))
         made[0].train(weights, name)
 
-    made_data = (given.data / COMMAND).read_text("utf-8").strip()
+    return train
+
+
+def _record(given: argparse.Namespace, pool: Pool, stage: str) -> None:
+    """Add a command to those that make the pool again."""
+    path = pool.folder / COMMAND
+    done = path.read_text("utf-8").strip().split("; ") if path.is_file() else []
+    if given.data and (made_data := (given.data / COMMAND).read_text("utf-8").strip()) not in done:
+        done.append(made_data)
+    done.append(f"python -m tools.train.palm {stage}")
+    path.write_text("; ".join(dict.fromkeys(done)) + "\n", "utf-8")
+
+
+def _run_train(given: argparse.Namespace, pool: Pool) -> None:
     traits = " ".join(pool.traits)
-    command = f"python -m tools.train.palm train POOL --data DATA --pairs {given.pairs}"
-    command += f" --policies {given.policies} --mixtures {given.mixtures}"
-    command += f" --prompts {given.prompts}"
-    command += " --mtbench PAIRS.jsonl" if given.mtbench else ""
-    (pool.folder / COMMAND).write_text(f"{made_data}; {command} --traits {traits}\n", "utf-8")
+    stage = f"train POOL --data DATA --pairs {given.pairs}"
+    stage += f" --policies {given.policies} --mixtures {given.mixtures}"
+    stage += f" --prompts {given.prompts}"
+    stage += " --mtbench PAIRS.jsonl" if given.mtbench else ""
+    _record(given, pool, f"{stage} --traits {traits}")
     ended = grow(
         pool,
-        train,
+        _training(given, pool),
         Grid(),
         policies=given.policies,
         most=given.most,
         mixtures=given.mixtures,
     )
     print("complete" if ended else "more to do: the same command goes on")
+
+
+def _run_add(given: argparse.Namespace, pool: Pool) -> None:
+    weights = np.array(given.weights) / sum(given.weights)
+    stage = f"add POOL --name {given.name} --weights {' '.join(map(str, given.weights))}"
+    if not given.worn:
+        _record(given, pool, f"{stage} --data DATA --pairs {given.pairs}")
+        _train(pool, _training(given, pool), weights, given.name)
+        return
+    _record(given, pool, f"{stage} --worn {' '.join(given.worn)}")
+    worn = [one.rpartition(":") for one in given.worn]
+    parts = tuple((name, float(scale)) for name, _, scale in worn)
+    pool.add(Member(given.name, tuple(weights.tolist()), parts))
 
 
 def _run_measure(given: argparse.Namespace, pool: Pool) -> None:
@@ -199,9 +227,9 @@ def _run_prune(given: argparse.Namespace, pool: Pool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, measure or prune."""
+    """Train, add, measure or prune."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    stages = {"train": _run_train, "measure": _run_measure, "prune": _run_prune}
+    stages = {"train": _run_train, "add": _run_add, "measure": _run_measure, "prune": _run_prune}
     parser.add_argument("stage", choices=stages)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, help="what tools.train.data made")
@@ -211,6 +239,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--mixtures", choices=get_args(Mixtures), default="lazy")
     parser.add_argument("--pairs", type=int, default=160, help="comparisons trained on")
     parser.add_argument("--mtbench", type=Path, help="as for tools.train.data")
+    parser.add_argument("--name", help="add: of the policy")
+    parser.add_argument("--weights", nargs="+", type=float, help="add: what it is for")
+    parser.add_argument("--worn", nargs="+", help="add: trained policies, NAME:SCALE")
     parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of each part")
     parser.add_argument("--draws", type=int, default=1, help="answers to each of them")
     parser.add_argument("--parts", nargs="+", default=HELD_OUT, choices=HELD_OUT)

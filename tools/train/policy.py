@@ -24,6 +24,7 @@ from .losses import advantages, modpo, preference, weighted_labels
 from .scoring import Row, Scorer, batch, log_likelihoods
 
 ADAPTER = "adapter.gguf"
+RECIPE = "recipe.txt"
 
 Matrix = NDArray[np.float64]
 
@@ -53,6 +54,15 @@ class Recipe:
     dtype: str = "bfloat16"
     lora: LoraShape = field(default_factory=LoraShape)
     plan: Plan = field(default_factory=lambda: Plan(batch=4, micro=4, rate=1e-3))
+
+    def words(self) -> str:
+        """What is optimized, for an adapter's manifest."""
+        plan = self.plan
+        return (
+            f"{self.objective}, the answer to the point that earns most against the one that earns "
+            f"least and the plain one, beta {self.beta}, scale {self.scale}, anchor {self.anchor}, "
+            f"learning rate {plan.rate}, batch {plan.batch}, epochs {plan.epochs}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,7 @@ class Trainer:
         run.fit(len(compared), loss, title=name)
         path = folder / ADAPTER
         path.write_bytes(self.exported(name))
+        (folder / RECIPE).write_text(self._recipe.words(), "utf-8")
         return path
 
     def exported(self, name: str) -> bytes:

@@ -27,7 +27,7 @@ from .cover import worst_share
 from .export import Made, manifest, write_json
 from .judging import by_answers, growth, likely, redrawn, report
 from .measure import fluency, relevance
-from .policy import ADAPTER, Recipe
+from .policy import ADAPTER, RECIPE, Recipe
 from .pool import LOOKED_AT, Member, Pool
 from .prompts import LICENCES, Part
 from .weights import Grid
@@ -198,11 +198,10 @@ def _guarantee(chosen: Chosen) -> dict[str, Any]:
 def _write_adapter(
     chosen: Chosen, name: str, figures: dict[str, Any], into: Path, base: BaseName
 ) -> AdapterManifest:
-    recipe = Recipe()
-    data = (chosen.pool.folder / name / ADAPTER).read_bytes()
+    recipe, folder = Recipe(), chosen.pool.folder / name
+    data = (folder / ADAPTER).read_bytes()
     made = Made(
-        recipe=f"{recipe.objective}, beta {recipe.beta}, scale {recipe.scale}, anchor "
-        f"{recipe.anchor}, learning rate {recipe.plan.rate}, batch {recipe.plan.batch}",
+        recipe=(folder / RECIPE).read_text("utf-8"),
         command=chosen.command,
         seed=recipe.plan.seed,
         data=f"{LICENCES}; answers by the base",
