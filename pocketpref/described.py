@@ -75,6 +75,15 @@ class Described(Elsewhere):
         """
         summaries.unstate(self._parts.store, statement_id)
 
+    def learned_from(self, memory_id: str) -> tuple[str, ...]:
+        """Names of the attributes that one choice speaks for; () if it was not learned yet.
+
+        Raises:
+            ModelError: a model is missing: without it nobody knows what was learned with it.
+        """
+        lessons = self._parts.store.lessons(self._parts.recipe())
+        return next((one.attributes for one in lessons if one.memory_id == memory_id), ())
+
     def verdict(self) -> Verdict | None:
         """What ``evaluate`` found to help this person, with its figures; None if untested."""
         return verdicts.current(self._parts.store, self._parts.recipe())

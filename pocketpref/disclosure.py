@@ -14,7 +14,7 @@ import re
 import threading
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal, Never, final
+from typing import Any, Final, Literal, Never, final
 from urllib.parse import urlsplit
 
 from pocketpref.errors import DeniedError, InputError
@@ -52,6 +52,18 @@ class Level(IntEnum):
     """A sentence from a fixed template over closed lists."""
     SUMMARY = 2
     """The natural-language summary, if the checks find nothing in it."""
+
+    @property
+    def words(self) -> str:
+        """What goes to a destination of this level, as people are told it."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Level.NONE: "nothing but the request",
+    Level.ATTRIBUTES: "a sentence about how you like to be answered",
+    Level.SUMMARY: "your preference summary",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,6 +399,13 @@ def test_the_profile_weighs_by_gain_and_shows_its_evidence(pocket: Pocket) -> No
     assert set(shape["attributes"][0]) == {"name", "weight", "pairs"}
 
 
+def test_what_one_choice_taught_is_told_without_the_others(pocket: Pocket) -> None:
+    taught, plain = pocket.add(*SHORT), pocket.add("Why?", "Perhaps so", "Perhaps not")
+    assert pocket.learned_from(taught) == ()
+    pocket.learn()
+    assert [pocket.learned_from(each) for each in (taught, plain)] == [("Concise",), ()]
+
+
 def test_scoring_keeps_nothing(pocket: Pocket) -> None:
     """Margins of named attributes by the rule of the scripted model, exactly."""
     scores = pocket.score(*SHORT, attributes=["concise", "Humor"])

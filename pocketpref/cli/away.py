@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pocketpref.cli.leaving import GOES_ALONG, level_name, preview_lines
+from pocketpref.cli.leaving import preview_lines
 from pocketpref.cli.talk import ChatOptions, View
 from pocketpref.errors import InputError
 
@@ -105,7 +105,7 @@ class Away:
         self._told = shown.text
         along = ", and nothing else"
         if shown.text:
-            along = f", and with it {GOES_ALONG[level_name(shown.level)]}:\n  {shown.text}"
+            along = f", and with it {shown.level.words}:\n  {shown.text}"
         self._say(f"This conversation leaves for {shown.destination}{along}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from pocketpref.cli.away import Away, Sides
-from pocketpref.cli.leaving import GOES_ALONG, level_name, mark
+from pocketpref.cli.leaving import level_name, mark
 from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
@@ -296,8 +296,8 @@ class Conversation:
         turn = self._last()
         used = turn.used
         if turn.left is not None:
-            words = GOES_ALONG[level_name(turn.left.level)]
-            self._view.note(f"sent to {turn.left.destination}, with {words}: {turn.left.text}")
+            left = turn.left
+            self._view.note(f"sent to {left.destination}, with {left.level.words}: {left.text}")
         elif used is None:
             self._view.note("nothing was added: this turn was plain")
         elif not used.attributes:

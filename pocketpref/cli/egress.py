@@ -12,7 +12,6 @@ from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
 from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.cli.leaving import (
-    GOES_ALONG,
     finding_lines,
     level_name,
     time_span,
@@ -186,7 +185,7 @@ def allow(
         report_json(shape)
         return
     report(f"allowed until {when(grant.expires)}: {grant.destination}")
-    report(f"with each request goes {_terms(shape, offer)}")
+    report(f"with each request goes {_terms(grant, offer)}")
     for line in held_back:
         note(line)
 
@@ -205,11 +204,12 @@ def _held_back(pocket: Pocket, grant: Grant, offer: Offer) -> list[str]:
     ]
 
 
-def _terms(grant: dict[str, Any], offer: Offer) -> str:
-    if grant["summary"] == "this":
-        return f"this summary, and no other:\n  {offer.summary}"
-    words = {"any": "whatever your summary says then, if the checks find nothing in it"}
-    return words.get(grant["summary"], GOES_ALONG[grant["level"]])
+def _terms(grant: Grant, offer: Offer) -> str:
+    words = {
+        "any": "whatever your summary says then, if the checks find nothing in it",
+        "this": f"this summary, and no other:\n  {offer.summary}",
+    }
+    return words.get(_bound(grant) or "", grant.level.words)
 
 
 @egress.command("revoke")

@@ -22,13 +22,6 @@ _SPAN = re.compile(r"([0-9]{1,5})([hdw])")
 _SHOWN = 6000  # bytes of a request that a question shows; /preview and `egress preview` show all
 _CONTEXT = 12  # characters around a finding
 
-GOES_ALONG = {
-    "none": "nothing but the request",
-    "attributes": "a sentence about how you like to be answered",
-    "summary": "your preference summary",
-}
-"""What each level means, in words."""
-
 
 def level_name(level: Level) -> str:
     """As options and ``--json`` spell it."""
@@ -90,7 +83,7 @@ def preview_lines(preview: Preview, summary: str) -> list[str]:
 
 
 def _added(preview: Preview) -> str:
-    words = GOES_ALONG[level_name(preview.level)]
+    words = preview.level.words
     if not preview.text:
         return words
     tells = "" if preview.bits is None else f" (tells at most {preview.bits:.1f} bits about you)"
@@ -108,7 +101,9 @@ def _difference(preview: Preview) -> list[str]:
 
 def mark(shown: Preview) -> str:
     """The quiet sign of a remote answer: where the request went, and what went along."""
-    along = f" with {GOES_ALONG[level_name(shown.level)]}" if shown.text else ", the request alone"
+    from pocketpref.disclosure import Level
+
+    along = f" with {shown.level.words}" if shown.text else f", {Level.NONE.words}"
     return f"[sent to {shown.destination.host}{along}]"
 
 

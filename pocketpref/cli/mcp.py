@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
+from pocketpref.cli.arguments import (
+    MisuseError,
+    dry_run_option,
+    json_option,
+    model_option,
+    user_option,
+)
 from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.cli.extras import load
 
@@ -22,7 +28,6 @@ _CLIENT = click.option(
     help="The assistant's name here; what it may be told is allowed to mcp:NAME.",
 )
 _READ_ONLY = click.option("--read-only", is_flag=True, help="Offer no tool that writes.")
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the change without making it.")
 
 
 @click.group(invoke_without_command=True)
@@ -62,7 +67,7 @@ def mcp(
 @click.argument("host_name", metavar="HOST")
 @_CLIENT
 @_READ_ONLY
-@_DRY_RUN
+@dry_run_option
 @user_option
 @pass_app
 def install(
@@ -97,7 +102,7 @@ def install(
 
 @mcp.command("uninstall")
 @click.argument("host_name", metavar="HOST")
-@_DRY_RUN
+@dry_run_option
 def uninstall(*, host_name: str, dry_run: bool) -> None:
     """Take pocketpref out of an assistant's settings.
 

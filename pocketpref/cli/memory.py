@@ -122,7 +122,7 @@ def show(app: App, *, memory_id: str, as_json: bool, user: str | None, model: st
     """
     with app.pocket(user, model) as pocket:
         found = pocket.memory(memory_id)
-        learned = [e.name for e in pocket.profile().entries if memory_id in e.pairs]
+        learned = list(pocket.learned_from(memory_id))
     if as_json:
         report_json({**_as_dict(found), "attributes": learned})
         return

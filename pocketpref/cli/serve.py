@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from pocketpref.errors import StorageError
 PORT = 8765
 TOKEN_FILE = "server-token"  # noqa: S105 - the name of a file
 """Where the token is kept, in the folder of the vault."""
+
+_TOKEN = re.compile(r"[!-~]{32,1000}")  # what a header can carry, as one word
 
 
 @click.command()
@@ -62,7 +65,7 @@ def _token(path: Path) -> str:
             private_folder(path.parent)
             with new_private_file(path) as file:
                 file.write(secrets.token_urlsafe(32).encode() + b"\n")
-        token = path.read_text("ascii").strip()
-    if len(token) < 32:
+        token = path.read_bytes().strip().decode("ascii", errors="replace")
+    if not _TOKEN.fullmatch(token):
         raise StorageError(f"{path} holds no token", hint="delete it: a new one is made")
     return token

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import model_option, user_option
+from pocketpref.cli.arguments import dry_run_option, model_option, user_option
 from pocketpref.cli.console import note, report
 from pocketpref.phrases import plural
 
@@ -34,7 +34,7 @@ def service() -> None:
 
 
 @service.command("install")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@dry_run_option
 @user_option
 @model_option
 @pass_app
@@ -57,7 +57,7 @@ def install(app: App, *, dry_run: bool, user: str | None, model: str | None) -> 
 
 
 @service.command("remove")
-@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and delete nothing.")
+@dry_run_option
 @pass_app
 def remove(app: App, *, dry_run: bool) -> None:
     """Delete that file, and say how to have the scheduler forget it.

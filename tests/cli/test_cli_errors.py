@@ -279,3 +279,18 @@ def test_without_any_key_the_program_says_so_and_stops(spawn):
     assert err.startswith(b"pocketpref: error: ")
     assert b"keys set --passphrase" in err or b"POCKETPREF_KEY_FILE" in err
     assert SECRET.encode() not in err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"short", b"\xff\xfe" * 40, b"two words " * 8, b"x" * 40 + b"\0", b"x" * 100_000],
+    ids=["empty", "short", "no text", "words", "zero", "long"],
+)
+def test_a_damaged_token_is_named_with_what_to_do(desk, content):
+    desk.home.mkdir()
+    (desk.home / "server-token").write_bytes(content)
+    result = desk.run("serve", "--port", "0")
+    assert result.code == 1
+    assert "server-token holds no token" in result.err
+    assert "hint: delete it" in result.err
+    assert (desk.home / "server-token").read_bytes() == content

@@ -364,6 +364,12 @@ def test_a_choice_is_shown_whole_with_what_it_taught(visitor, taught):
     assert "Concise" in page.text
 
 
+def test_a_choice_is_shown_without_working_out_the_whole_profile(visitor, taught, monkeypatch):
+    monkeypatch.setattr(type(taught), "profile", None)
+    taught_id = next(m.id for m in taught.memories() if m.pair.prompt == ASKED)
+    assert "Concise" in visitor.get(f"choices/{taught_id}").text
+
+
 def test_many_choices_come_in_pages(visitor, taught):
     for number in range(60):
         taught.add(f"Question {number}?", "Yes.", "No.")
@@ -471,7 +477,7 @@ def test_a_destination_is_allowed_and_taken_back_and_both_are_on_the_log(visitor
     fields = {"destination": "mcp:desk", "level": "summary", "days": "7", "daily": "5"}
     page = visitor.follow("allow", fields)
     assert "mcp:desk" in page.text
-    assert "your summary, as it was then" in page.text
+    assert "your preference summary, as it was then" in page.text
     assert "0 of 5 used today" in page.text
     (grant,) = taught.egress.live()
     assert (grant.level, grant.daily, grant.summary_hash is None) == (Level.SUMMARY, 5, False)

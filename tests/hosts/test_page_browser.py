@@ -271,7 +271,7 @@ def test_a_destination_is_allowed_previewed_and_taken_back_by_keyboard(here, ful
     here.page.keyboard.press("Enter")
     here.reach("Destination", "input")
     here.page.keyboard.type("anthropic:claude")
-    here.reach("Nothing: the request alone", "input")
+    here.reach("Nothing but the request", "input")
     here.page.keyboard.press("ArrowDown")  # none is chosen beforehand: the arrow chooses
     here.reach("For how many days", "input")
     here.type("3")
@@ -310,7 +310,7 @@ def test_a_problem_is_said_and_what_was_typed_is_still_there(here):
     here.page.keyboard.press("Enter")
     here.reach("Destination", "input")
     here.page.keyboard.type("nonsense")
-    here.reach("Nothing: the request alone", "input")
+    here.reach("Nothing but the request", "input")
     here.page.keyboard.press("Space")
     here.press()
     assert "cannot be used" in here.page.locator("[role=alert]").inner_text()

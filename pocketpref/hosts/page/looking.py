@@ -23,13 +23,6 @@ ON_A_PAGE: Final = 50
 
 _EVIDENCE: Final = 12  # choices that are named beside what they say
 
-GOES_ALONG: Final = {
-    Level.NONE: "the request alone",
-    Level.ATTRIBUTES: "a sentence about how you like to be answered",
-    Level.SUMMARY: "your summary",
-}
-"""What each level means, in words."""
-
 ORIGINS: Final = {"user": "by hand", "import": "imported", "chat": "in a chat", "edit": "edited"}
 WRITERS: Final = {"template": "from your choices", "model": "by the model", "edit": "by you"}
 
@@ -121,12 +114,13 @@ def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         NotFoundError: there is none of this id.
     """
-    pocket = desk.pocket
-    memory, (profile, _) = pocket.memory(parts["id"]), _profile(pocket)
-    entries = profile.entries if profile else ()
+    pocket, learned = desk.pocket, list[str]()
+    memory = pocket.memory(parts["id"])
+    with suppress(ModelError):  # the choice can be seen without it
+        learned += pocket.learned_from(memory.id)
     return {
         "memory": memory,
-        "learned": [entry.name for entry in entries if memory.id in entry.pairs],
+        "learned": learned,
         "origins": ORIGINS,
         "gone": pocket.forget(memory.id, dry_run=True),
     }
@@ -178,8 +172,8 @@ def leaving(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     lines = [entry for entry in reversed(log) if entry.event != "finished"]
     first = (number - 1) * ON_A_PAGE
     return {
+        "levels": {level.name.lower(): level.words for level in Level},
         "grants": [_grant(grant, door.refusal(grant)) for grant in door.grants()],
-        "levels": GOES_ALONG,
         "summary": desk.pocket.summary(),
         "days": DEFAULT_EXPIRY.days,
         "lines": [
@@ -194,7 +188,7 @@ def leaving(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _grant(grant: Grant, refusal: str | None) -> dict[str, Any]:
-    along = GOES_ALONG[grant.level]
+    along = grant.level.words
     if grant.level is Level.SUMMARY:
         along += ", as it was then" if grant.summary_hash else ", whatever it says by then"
     return {"grant": grant, "along": along, "refusal": refusal}
@@ -221,7 +215,6 @@ def release(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
         "entry": entry,
         "end": _end(log, entry),
         "body": None if body is None else body.decode(),
-        "levels": GOES_ALONG,
         "sources": _evidence(desk.pocket, entry.sources),
     }
 
