@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pocketpref import summaries
-from pocketpref.errors import ModelError, NotFoundError
+from pocketpref.drafting import Drafting
+from pocketpref.errors import NotFoundError
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_language import ENGLISH, prevailing
-from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_draft, shown
+from pocketpref.methods.popi_proposals import Proposal, Refused
 from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
 from pocketpref.methods.popi_selection import Margins, Objective, Verdict, verdict
 from pocketpref.methods.popi_signals import Signal, gather, halves, is_evidence
@@ -179,8 +180,14 @@ class SummarizeRun:
     ) -> list[Proposal]:
         language = prevailing(signal.pair.prompt for signal in self._signals)
 
+        drafting = Drafting(self._parts, self._settings, language, self._notes.drafts, self._over)
+
         def write(signals: Sequence[Signal], draw: int) -> Proposal | Refused:
-            return self._draft(shown(signals, draw), language, draw)
+            with self._timed("drafting"):
+                written = drafting.write(signals, draw)
+            if written is None:
+                raise _StoppedError
+            return written
 
         search = HalfSearch(
             half,
@@ -188,9 +195,11 @@ class SummarizeRun:
             objective,
             meaning=meaning,
             wishes=self._wishes,
+            drafts=drafting.count,
             on_part=self._report,
         )
-        found = search.finalists(write, self._current_proposal(half))
+        with closing(drafting):
+            found = search.finalists(write, self._current_proposal(half))
         self._refused.update(search.refused)
         self._tried += [proposal.text for proposal in search.tried]
         self._stage += 1
@@ -208,25 +217,6 @@ class SummarizeRun:
             return None
         present = self._current
         return Proposal((*stated, *own), present.origin, seen, present.language, sources)
-
-    def _draft(self, signals: Sequence[Signal], language: str, draw: int) -> Proposal | Refused:
-        key = f"{language} {draw} {' '.join(signal.id for signal in signals)}"
-        if key not in self._notes.drafts:
-            with self._timed("drafting"):
-                written = self._written(signals, language, draw)
-            if isinstance(written, Refused):
-                return written
-            self._notes.drafts[key] = written
-        return read_draft(self._notes.drafts[key], signals, language)
-
-    def _written(self, signals: Sequence[Signal], language: str, draw: int) -> str | Refused:
-        try:
-            text = draft(self._parts.model(), signals, language, draw, self._over)
-        except ModelError as error:
-            return Refused(f"the model could not write it: {error.message}")
-        if text is None:
-            raise _StoppedError
-        return text
 
     def _is_waning(self, objective: Objective) -> bool:
         """Whether the present summary explains the choices since worse than none, beyond noise."""

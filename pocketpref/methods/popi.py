@@ -9,10 +9,11 @@ What is known of the paper is its abstract; the objective here is ours and follo
 with m the anchored margin (``scoring.py``), on pairs that had no part in writing z. A summary is
 taken only if it beats the present one, none, and as many words that say nothing, each by more than
 the noise. A summarizer that was
-trained would make better proposals; it has its place in ``popi_proposals.draft``.
+trained makes better proposals: it is the local model with an adapter (``popi_trained``).
 
     popi_signals      which choices count, how much, and in which half they are
     popi_proposals    what could be said
+    popi_trained      what a trained summarizer is asked, and where it is found
     popi_checks       what a small model must not get in
     popi_selection    margins, halving, verdicts
     popi_search       one half's search for what explains it best
@@ -51,6 +52,8 @@ class PopiSettings:
             evidence.
         opposites: attributes whose opposite does: those with the most evidence against them.
         drafts: summaries that the local model is asked for, for each half.
+        trained: summaries that a trained summarizer is asked for, for each half, where there is
+            one.
         finalists: proposals that the search of a half goes on with.
         rounds: rounds of edits.
     """
@@ -63,6 +66,7 @@ class PopiSettings:
     wordings: int = 14
     opposites: int = 14
     drafts: int = 2
+    trained: int = 2
     finalists: int = 2
     rounds: int = 1
 

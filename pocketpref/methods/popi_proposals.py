@@ -25,7 +25,7 @@ from pocketpref.summary import Clause, Written
 LEAST_FOR_TOPIC = 4
 """Choices of one topic in the evidence from which on a clause may be conditioned on it."""
 
-_SHOWN = 4
+SHOWN = 4
 """Choices that the model is shown for one draft: a small model loses its way in more."""
 
 _EXCERPT = 240
@@ -194,7 +194,7 @@ class Refused:
 
 def shown(signals: Sequence[Signal], draw: int) -> list[Signal]:
     """Which choices one draft is written from: other ones with every draw, in turn."""
-    count = min(_SHOWN, len(signals))
+    count = min(SHOWN, len(signals))
     start = draw * count
     return [signals[(start + i) % len(signals)] for i in range(count)]
 
@@ -244,14 +244,29 @@ def draft(
     Raises:
         ModelError: the model failed.
     """
-    seed = f"{draw} {' '.join(signal.id for signal in signals)}"
+    rules = grammar(topics(signals), language)
+    return generated(model, request(signals, language), rules, seed_of(signals, draw), most)
+
+
+def seed_of(signals: Sequence[Signal], draw: int) -> str:
+    """What a draft's sampling follows from."""
+    return f"{draw} {' '.join(signal.id for signal in signals)}"
+
+
+def generated(
+    model: LanguageModel,
+    messages: Sequence[Message],
+    rules: str,
+    seed: str,
+    most: Callable[[], bool],
+) -> str | None:
+    """What a model writes within a grammar; None if it was stopped. See ``draft``."""
     sampling = Sampling(
         max_tokens=_DRAFT_TOKENS,
         seed=int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big"),
     )
     pieces = []
-    rules = grammar(topics(signals), language)
-    for piece in model.generate(request(signals, language), sampling=sampling, grammar=rules):
+    for piece in model.generate(messages, sampling=sampling, grammar=rules):
         if most():
             return None
         pieces.append(piece)

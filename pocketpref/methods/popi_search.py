@@ -118,6 +118,7 @@ class HalfSearch:
         *,
         meaning: Meaning,
         wishes: Wishes,
+        drafts: int | None = None,
         on_part: Callable[[str, float], None] = lambda note, part: None,
     ) -> None:
         """Build the search.
@@ -128,6 +129,7 @@ class HalfSearch:
             objective: what decides, and how to search.
             meaning: tells duplicates.
             wishes: what the person said.
+            drafts: how many to ask for; None for as many as the settings say.
             on_part: told what is being done and how much of the half's work is done, in [0, 1].
         """
         self._signals = list(signals)
@@ -137,6 +139,7 @@ class HalfSearch:
         self._objective = objective
         self._meaning = meaning
         self._wishes = wishes
+        self._drafts_wanted = self._settings.drafts if drafts is None else drafts
         self._on_part = on_part
         self.refused: list[str] = []
         self.tried: list[Proposal] = []
@@ -219,10 +222,8 @@ class HalfSearch:
     def _drafts(self, write: Write) -> list[Proposal]:
         """What the local model proposes, as far as it can be used."""
         found = []
-        for draw in range(self._settings.drafts):
-            self._on_part(
-                "asking the model for a draft", 0.55 + 0.15 * draw / self._settings.drafts
-            )
+        for draw in range(self._drafts_wanted):
+            self._on_part("asking the model for a draft", 0.55 + 0.15 * draw / self._drafts_wanted)
             written = write(self._signals, draw)
             if isinstance(written, Refused):
                 self.refused.append(written.reason)

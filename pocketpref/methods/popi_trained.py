@@ -7,22 +7,18 @@ show style, without their prompts. What it writes is a proposal like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pocketpref.adapters import Adapter, AdapterManifest
-from pocketpref.methods.popi_proposals import SYMBOL
+from pocketpref.methods.popi_proposals import SYMBOL, generated, seed_of
+from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_wording import headings
+from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 
 FILE_NAME = "popi-summarizer.json"
 """The adapter's manifest; its GGUF file lies beside it."""
-
-SHOWN = 4
-"""Choices that it is shown for one summary."""
-
-TOKENS = 48
-"""Longest answer, in tokens."""
 
 _FIRST, _LAST = 8, 5
 """Words of an answer that it is shown, from the beginning and from the end."""
@@ -56,6 +52,18 @@ def grammar() -> str:
     """GBNF of an answer: one sentence of one to four clauses."""
     more = ' ("; " clause)?' * (_MOST_CLAUSES - 1)
     return f'root ::= "{heading()} " clause{more} "."\nclause ::= {SYMBOL}{{3,70}}'
+
+
+def trained_draft(
+    model: LanguageModel, signals: Sequence[Signal], draw: int, most: Callable[[], bool]
+) -> str | None:
+    """What the summarizer writes about some choices; see ``popi_proposals.draft``.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    messages = request([signal.pair for signal in signals])
+    return generated(model, messages, grammar(), seed_of(signals, draw), most)
 
 
 def find(folders: Iterable[Path], base_sha256: str) -> Adapter | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketpref.methods import popi_trained
+from pocketpref.methods.popi_proposals import SHOWN
 from pocketpref.records import Pair
 
 from .base import Tokens
@@ -67,7 +68,7 @@ def _case(person: Person, draw: int, judged: int, seed: int) -> Case:
     return Case(
         person.name,
         person.style,
-        tuple(every[i] for i in shown[: popi_trained.SHOWN]),
+        tuple(every[i] for i in shown[:SHOWN]),
         person.signals,
         tuple(every[i] for i in judging),
     )
@@ -84,7 +85,7 @@ def cases_to_judge(people: Sequence[Person], draw: int) -> list[Case]:
 
 
 def _in_turn(signals: Sequence[Pair], draw: int) -> tuple[Pair, ...]:
-    count = min(popi_trained.SHOWN, len(signals))
+    count = min(SHOWN, len(signals))
     return tuple(signals[(draw * count + i) % len(signals)] for i in range(count))
 
 

@@ -55,7 +55,7 @@ class Recipe:
         default_factory=lambda: LoraShape(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj"))
     )
     supervised: Plan = field(
-        default_factory=lambda: Plan(epochs=2, batch=8, micro=4, rate=1e-3, every=5)
+        default_factory=lambda: Plan(epochs=2, batch=4, micro=4, rate=1e-3, every=5)
     )
     reinforced: Plan = field(
         default_factory=lambda: Plan(batch=4, micro=1, rate=1e-4, warmup=0.0, every=1)

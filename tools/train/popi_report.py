@@ -167,7 +167,7 @@ class Selection:
 
     model: LanguageModel
     embedder: Embedder
-    most: int = 10
+    most: int
 
     def best(self, case: Case, drafts: Sequence[str]) -> str:
         """The first finalist for a person, "" if there is none.

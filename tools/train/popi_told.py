@@ -114,7 +114,7 @@ def _judged(work: Work, cases: Sequence[Case], texts: dict[str, list[list[str]]]
     best = _trained(texts)[-1]
     with closing(work.open()) as model:
         reward = work.judge(model)
-        selection = Selection(reward.generator, open_embedder(None))
+        selection = Selection(reward.generator, open_embedder(None), work.sizes.searched)
         drafts = {name: _by_person(texts[name]) for name in ("untrained", best)}
         most = work.sizes.selected
         rows: dict[str, list[list[Frame] | None]] = {

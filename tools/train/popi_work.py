@@ -40,19 +40,21 @@ class Sizes:
         joint: cases that generator and summarizer are trained on by turns.
         tested: people to report on.
         selected: of these, people for whom the library's search is run.
+        searched: choices of each that it looks at.
         history: of these, people whose whole history is put before the prompt.
     """
 
     tried: int = 6
-    trained: int = 100
-    draws: int = 2
+    trained: int = 48
+    draws: int = 3
     judged: int = 3
     samples: int = 1
     composed: int = 4
-    joint: int = 16
-    tested: int = 24
-    selected: int = 16
-    history: int = 10
+    joint: int = 8
+    tested: int = 20
+    selected: int = 8
+    searched: int = 10
+    history: int = 6
 
 
 @dataclass

@@ -1,0 +1,179 @@
+"""A trained summarizer's drafts: proposals like any other, wherever one is there for the model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
+from pocketpref.drafting import Drafting
+from pocketpref.errors import AdapterError
+from pocketpref.methods import popi_trained
+from pocketpref.methods.popi import PopiSettings
+from pocketpref.methods.popi_proposals import Proposal, Refused
+from pocketpref.methods.popi_signals import Signal
+from pocketpref.parts import Parts
+from pocketpref.records import Pair
+from pocketpref.summarizing import SummarizeRun
+from tests.summary.conftest import FUNNY, SHORT, Writer, choice
+
+SIGNALS = [
+    Signal(f"{n}", Pair(f"prompt {n}", f"brief {n}", f"lengthy {n}"), 1.0, f"prompt {n}")
+    for n in range(8)
+]
+
+
+class Wearable(Writer):
+    """A scripted model that says something else with an adapter on."""
+
+    def __init__(self, trained: str) -> None:
+        super().__init__()
+        self.trained = Writer(trained)
+        self.worn = 0
+        self.closed = 0
+
+    def adapted(self, blend: Blend) -> Writer:
+        self.worn += len(blend.parts)
+        self.trained.close = self.note_closed  # type: ignore[method-assign]  # counted here
+        return self.trained
+
+    def note_closed(self) -> None:
+        self.closed += 1
+
+
+def adapter() -> Adapter:
+    """An adapter of one small matrix, with its manifest."""
+    matrix = np.ones((1, 4), dtype=np.float32)
+    data = lora_bytes(
+        {"blk.0.attn_q.weight": (matrix, matrix.T)}, architecture="llama", alpha=1.0, name="one"
+    )
+    digest = hashlib.sha256(data).hexdigest()
+    base = Base("starter", "ab" * 32, "llama")
+    manifest = AdapterManifest(
+        "popi-summarizer", "popi-summarizer.gguf", base, digest, len(data), 1, 1.0, ("attn_q",),
+        "Apache-2.0", "by hand",
+    )  # fmt: skip
+    return Adapter(manifest, data)
+
+
+def drafting(parts, **settings) -> Drafting:
+    return Drafting(parts, PopiSettings(**settings), "en", {}, lambda: False)
+
+
+@pytest.fixture
+def trained(parts) -> Parts:
+    """Parts whose model has a summarizer, which always writes that answers should be funny."""
+    model = Wearable(f"The user prefers answers that are {FUNNY}.")
+    return replace(parts, model=lambda: model, summarizer=adapter)
+
+
+def test_without_a_summarizer_only_the_model_is_asked(parts):
+    assert drafting(parts, drafts=2, trained=3).count == 2
+
+
+def test_its_drafts_join_those_of_the_model(trained):
+    writing = drafting(trained, drafts=1, trained=2)
+    found = [writing.write(SIGNALS, draw) for draw in range(writing.count)]
+    assert [type(one) for one in found] == [Proposal] * 3
+    assert [c.text for c in found[1].clauses] == [c.text for c in found[2].clauses] == [FUNNY]
+    assert found[1].seen == {"0", "1", "2", "3"}, "what it saw cannot judge it"
+    assert found[2].seen == {"4", "5", "6", "7"}
+    writing.close()
+    assert (trained.model().worn, trained.model().closed) == (1, 1)
+
+
+def test_another_language_is_left_to_the_model(trained):
+    settings = PopiSettings(drafts=2)
+    assert Drafting(trained, settings, "de", {}, lambda: False).count == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("The user prefers answers that are kind; kind.", "repeats"),
+        ("I am sorry.", "form"),
+        ("The user prefers answers that are brief one brief two brief three.", "copies"),
+    ],
+)
+def test_what_it_writes_passes_the_same_checks(parts, said, reason):
+    copied = "brief one brief two brief three"
+    signals = [replace(s, pair=replace(s.pair, chosen=copied)) for s in SIGNALS]
+    model = Wearable(said)
+    worn = replace(parts, model=lambda: model, summarizer=adapter)
+    found = drafting(worn, drafts=0).write(signals, 0)
+    assert isinstance(found, Refused)
+    assert reason in found.reason
+
+
+def test_one_that_cannot_be_read_is_told_and_keeps_nothing_from_going_on(parts, writer):
+    def broken() -> Adapter:
+        raise AdapterError("the adapter's manifest is no JSON object")
+
+    parts.store.add_many(choice(n) for n in range(24))
+    report = SummarizeRun(replace(parts, summarizer=broken)).run()
+    assert report.summary is not None
+    assert SHORT in report.summary.text
+    told = [reason for reason, _ in report.refused]
+    assert told == [
+        "the trained summarizer cannot be used: the adapter's manifest is no JSON object"
+    ]
+
+
+def test_a_model_that_wears_nothing_is_told(parts):
+    found = drafting(replace(parts, summarizer=adapter), drafts=0).write(SIGNALS, 0)
+    assert isinstance(found, Refused)
+    assert "takes no adapters" in found.reason
+
+
+def test_its_draft_wins_where_it_explains_most(trained):
+    """No attribute was ever compared here: funny is found because the summarizer says so."""
+    trained.store.add_many(choice(n, likes="haha", other=f"hmm{n}") for n in range(24))
+    report = SummarizeRun(trained, settings=PopiSettings(wordings=0, opposites=0)).run()
+    assert report.summary is not None
+    assert report.summary.text == f"The user prefers answers that are {FUNNY}."
+    assert report.summary.origin == "model"
+
+
+def test_what_it_was_asked_once_is_noted(trained):
+    writing, noted = drafting(trained, drafts=0), {}
+    for _ in range(2):
+        writing = Drafting(trained, PopiSettings(drafts=0), "en", noted, lambda: False)
+        writing.write(SIGNALS, 0)
+    assert trained.model().trained.drafts == 1
+
+
+def test_a_run_that_is_stopped_asks_no_further(trained):
+    writing = Drafting(trained, PopiSettings(drafts=0), "en", {}, lambda: True)
+    assert writing.write(SIGNALS, 0) is None
+
+
+# ------------------------------------------------------------------------------- the request
+
+
+def test_it_is_shown_how_long_answers_are_and_their_ends_and_no_prompts():
+    words = [f"w{n}" for n in range(30)]
+    pair = Pair("What about Ada Miller?", " ".join(words), "- one\n- two")
+    (message,) = popi_trained.request([pair])
+    assert "Miller" not in message["content"]
+    assert "Liked (30): w0 w1 w2 w3 w4 w5 w6 w7 ... w25 w26 w27 w28 w29" in message["content"]
+    assert "Disliked (4): - one / - two" in message["content"]
+
+
+def test_it_is_found_for_its_base_only(tmp_path):
+    one = adapter()
+    (tmp_path / one.manifest.file).write_bytes(one.data)
+    (tmp_path / popi_trained.FILE_NAME).write_bytes(one.manifest.dump())
+    folders = (tmp_path / "nothing", tmp_path)
+    found = popi_trained.find(folders, "ab" * 32)
+    assert found is not None
+    assert (found.manifest, found.data) == (one.manifest, one.data)
+    assert popi_trained.find(folders, "cd" * 32) is None
+
+
+def test_a_damaged_manifest_is_refused(tmp_path):
+    (tmp_path / popi_trained.FILE_NAME).write_text("{")
+    with pytest.raises(AdapterError):
+        popi_trained.find((tmp_path,), "ab" * 32)
