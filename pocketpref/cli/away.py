@@ -160,7 +160,10 @@ class Sides:
 
     def _preview(self, rest: str) -> None:
         if self.away is None:
-            raise InputError("nothing would leave: the model on this machine answers")
+            raise InputError(
+                "nothing would leave: the model on this machine answers",
+                hint="/remote DESTINATION has another one answer",
+            )
         if not rest:
             self._show_last(self.away)
             return

@@ -127,7 +127,7 @@ def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:
             conversation.abandon_input()
             note("\n(type exit or press Ctrl-D to leave)")
         except InputError as error:
-            note(error.message)
+            note(error.words)
 
 
 def _header(pocket: Pocket, to: str | None) -> str:

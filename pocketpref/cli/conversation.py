@@ -226,7 +226,7 @@ class Conversation:
 
     def _last(self) -> Turn:
         if not self._turns:
-            raise InputError("there is no answer yet")
+            raise InputError("there is no answer yet", hint="ask something first")
         return self._turns[-1]
 
     # ------------------------------------------------------------------------------ commands

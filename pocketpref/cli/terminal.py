@@ -39,7 +39,7 @@ def _piped_line(prompt: str) -> str:
     try:
         line = sys.stdin.readline()
     except UnicodeDecodeError:
-        raise InputError("a line is no valid UTF-8") from None
+        raise InputError("a line is no valid UTF-8", hint="set the terminal to UTF-8") from None
     if not line:
         raise EOFError
     return line.rstrip("\r\n")
@@ -97,7 +97,7 @@ def edit_in(folder: Path | None, text: str) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise InputError("the editor left no valid UTF-8") from None
+        raise InputError("the editor left no valid UTF-8", hint="have it save UTF-8") from None
     except click.ClickException:
         raise InputError("the editor failed", hint="set EDITOR to the one you want") from None
     finally:

@@ -57,7 +57,10 @@ class Offer(Discreet):
 
     def __post_init__(self) -> None:
         if not is_unicode(self.summary):
-            raise InputError("the summary is no valid Unicode text (lone surrogates)")
+            raise InputError(
+                "the summary is no valid Unicode text (lone surrogates)",
+                hint="write it anew: pocketpref summary edit",
+            )
 
 
 class Vocabulary:

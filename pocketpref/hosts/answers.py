@@ -97,7 +97,9 @@ class Answers:
         others = [each.text for place, each in enumerate(self._shown) if place != number]
         kept = self._keep(self._shown[number].text, others, "chat")
         if not kept:
-            raise InputError("there is no other answer to prefer it to")
+            raise InputError(
+                "there is no other answer to prefer it to", hint="report each one: `shown`"
+            )
         return kept
 
     def edited(self, text: str) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ class Answers:
             InputError: no answer was shown yet.
         """
         if not self._shown:
-            raise InputError("no answer was shown yet")
+            raise InputError("no answer was shown yet", hint="report it first: `shown`")
         return self._keep(text, [self._shown[-1].text], "edit")
 
     def take_back(self) -> None:

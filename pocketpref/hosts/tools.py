@@ -195,7 +195,10 @@ class Assistant:
         ids: Sequence[str] = arguments["ids"]
         if any(self._own(name) is None for name in ids):
             # The same words for both: whether others' ids exist is not its affair.
-            raise NotFoundError("one of the ids is of no choice that this assistant reported")
+            raise NotFoundError(
+                "one of the ids is of no choice that this assistant reported",
+                hint="recall names those; nothing was forgotten",
+            )
         return {"forgotten": len(self._pocket.forget(*ids).ids)}
 
     def status(self, arguments: Arguments) -> Answer:

@@ -149,7 +149,10 @@ class Change:
         except OSError as error:
             failed = error.strerror or "it failed"
         if failed:
-            raise FileError(f"{self.path} cannot be written: {failed}")
+            raise FileError(
+                f"{self.path} cannot be written: {failed}",
+                hint="check its permissions and its disk",
+            )
 
 
 def entered(known: Host, ours: Entry) -> Change:
@@ -201,7 +204,10 @@ def _content(path: Path) -> str | None:
         problem = error.strerror or "it failed"
     except UnicodeDecodeError:
         problem = "it is not UTF-8"
-    raise FileError(f"{path} cannot be read: {problem}")
+    raise FileError(
+        f"{path} cannot be read: {problem}",
+        hint="check it; `pocketpref mcp entry` prints what to enter by hand",
+    )
 
 
 def _settings(path: Path, content: str | None) -> Entry:

@@ -44,7 +44,7 @@ def test_options_reach_the_model(desk):
 
 def test_a_broken_line_is_reported_and_the_chat_goes_on(desk):
     result = desk.run("chat", stdin=b"caf\xe9\nhello\n")
-    assert "no valid UTF-8" in result.err
+    assert "no valid UTF-8 (set the terminal to UTF-8)" in result.err
     assert result.code == 0
 
 

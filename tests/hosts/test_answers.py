@@ -53,8 +53,9 @@ def test_choosing_prefers_it_to_each_other_and_choosing_again_takes_that_back(fr
 
 def test_rewriting_prefers_the_persons_own_words(fresh):
     answers = Answers(fresh, PROMPT)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         answers.edited("Mine.")
+    assert "shown" in caught.value.hint
     answers.shown("One.")
     answers.edited("Mine.")
     assert pairs(fresh) == [("Mine.", "One.", "edit")]
@@ -69,8 +70,9 @@ def test_numbers_that_there_are_not_and_answers_that_are_the_same_are_refused(fr
     for wrong in (-1, 2):
         with pytest.raises(InputError):
             answers.chose(wrong)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         answers.chose(0)
+    assert "shown" in caught.value.hint
     assert pairs(fresh) == []
 
 

@@ -112,6 +112,7 @@ def test_an_assistant_forgets_its_own_choices_and_no_others(assistant, pocket):
         with pytest.raises(NotFoundError) as caught:
             call(assistant, "forget", ids=[own, stranger])
         refusals.append(str(caught.value))
+        assert "recall names those" in caught.value.hint
     assert len(set(refusals)) == 1, "whether another's id exists shows"
     assert pocket.counts().memories == 2
     assert call(assistant, "forget", ids=[own]) == {"forgotten": 1}

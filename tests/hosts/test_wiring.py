@@ -74,8 +74,9 @@ def test_everything_else_stays_as_it_was(cursor):
 def test_what_is_not_plain_json_is_left_as_it_is(cursor, content):
     cursor.path.parent.mkdir()
     cursor.path.write_bytes(content)
-    with pytest.raises(FileError):
+    with pytest.raises(FileError) as caught:
         wiring.entered(cursor, OURS)
+    assert "mcp entry" in caught.value.hint
     assert cursor.path.read_bytes() == content
     assert not wiring.present(cursor)
 

@@ -253,7 +253,9 @@ def memory_files() -> Callable[[Weights, bytes], Any] | None:
     def load(weights: Weights, data: bytes) -> Any:
         file = fmemopen(data, len(data), b"rb")
         if not file:
-            raise AdapterError("there is not enough memory to load the adapter")
+            raise AdapterError(
+                "there is not enough memory to load the adapter", hint="close other programs"
+            )
         try:
             return library().llama_adapter_lora_init_from_file_ptr(weights.pointer, file)
         finally:

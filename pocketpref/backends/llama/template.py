@@ -66,13 +66,13 @@ class ChatTemplate:
         except ValueError:
             # Some templates refuse a system turn: it then opens the first user turn.
             if marked[0]["role"] != "system" or len(marked) == 1:
-                raise ModelUnsupportedError("the model's chat template cannot be filled") from None
+                raise _unfit("cannot be filled") from None
         head, second, *rest = marked
         joined = {"role": "user", "content": f"{head['content']}\n\n{second['content']}"}
         try:
             return self._format([joined, *rest])
         except ValueError:
-            raise ModelUnsupportedError("the model's chat template cannot be filled") from None
+            raise _unfit("cannot be filled") from None
 
     def _holds_control(self, text: str) -> bool:
         """Whether the tokenizer would read a control token in a text."""
@@ -80,6 +80,12 @@ class ChatTemplate:
             return False
         read = self._weights.tokenize(text, special=True)
         return read != self._weights.tokenize(text, special=False)
+
+
+def _unfit(problem: str) -> ModelUnsupportedError:
+    return ModelUnsupportedError(
+        f"the model's chat template {problem}", hint="choose another model: pocketpref models ls"
+    )
 
 
 def _formatter(template: str, bos: str, eos: str) -> Fill:
@@ -90,7 +96,7 @@ def _formatter(template: str, bos: str, eos: str) -> Fill:
     try:
         formatter = Jinja2ChatFormatter(template=template, eos_token=eos, bos_token=bos)
     except jinja2.TemplateError:
-        raise ModelUnsupportedError("the model's chat template is no valid template") from None
+        raise _unfit("is no valid template") from None
 
     def fill(messages: list[dict[str, str]]) -> str:
         try:
