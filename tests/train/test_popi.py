@@ -90,14 +90,21 @@ def test_a_summary_earns_what_it_explains_less_what_it_costs() -> None:
 
 def test_of_several_proposals_the_one_that_earns_most_is_taught(base: Any, tmp_path: Path) -> None:
     from tools.train.popi_reward import Reward
-    from tools.train.popi_warm import best_of
+    from tools.train.popi_warm import best_of, compositions
 
     model: Any = Scripted()
     known = {"lively": {LIVELY: 1.0}, "short": {SHORT: 1.0}}
     drawn = ["The user prefers answers that are kind."]
     reward = Reward(model, model)
     cases = [case(), case(person="bob", signals=case().signals[:3])]
-    first, second = best_of(cases, [drawn, drawn], known, reward, base.tokens, kept=tmp_path)
+    first, second = best_of(
+        cases,
+        [drawn, drawn],
+        lambda one: compositions(one, known, 4, seed=0),
+        reward,
+        base.tokens,
+        kept=tmp_path,
+    )
     assert first is not None
     assert first.text == f"The user prefers answers that are {LIVELY}."
     assert first.origin == "composed"

@@ -31,7 +31,7 @@ from .popi_cases import write
 from .popi_joint import train_by_turns
 from .popi_policy import ADAPTER
 from .popi_told import export, report
-from .popi_understood import understood, usable
+from .popi_understood import understood
 from .popi_warm import best_of
 from .popi_work import REPORT, TARGETS, UNDERSTOOD, Sizes, Work
 from .prompts import Prompt
@@ -41,7 +41,10 @@ STEPS = ("understand", "propose", "warm", "reinforce", "joint", "report", "expor
 
 
 def understand(work: Work) -> None:
-    """Which wordings the generator follows."""
+    """Which wordings the generator follows; nothing to do where no style is known."""
+    if not work.styled:
+        write_json(work.folder / UNDERSTOOD, {})
+        return
     lines = (work.data / ANSWERS).read_text("utf-8").splitlines()
     read = [json.loads(line) for line in lines]
     answers = [Answered(Prompt(**one["prompt"]), one["answer"]) for one in read]
@@ -65,11 +68,10 @@ def propose(work: Work) -> None:
         targets = best_of(
             cases,
             own,
-            usable(work.read(UNDERSTOOD)),
+            lambda case: work.composed(case, model),
             work.judge(model),
             work.tokens,
             kept=work.folder / "proposals",
-            composed=sizes.composed,
             on_progress=lambda done: _say(f"{done} of {len(cases)} people"),
         )
     lines = [json.dumps(target and asdict(target)) for target in targets]

@@ -1,7 +1,8 @@
 """Warm start by rejection sampling: of several proposals for a person, the one that earns most.
 
 Proposals are what the untrained model writes, and compositions of what measures of style
-(``styles.py``) notice in the person's choices, in several wordings. The untrained model hardly ever
+(``styles.py``) notice in the person's choices, in several wordings; of the attribute bank where the
+choices are not made by rule. The untrained model hardly ever
 writes anything useful, so that nearly all that wins is composed: the warm start teaches the model
 to read off choices what a search would find, in the wordings that the generator understands best.
 """
@@ -10,20 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from pocketpref.methods.popi_wording import render
+from pocketpref.attributes import AttributeBank
+from pocketpref.methods.popi_proposals import single_clauses
+from pocketpref.methods.popi_wording import block, render
+from pocketpref.protocols import LanguageModel
+from pocketpref.scoring import PairScorer
 from pocketpref.summary import Clause
 
 from .base import Tokens
 from .popi_cases import Case
 from .popi_reward import Reward
-from .styles import AXES, noticed
+from .styles import noticed
 
 Understood = Mapping[str, Mapping[str, float]]
 """Of each option, which wordings the generator follows, and their mean margin, nats."""
@@ -74,16 +79,38 @@ def _composed(options: Sequence[str], understood: Understood, random: np.random.
     return render([Clause(str(random.choice(sorted(understood[name])))) for name in order])
 
 
+def from_the_bank(case: Case, model: LanguageModel, most: int) -> list[str]:
+    """Summaries put together from the attribute bank, where nothing is known of styles.
+
+    The clauses that first-order estimates find best on what the case shows, alone and by twos.
+
+    Args:
+        case: whose shown choices are read.
+        model: estimates.
+        most: of so many.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    clauses = single_clauses((), AttributeBank.standard(), wordings=0, opposites=0)
+    blocks = [block(render([clause])) for clause in clauses]
+    totals = np.zeros(len(blocks))
+    for pair in case.shown:
+        found = PairScorer(model, pair).estimates(blocks)
+        totals += 0.0 if found is None else found
+    best = [clauses[i] for i in np.argsort(-totals, kind="stable")[:_LARGEST]]
+    pairs = [list(two) for two in combinations(best, 2)]
+    return [render(part) for part in (*pairs, *([clause] for clause in best))][:most]
+
+
 def best_of(
     cases: Sequence[Case],
     drawn: Sequence[Sequence[str]],
-    understood: Understood,
+    compose: Callable[[Case], Sequence[str]],
     reward: Reward,
     tokens: Tokens,
     *,
     kept: Path,
-    composed: int = 6,
-    seed: int = 0,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Target | None]:
     """The best proposal for each case; None where none earns anything.
@@ -91,18 +118,16 @@ def best_of(
     Args:
         cases: to train on.
         drawn: what the untrained model wrote for each.
-        understood: see ``compositions``.
+        compose: further proposals for a case.
         reward: decides.
         tokens: count what proposals cost.
         kept: a folder; what was decided in it stays.
-        composed: compositions for each case, at most.
-        seed: of compositions.
         on_progress: told how many cases are done.
     """
     kept.mkdir(parents=True, exist_ok=True)
     found: list[Target | None] = []
     for case, own in zip(cases, drawn, strict=True):
-        proposals = dict.fromkeys(compositions(case, understood, composed, seed), "composed")
+        proposals = dict.fromkeys(compose(case), "composed")
         proposals |= dict.fromkeys(own, "model")
         path = kept / f"{_name(case, proposals)}.json"
         if not path.is_file():
@@ -129,14 +154,3 @@ def _best(
     if gains[place] <= 0:
         return None
     return Target(texts[place], float(gains[place]), proposals[texts[place]], len(texts))
-
-
-def wordings() -> Iterator[tuple[str, str, str]]:
-    """Axis, option and wording of all that a summary may be composed of; see ``styles.AXES``.
-
-    The last wording of each is kept for people who are judged on.
-    """
-    for axis, options in AXES.items():
-        for name, option in options.items():
-            for said in option.said[:-1]:
-                yield axis, name, said

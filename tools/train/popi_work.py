@@ -19,7 +19,7 @@ from .popi_joint import Turns
 from .popi_policy import ADAPTER, Recipe, Summarizer
 from .popi_reward import Reward, remembering
 from .popi_understood import usable
-from .popi_warm import Target
+from .popi_warm import Target, compositions, from_the_bank
 
 UNDERSTOOD = "understood.json"
 TARGETS = "targets.jsonl"
@@ -116,10 +116,21 @@ class Work:
         people = [
             person
             for person in self.of_part("train", len(self.people))
-            if any(known[option] for option in person.style.values())
+            if not self.styled or any(known[option] for option in person.style.values())
         ]
         sizes = self.sizes
         return training_cases(people[: sizes.trained], draws or sizes.draws, sizes.judged, seed=0)
+
+    @property
+    def styled(self) -> bool:
+        """Whether it is known what people like: they were made by rule."""
+        return any(person.style for person in self.people)
+
+    def composed(self, case: Case, model: LlamaModel) -> list[str]:
+        """Summaries put together for a case, to be judged beside what the model writes."""
+        if not self.styled:
+            return from_the_bank(case, model, self.sizes.composed)
+        return compositions(case, usable(self.read(UNDERSTOOD)), self.sizes.composed, seed=0)
 
     def targets(self) -> tuple[list[Case], list[Target]]:
         """The cases of people for whom some proposal earned something, and the best of theirs."""
