@@ -2,6 +2,7 @@
 
     python tools/bench_adapters.py                       # random adapters over the starter model
     python tools/bench_adapters.py --portfolio models/palm
+    python tools/bench_adapters.py --hypernetwork models/profile-to-peft
     python tools/bench_adapters.py --cycles 10000        # load, use, free, again
 
 Times are medians over --repeats. Decoding under an adapter and without are measured in turns,
@@ -27,16 +28,28 @@ import numpy as np
 import psutil
 
 from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
+from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import device
 from pocketpref.backends.llama.adapting import Rack, Wearing, from_memory, prove
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.onnx import open_embedder
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm import Portfolio
+from pocketpref.records import Pair
 
 QV = ("attn_q", "attn_v")
 LINEAR = (*QV, "attn_k", "attn_output", "ffn_down", "ffn_gate", "ffn_up")
+_SUMMARY = (
+    "The user prefers answers that are short and to the point, without extra words; modest and "
+    "careful, admitting doubt and limits; closed with a question to the reader."
+)
+_CHOICES = (
+    Pair("Why is the sky blue?", "Air scatters blue light most. Does that help?", "It " * 60),
+    Pair("What is rust?", "Iron and oxygen, I think. Want more?", "Rust is a matter " * 20),
+)
 _PROMPT = "Why is the sky blue at noon and red in the evening?"
 
 
@@ -138,6 +151,40 @@ def _at_once(context: Context, tokens: list[int]) -> None:
     context.decode([Slot(t, i, (0,), output=i == last) for i, t in enumerate(tokens)])
 
 
+def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
+    """From a profile to an adapter that is loaded, part by part, in milliseconds.
+
+    Args:
+        path: the base.
+        folder: of its hypernetwork.
+        repeats: how often each part is done.
+    """
+    embedder, network = open_embedder(None), OnnxHypernetwork(folder)
+    vector = profile_to_peft.encode(_SUMMARY, _CHOICES, embedder)
+    factors = network.write(vector)
+    made = profile_to_peft.adapter(factors, network.manifest, "00")
+    weights = Weights(path)
+    rack = Rack(weights, path, network.manifest.base.sha256)
+    blend = Blend(((made, 1.0),))
+    data = rack.checked(blend)
+    pointer = from_memory(weights, data, personal=True)
+    parts = {
+        "read_profile_ms": timed(
+            lambda: profile_to_peft.encode(_SUMMARY, _CHOICES, embedder), repeats
+        ),
+        "hypernetwork_ms": timed(lambda: network.write(vector), repeats),
+        "write_adapter_ms": timed(
+            lambda: profile_to_peft.adapter(factors, network.manifest, "00"), repeats
+        ),
+        "check_ms": timed(lambda: rack.checked(blend), repeats),
+        "load_ms": timed(lambda: rack.free(from_memory(weights, data, personal=True)), repeats),
+        "prove_ms": timed(lambda: prove(weights, pointer, 1.0), repeats),
+    }
+    rack.free(pointer)
+    weights.close()
+    return {"profile_to_adapter_ms": round(sum(parts.values()), 3), "parts": parts}
+
+
 def cycles(path: Path, sha256: str, adapter: Adapter, count: int) -> dict[str, Any]:
     """Check and load an adapter, decode a token under it, free it; the process's memory meanwhile.
 
@@ -173,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--portfolio", type=Path, help="measure its policies, too")
+    parser.add_argument("--hypernetwork", type=Path, help="measure what it writes, too")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--cycles", type=int, default=0, help="so many times load, use, free")
     parser.add_argument("--json", type=Path)
@@ -200,6 +248,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             report["costs"][name] = costs(path, sha256, blend, options.repeats)
         usual = report["costs"]["rank 8, q and v"]
         report |= {key: usual[key] for key in ("load_ms", "swap_ms", "decode_overhead")}
+        if options.hypernetwork is not None:
+            report |= tailored(path, options.hypernetwork, options.repeats)
     print(json.dumps(report, indent=1))
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -23,19 +23,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from pocketpref.adapters import HypernetworkManifest
 from pocketpref.backends.onnx import open_embedder
 
 from .base import Base, load_base, starter_path
-from .export import write_json
+from .export import Made, write_json
+from .graphs import rounded
 from .hypernetwork import Hypernetwork, Personalized, sizes
+from .hypernetwork_export import graph as exported
+from .hypernetwork_export import write
 from .loop import CHECKPOINT, CURVE, Plan, Run
 from .lora import LoraShape
 from .people import Person, read_people
 from .profile_controls import Bench, judge, table, trained_alone
 from .profiles import Material, material
+from .prompts import LICENCES
 from .scoring import Row, batch
 
 RECIPE = "recipe.json"
+REPORT = "report.json"
+COMMAND = "python -m tools.train.profile_to_peft train RUN --people PEOPLE.jsonl --epochs"
+DATA = f"people of tools/train/people.py: {LICENCES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,46 @@ def measure(base: Base, people: Sequence[Person], folder: Path, *, alone: int) -
     return {"rows": table(found), "seconds_trained_alone": seconds}
 
 
+def export(
+    base: Base, folder: Path, into: Path, *, data: str, small: bool = True
+) -> HypernetworkManifest:
+    """Write a trained hypernetwork as the device loads it.
+
+    Args:
+        base: what it was trained over.
+        folder: of the run; if it holds a report, its figures stand in the manifest.
+        into: the folder that is written.
+        data: what it was trained on, with licences.
+        small: matrices in eight bits.
+    """
+    network = load(folder, base).network
+    said = json.loads((folder / RECIPE).read_text("utf-8"))
+    report = folder / REPORT
+    rows = json.loads(report.read_text("utf-8"))["rows"] if report.is_file() else {}
+    made = Made(
+        recipe="Profile-to-PEFT (arXiv 2510.16282): likelihood of later preferred answers",
+        command=f"{COMMAND} {said['plan']['epochs']}",
+        seed=said["plan"]["seed"],
+        data=data,
+    )
+    graph = exported(network, base.shape)
+    return write(
+        into,
+        rounded(graph) if small else graph,
+        network,
+        base,
+        made,
+        embedder=open_embedder(None).fingerprint,
+        held_out={name: row["surprise"] for name, row in rows.items()},
+    )
+
+
+def _export(given: argparse.Namespace) -> None:
+    base = load_base(given.base or starter_path())
+    found = export(base, given.folder, given.into, data=given.data, small=not given.whole)
+    print(f"{found.file}: {found.size:,} bytes, rank {found.rank} on {', '.join(found.targets)}")
+
+
 def _plan(given: argparse.Namespace) -> Plan:
     return Plan(
         epochs=given.epochs, batch=given.batch, micro=8, rate=given.rate, every=20, seed=given.seed
@@ -226,8 +274,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell.add_argument("--base", type=Path)
     tell.add_argument("--dtype", default="bfloat16", help="of the base's weights")
     tell.add_argument("--oppu", type=int, default=0, help="people to train an adapter for")
-    tell.add_argument("--into", default="report.json", help="the report's name, in RUN")
+    tell.add_argument("--into", default=REPORT, help="the report's name, in RUN")
     tell.set_defaults(run=_measure)
+    ship = steps.add_parser("export")
+    ship.add_argument("folder", type=Path, metavar="RUN")
+    ship.add_argument("--into", type=Path, required=True)
+    ship.add_argument("--data", default=DATA, help="what it was trained on, with licences")
+    ship.add_argument("--base", type=Path)
+    ship.add_argument("--whole", action="store_true", help="in float32")
+    ship.set_defaults(run=_export)
     given = parser.parse_args(argv)
     given.run(given)
     return 0

@@ -24,6 +24,9 @@ from .styles import described, noticed
 WORDINGS = 4
 """In how many ways the summary of somebody trained on is said."""
 
+SHOWN = 8
+"""From how many of their signals the items of somebody trained on are drawn."""
+
 _SILENT = 0.15
 """How often a training profile lacks its summary, and how often its items: either must do alone."""
 
@@ -77,7 +80,8 @@ def material(people: Sequence[Person], embedder: Embedder) -> Material:
     texts = [summary_of(p.signals, place) for p in people for place in range(WORDINGS)]
     read = torch.from_numpy(embedder.embed(texts)).view(len(people), WORDINGS, -1)
     said = torch.tensor([bool(texts[place * WORDINGS]) for place in range(len(people))])
-    answers = [text for p in people for s in p.signals for text in (s.chosen, s.rejected)]
+    shown = [signal for person in people for signal in person.signals[:SHOWN]]
+    answers = [text for signal in shown for text in (signal.chosen, signal.rejected)]
     pairs = torch.from_numpy(embedder.embed(answers)).view(len(people), -1, 2, read.shape[-1])
     return Material(read, said, pairs[:, :, 0] - pairs[:, :, 1])
 
