@@ -260,3 +260,20 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     assert text.startswith(popi_trained.heading())
     assert not isinstance(read_draft(f"{text}\n", signals, "en"), type(None))
     model.close()
+
+
+def test_published_people_are_converted_whole(tmp_path: Path) -> None:
+    """Five of AlignX's choices: four are shown, the one asked about judges."""
+    from tests.readers.published import ALIGNX
+    from tools.train.people import PEOPLE, read_people
+    from tools.train.popi_cases import cases_to_judge
+    from tools.train.popi_real import main
+
+    (tmp_path / "alignx.json").write_text(json.dumps([ALIGNX] * 20))
+    assert main([str(tmp_path / "alignx.json"), str(tmp_path / "into"), "--format", "alignx"]) == 0
+    people = read_people(tmp_path / "into" / PEOPLE)
+    assert len(people) == 20
+    assert len({person.part for person in people}) > 1
+    for one in cases_to_judge(people, 0):
+        assert [len(one.shown), len(one.judged)] == [min(4, len(one.signals)), 1]
+        assert one.judged[0].chosen == ALIGNX["chosen"]

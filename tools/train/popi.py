@@ -56,7 +56,7 @@ def understand(work: Work) -> None:
 
 def propose(work: Work) -> None:
     """For each person the best of several proposals."""
-    cases, sizes = work.cases(draws=1), work.sizes
+    cases, sizes = work.cases(), work.sizes
     every = [case for case in cases for _ in range(sizes.samples)]
     drawn = work.folder / "untrained.json"
     if not drawn.is_file():

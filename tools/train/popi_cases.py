@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from pocketpref.methods import popi_trained
-from pocketpref.methods.popi_proposals import SHOWN
+from pocketpref.methods.popi_proposals import SHOWN, Proposal, read_draft
+from pocketpref.methods.popi_signals import Signal
 from pocketpref.records import Pair
 
 from .base import Tokens
@@ -97,6 +98,16 @@ def asked(case: Case, tokens: Tokens) -> list[int]:
 def begun(tokens: Tokens) -> list[int]:
     """The words that every summary begins with."""
     return tokens.answer(popi_trained.heading(), ended=False)
+
+
+def sound(text: str, case: Case) -> bool:
+    """Whether the library would take a summary as a draft: in form, and without a fault.
+
+    Any words before an answer move its likelihood, rambling ones too. What the device would drop
+    must not be worth anything in training.
+    """
+    signals = [Signal(str(n), pair, 1.0, pair.prompt) for n, pair in enumerate(case.shown)]
+    return isinstance(read_draft(f"{text}\n", signals, "en"), Proposal)
 
 
 def clauses(text: str) -> list[str]:

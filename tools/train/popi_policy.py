@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from .base import Base
@@ -23,7 +24,7 @@ from .export import Factors, gguf_bytes
 from .loop import Plan, Run
 from .lora import LoraShape, attach, factors, put_factors
 from .popi_branches import BranchScorer, branches
-from .popi_cases import Case, Written, asked, begun, write
+from .popi_cases import Case, Written, asked, begun, sound, write
 from .popi_reward import Array, Reward
 from .popi_warm import Target
 from .sampling import Drawing
@@ -31,6 +32,9 @@ from .scoring import Row, batch, log_likelihoods
 
 ADAPTER = "adapter.gguf"
 REWARDS = "rewards.jsonl"
+
+_FAULTY = 1.0
+"""Nats that a summary costs which the library would drop as a draft, whatever it explains."""
 
 _USUAL = 24.0
 """Tokens of a usual summary: what losses are divided by, so that a long one counts as long."""
@@ -55,7 +59,7 @@ class Recipe:
         default_factory=lambda: LoraShape(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj"))
     )
     supervised: Plan = field(
-        default_factory=lambda: Plan(epochs=2, batch=4, micro=4, rate=1e-3, every=5)
+        default_factory=lambda: Plan(epochs=1, batch=4, micro=4, rate=1.5e-3, every=5)
     )
     reinforced: Plan = field(
         default_factory=lambda: Plan(batch=4, micro=1, rate=1e-4, warmup=0.0, every=1)
@@ -185,6 +189,7 @@ class _Reinforcement:
         drawn, state = self._drawn(case)
         lengths = [len(one.tokens) for one in drawn]
         gains = self._reward.gains([one.text for one in drawn], case.judged, lengths)
+        gains = np.where([sound(one.text, case) for one in drawn], gains, -_FAULTY)
         tokens = self._whole.base.tokens
         end = tokens.end
         answers = [[*one.tokens, *([end] if one.ended else [])] or [end] for one in drawn]

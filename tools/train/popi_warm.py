@@ -26,7 +26,7 @@ from pocketpref.scoring import PairScorer
 from pocketpref.summary import Clause
 
 from .base import Tokens
-from .popi_cases import Case
+from .popi_cases import Case, sound
 from .popi_reward import Reward
 from .styles import noticed
 
@@ -44,7 +44,7 @@ class Target:
     Attributes:
         text: what it says.
         gain: what it earned on the choices that judge the case, nats.
-        origin: "model" or "composed".
+        origin: "model" or "composed"; "noticed" for one that was not judged.
         tried: how many proposals it is the best of.
     """
 
@@ -77,6 +77,21 @@ def compositions(case: Case, understood: Understood, most: int, seed: int) -> li
 def _composed(options: Sequence[str], understood: Understood, random: np.random.Generator) -> str:
     order = random.permutation(list(options)).tolist()
     return render([Clause(str(random.choice(sorted(understood[name])))) for name in order])
+
+
+def noticed_best(case: Case, understood: Understood) -> str | None:
+    """What measures notice, each in the wording that the generator follows best on average.
+
+    Nothing of the person is scored for it, so that it costs nothing; None if nothing is noticed.
+    """
+    style = noticed([(pair.chosen, pair.rejected) for pair in case.signals])
+    known = [understood[option] for option in style.values() if understood.get(option)]
+    best = sorted((max(said.items(), key=lambda item: item[1]) for said in known), key=_margin)
+    return render([Clause(words) for words, _ in best[:_LARGEST]]) if best else None
+
+
+def _margin(item: tuple[str, float]) -> float:
+    return -item[1]
 
 
 def from_the_bank(case: Case, model: LanguageModel, most: int) -> list[str]:
@@ -113,7 +128,7 @@ def best_of(
     kept: Path,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Target | None]:
-    """The best proposal for each case; None where none earns anything.
+    """The best proposal for each case that the library would take; None where none earns anything.
 
     Args:
         cases: to train on.
@@ -128,7 +143,7 @@ def best_of(
     found: list[Target | None] = []
     for case, own in zip(cases, drawn, strict=True):
         proposals = dict.fromkeys(compose(case), "composed")
-        proposals |= dict.fromkeys(own, "model")
+        proposals |= dict.fromkeys((text for text in own if sound(text, case)), "model")
         path = kept / f"{_name(case, proposals)}.json"
         if not path.is_file():
             target = _best(case, proposals, reward, tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from .popi_joint import Turns
 from .popi_policy import ADAPTER, Recipe, Summarizer
 from .popi_reward import Reward, remembering
 from .popi_understood import usable
-from .popi_warm import Target, compositions, from_the_bank
+from .popi_warm import Target, compositions, from_the_bank, noticed_best
 
 UNDERSTOOD = "understood.json"
 TARGETS = "targets.jsonl"
@@ -33,6 +34,7 @@ class Sizes:
     Attributes:
         tried: answers on which each wording is tried.
         trained: people to train on.
+        noticed: further people, whose target is what measures notice, without being judged.
         draws: cases of each.
         judged: choices that judge a person's cases.
         samples: what the untrained model proposes for a person.
@@ -45,8 +47,9 @@ class Sizes:
     """
 
     tried: int = 6
-    trained: int = 48
-    draws: int = 3
+    trained: int = 20
+    noticed: int = 140
+    draws: int = 2
     judged: int = 3
     samples: int = 1
     composed: int = 4
@@ -106,20 +109,21 @@ class Work:
         """A JSON file of the run."""
         return json.loads((self.folder / name).read_text("utf-8"))
 
-    def cases(self, draws: int | None = None) -> list[Case]:
-        """What is trained on: people who care about something that the generator follows.
-
-        Args:
-            draws: cases of each; None for as many as there are.
-        """
+    def learners(self) -> list[Person]:
+        """People to train on who care about something that the generator follows."""
         known = usable(self.read(UNDERSTOOD))
-        people = [
+        return [
             person
             for person in self.of_part("train", len(self.people))
             if not self.styled or any(known[option] for option in person.style.values())
         ]
-        sizes = self.sizes
-        return training_cases(people[: sizes.trained], draws or sizes.draws, sizes.judged, seed=0)
+
+    def cases(self) -> list[Case]:
+        """One case of each person for whom proposals are judged."""
+        return self._cases(self.learners()[: self.sizes.trained], 1)
+
+    def _cases(self, people: Sequence[Person], draws: int) -> list[Case]:
+        return training_cases(people, draws, self.sizes.judged, seed=0)
 
     @property
     def styled(self) -> bool:
@@ -133,11 +137,18 @@ class Work:
         return compositions(case, usable(self.read(UNDERSTOOD)), self.sizes.composed, seed=0)
 
     def targets(self) -> tuple[list[Case], list[Target]]:
-        """The cases of people for whom some proposal earned something, and the best of theirs."""
+        """Cases and what the summarizer should write: the best that was judged, or was noticed."""
         lines = (self.folder / TARGETS).read_text("utf-8").splitlines()
         found = [json.loads(line) for line in lines]
-        every = self.cases()
+        every = self._cases(self.learners()[: len(found)], self.sizes.draws)
         kept = [(c, Target(**t)) for n, c in enumerate(every) if (t := found[n % len(found)])]
+        further = self.learners()[len(found) :][: self.sizes.noticed] if self.styled else []
+        known = usable(self.read(UNDERSTOOD))
+        kept += [
+            (case, Target(text, 0.0, "noticed", 1))
+            for case in self._cases(further, 1)
+            if (text := noticed_best(case, known))
+        ]
         return [case for case, _ in kept], [target for _, target in kept]
 
     def factors(self, stage: str) -> Factors:
