@@ -83,6 +83,8 @@ class Hypernetwork(nn.Module):
         torch.manual_seed(seed)
         self.of = of
         short, hidden = of.width
+        self.register_buffer("middle", torch.zeros(of.profile), persistent=False)
+        self.register_buffer("spread", torch.ones(of.profile), persistent=False)
         self.encode = nn.Sequential(nn.Linear(of.profile, short // 2), nn.LayerNorm(short // 2))
         self.depth = nn.Embedding(of.layers, short // 4)
         self.module = nn.Embedding(len(of.modules), short // 4)
@@ -95,6 +97,25 @@ class Hypernetwork(nn.Module):
             {name: _Head(hidden, of.lora.rank, *shape) for name, shape in of.modules.items()}
         )
 
+    def scale(self, middle: torch.Tensor, spread: torch.Tensor) -> None:
+        """What profiles are like, so that the network sees in what they differ.
+
+        Embeddings of summaries resemble one another: every one is a sentence about preferences.
+
+        Args:
+            middle: mean of profiles, shape (dimensions,).
+            spread: their standard deviation.
+        """
+        self.middle.copy_(middle)
+        self.spread.copy_(spread)
+
+    def scaled(self, profiles: torch.Tensor) -> torch.Tensor:
+        """Profiles in standard deviations from the mean one; a half that is missing is zero."""
+        halves = profiles.unflatten(-1, (2, -1))
+        there = halves.abs().sum(dim=-1, keepdim=True) > 0
+        scaled = ((profiles - self.middle) / self.spread).unflatten(-1, (2, -1))
+        return (scaled * there).flatten(-2)
+
     def forward(self, profiles: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """Factors for some profiles.
 
@@ -105,7 +126,7 @@ class Hypernetwork(nn.Module):
             See ``Generated``.
         """
         rows, layers = len(profiles), self.of.layers
-        person = self.encode(profiles)[:, None].expand(-1, layers, -1)
+        person = self.encode(self.scaled(profiles))[:, None].expand(-1, layers, -1)
         depth = self.depth.weight[None].expand(rows, -1, -1)
         found = {}
         for place, (name, head) in enumerate(self.heads.items()):

@@ -28,11 +28,13 @@ from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.protocols import Embedder
-from pocketpref.records import Pair
+from pocketpref.readers import Format, read
+from pocketpref.records import Feedback, Pair
 
 from .base import Tokens, starter_path
 from .data import Answer
 from .prompts import LICENCES, Part, Prompt, fresh_prompts, made_prompts, public_prompts
+from .rewrites import sentences
 from .sampling import Drawing, draw
 from .styles import AXES, Style, readable, written
 
@@ -42,6 +44,7 @@ ANSWERS = "answers.jsonl"
 _LONGEST = 80  # tokens of an answer of the base
 _LEAST_SIMILAR = 0.35  # cosine of prompt and answer; as in data.py
 _AGAINST = 0.1
+_BY_CHANCE = 0.15  # that an answer does something on an axis that nobody asked about
 _SHARE_JUDGED = 4  # one style in so many is for people who are judged on
 
 
@@ -129,17 +132,17 @@ def draw_people(
     """People with styles that nobody of another part has.
 
     Args:
-        found: answers of the base; signals are about prompts of the part "train", which is where
-            everybody's past lies; later choices about prompts of the person's own part.
+        found: answers of the base. Everybody's signals are about prompts of the parts "train" and
+            "tune", and so is what those trained on choose later; others choose later about prompts
+            of the part "test".
         counts: how many people of each part.
         signals: choices that profiles are made of.
         later: choices to predict.
         seed: of everything.
     """
     random = np.random.default_rng(seed)
-    by_part: dict[Part, list[Answered]] = {
-        part: [one for one in found if one.prompt.part == part] for part in counts
-    }
+    fresh = [one for one in found if one.prompt.part == "test"]
+    known = [one for one in found if one.prompt.part != "test"]
     wanted = dict(counts)
     while any(wanted.values()):
         style = draw_style(random)
@@ -148,21 +151,34 @@ def draw_people(
             continue
         wanted[part] -= 1
         own = np.random.default_rng([seed, *style_digest(style), wanted[part]])
-        past = own.permutation(len(by_part["train"]))
+        past = own.permutation(len(known))
         # Nobody is trained to predict a choice about a prompt of their own signals.
-        places = past[signals:] if part == "train" else own.permutation(len(by_part[part]))
+        theirs, places = (
+            (known, past[signals:]) if part == "train" else (fresh, own.permutation(len(fresh)))
+        )
         yield Person(
             f"{part}_{wanted[part]:04}",
             part,
             style,
-            tuple(_choice(by_part["train"][i], style, own, _AGAINST) for i in past[:signals]),
-            tuple(_choice(by_part[part][i], style, own, 0.0) for i in places[:later]),
+            tuple(_choice(known[i], style, own, _AGAINST) for i in past[:signals]),
+            tuple(_choice(theirs[i], style, own, 0.0) for i in places[:later]),
         )
 
 
 def style_digest(style: Style) -> list[int]:
     """A style as numbers for a seed."""
     return list(hashlib.sha256(json.dumps(sorted(style.items())).encode()).digest()[:4])
+
+
+def part_of_an_answer(answer: str, random: np.random.Generator) -> str:
+    """Two sentences of an answer that follow each other: so one answer makes several.
+
+    Whoever reads the same few answers again and again learns these by heart, and not how people
+    want them written.
+    """
+    found = sentences(answer)
+    begin = int(random.integers(max(1, len(found) - 1)))
+    return " ".join(found[begin : begin + 2]) or answer
 
 
 def _choice(one: Answered, style: Style, random: np.random.Generator, against: float) -> Pair:
@@ -177,7 +193,8 @@ def _choice(one: Answered, style: Style, random: np.random.Generator, against: f
         if away and random.random() < 0.5:
             missed[axis] = str(random.choice(away))
     number = int(random.integers(1 << 16))
-    texts = [written(one.answer, liked, number), written(one.answer, missed, number)]
+    answer = part_of_an_answer(one.answer, random)
+    texts = [written(answer, liked, number), written(answer, missed, number)]
     if texts[0] == texts[1]:  # a rule that finds nothing to do; being longer is nobody's style
         texts[1] = texts[1] + " " + one.answer
     if random.random() < against:
@@ -190,7 +207,7 @@ def draw_any(random: np.random.Generator) -> dict[str, str]:
     return {
         axis: str(random.choice(list(options)))
         for axis, options in AXES.items()
-        if random.random() < 0.3
+        if random.random() < _BY_CHANCE
     }
 
 
@@ -209,35 +226,44 @@ def lines(people: Iterable[Person]) -> Iterator[dict[str, Any]]:
                 }
 
 
-def read_people(path: Path) -> list[Person]:
-    """People from a pair file, in the order of the file.
+def read_people(path: Path, known: Format | None = None) -> list[Person]:
+    """People from a file of choices, in the order of the file.
 
     A file that does not say which choices are signals, like those of real people, gives each
-    person's earlier two thirds to the profile; a person without a part is tested on.
+    person's earlier two thirds to the profile. One that does not say who is trained on tells people
+    apart by a hash of their names.
+
+    Args:
+        path: a pair file of this module, or any that the library imports.
+        known: its format; None to recognize it.
 
     Raises:
-        OSError: the file cannot be read.
+        FileError: it cannot be read.
     """
-    by_user: dict[str, list[dict[str, Any]]] = {}
-    for line in path.read_text("utf-8").splitlines():
-        entry = json.loads(line)
-        by_user.setdefault(entry["user"], []).append(entry)
+    by_user: dict[str, list[Feedback]] = {}
+    for entry in read(path, known):
+        if isinstance(entry, Feedback):
+            by_user.setdefault(entry.user or "somebody", []).append(entry)
     return [_person(name, entries) for name, entries in by_user.items()]
 
 
-def _person(name: str, entries: Sequence[Mapping[str, Any]]) -> Person:
-    metas = [entry.get("meta") or {} for entry in entries]
-    pairs = [Pair(e["prompt"], e["chosen"], e["rejected"]) for e in entries]
+def _person(name: str, entries: Sequence[Feedback]) -> Person:
+    metas = [entry.meta for entry in entries]
     known = "role" in metas[0]
-    until = len(pairs) * 2 // 3
+    until = len(entries) * 2 // 3
     past = [m["role"] == "signal" if known else n < until for n, m in enumerate(metas)]
     return Person(
         name,
-        metas[0].get("part", "test"),
+        metas[0].get("part") or part_of_name(name),
         metas[0].get("style", {}),
-        tuple(pair for pair, first in zip(pairs, past, strict=True) if first),
-        tuple(pair for pair, first in zip(pairs, past, strict=True) if not first),
+        tuple(entry.pair for entry, first in zip(entries, past, strict=True) if first),
+        tuple(entry.pair for entry, first in zip(entries, past, strict=True) if not first),
     )
+
+
+def part_of_name(name: str) -> Part:
+    """The part of a real person, by a hash of their name."""
+    return ("test", "tune", "train", "train")[hashlib.sha256(name.encode()).digest()[0] % 4]
 
 
 def _write_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:
@@ -251,10 +277,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("into", type=Path, metavar="INTO")
     parser.add_argument("--mtbench", type=Path, help="a pair file with MT-Bench's questions")
     parser.add_argument("--each", type=int, default=3, help="made prompts about each topic")
-    parser.add_argument("--people", type=int, default=400, help="that are trained on")
+    parser.add_argument("--people", type=int, default=600, help="that are trained on")
     parser.add_argument("--judged", type=int, default=40, help="to tune on, and to test on")
     parser.add_argument("--signals", type=int, default=16, help="choices that profiles are made of")
-    parser.add_argument("--later", type=int, default=8, help="choices to predict")
+    parser.add_argument("--later", type=int, default=5, help="choices to predict")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(argv)
     given.into.mkdir(parents=True, exist_ok=True)

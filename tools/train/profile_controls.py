@@ -148,13 +148,14 @@ def judge(
         for parts in ("both", "summary", "items")
     }
     own = profiles["both"]
-    crowd = np.stack([profile(person, embedder) for person in trained[:_MEAN_OF]])
     yield "no adapter", bench.plain()
     yield "matched", bench.under(own)
     for place, shift in enumerate(_SHIFTS):
         yield f"shuffled {place + 1}", bench.under(np.roll(own, shift, axis=0))
-    yield "mean of adapters", bench.wearing(mean_adapter(network, crowd))
-    yield "mean profile", bench.under(np.repeat(crowd.mean(axis=0)[None], len(own), axis=0))
+    if trained:
+        crowd = np.stack([profile(person, embedder) for person in trained[:_MEAN_OF]])
+        yield "mean of adapters", bench.wearing(mean_adapter(network, crowd))
+        yield "mean profile", bench.under(np.repeat(crowd.mean(axis=0)[None], len(own), axis=0))
     yield "random profile", bench.under(random_profiles(len(own), own.shape[1], 0))
     yield "summary only", bench.under(profiles["summary"])
     yield "choices only", bench.under(profiles["items"])

@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import torch
 
 from pocketpref.adapters import HypernetworkManifest
 from pocketpref.backends.onnx import open_embedder
+from pocketpref.readers import FORMATS
 
 from .base import Base, load_base, starter_path
 from .export import Made, write_json
@@ -42,6 +43,7 @@ from .scoring import Row, batch
 
 RECIPE = "recipe.json"
 REPORT = "report.json"
+SCALE = "scale.npz"
 COMMAND = "python -m tools.train.profile_to_peft train RUN --people PEOPLE.jsonl --epochs"
 DATA = f"people of tools/train/people.py: {LICENCES}"
 
@@ -127,6 +129,8 @@ def load(folder: Path, base: Base) -> Personalized:
     found.network.load_state_dict(
         {name.removeprefix("network."): value for name, value in state.items()}
     )
+    with np.load(folder / SCALE) as kept:
+        found.network.scale(torch.from_numpy(kept["middle"]), torch.from_numpy(kept["spread"]))
     found.eval()
     return found
 
@@ -145,25 +149,30 @@ def train(base: Base, people: Sequence[Person], recipe: Recipe, folder: Path) ->
     known = material(chosen, open_embedder(None))
     module = build(base, recipe)
     folder.mkdir(parents=True, exist_ok=True)
+    middle, spread = known.scale()
+    np.savez(folder / SCALE, middle=middle.numpy(), spread=spread.numpy())
+    module.network.scale(middle, spread)
     write_json(folder / RECIPE, asdict(recipe) | {"people": len(chosen), "examples": len(found)})
     run = Run(module, recipe.plan, folder)
     run.fit(len(found), loss_of(found, known, recipe.shrink), title="hypernetwork")
 
 
-def measure(base: Base, people: Sequence[Person], folder: Path, *, alone: int) -> dict[str, Any]:
-    """Every control, on the people of the part "test".
+def measure(
+    base: Base, people: Sequence[Person], folder: Path, judged: Sequence[Person], *, alone: int
+) -> dict[str, Any]:
+    """Every control, on people never trained on.
 
     Args:
         base: loaded; its layers are wrapped.
-        people: those trained on, too, for the means.
+        people: of whom those trained on give the means; without any, these rows are left out.
         folder: of the run.
+        judged: who is judged on, all with the same number of later choices.
         alone: people that an adapter is trained for, to compare (OPPU).
 
     Returns:
         By row: means and intervals over people; and seconds of training for a person.
     """
     module = load(folder, base)
-    judged = [person for person in people if person.part == "test"]
     trained = [person for person in people if person.part == "train"]
     bench = Bench(module, base.tokens, judged)
     found = {}
@@ -218,7 +227,7 @@ def _export(given: argparse.Namespace) -> None:
 
 def _plan(given: argparse.Namespace) -> Plan:
     return Plan(
-        epochs=given.epochs, batch=given.batch, micro=8, rate=given.rate, every=20, seed=given.seed
+        epochs=given.epochs, batch=given.batch, micro=16, rate=given.rate, every=20, seed=given.seed
     )
 
 
@@ -229,7 +238,7 @@ def _train(given: argparse.Namespace) -> None:
         plan=_plan(given),
     )
     base = load_base(given.base or starter_path(), recipe.dtype)
-    people = read_people(given.people)[: given.most]
+    people = read_people(given.people, given.format)[: given.most]
     train(base, people, recipe, given.folder)
     curve = [json.loads(line) for line in (given.folder / CURVE).read_text("utf-8").splitlines()]
     tail = np.mean([entry["loss"] for entry in curve[-20:]])
@@ -238,7 +247,14 @@ def _train(given: argparse.Namespace) -> None:
 
 def _measure(given: argparse.Namespace) -> None:
     base = load_base(given.base or starter_path(), given.dtype)
-    report = measure(base, read_people(given.people), given.folder, alone=given.oppu)
+    people = read_people(given.people, given.format)
+    judged = [person for person in people if given.everybody or person.part == "test"]
+    some = [
+        replace(person, later=person.later[: given.choices])
+        for person in judged
+        if len(person.later) >= given.choices
+    ]
+    report = measure(base, people, given.folder, some[: given.judged], alone=given.oppu)
     write_json(given.folder / given.into, report)
     for name, row in report["rows"].items():
         print(
@@ -258,6 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     begin = steps.add_parser("train")
     begin.add_argument("folder", type=Path, metavar="RUN")
     begin.add_argument("--people", type=Path, required=True)
+    begin.add_argument("--format", choices=FORMATS, help="of published data")
     begin.add_argument("--base", type=Path, help="a GGUF base [default: the starter]")
     begin.add_argument("--epochs", type=int, default=2)
     begin.add_argument("--batch", type=int, default=16)
@@ -274,6 +291,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell.add_argument("--base", type=Path)
     tell.add_argument("--dtype", default="bfloat16", help="of the base's weights")
     tell.add_argument("--oppu", type=int, default=0, help="people to train an adapter for")
+    tell.add_argument("--format", choices=FORMATS, help="of published data")
+    tell.add_argument("--judged", type=int, help="people who are judged on [default: all]")
+    tell.add_argument("--everybody", action="store_true", help="nobody was trained on")
+    tell.add_argument("--choices", type=int, default=8, help="later choices of each")
     tell.add_argument("--into", default=REPORT, help="the report's name, in RUN")
     tell.set_defaults(run=_measure)
     ship = steps.add_parser("export")

@@ -24,7 +24,7 @@ from .styles import described, noticed
 WORDINGS = 4
 """In how many ways the summary of somebody trained on is said."""
 
-SHOWN = 8
+SHOWN = 4
 """From how many of their signals the items of somebody trained on are drawn."""
 
 _SILENT = 0.15
@@ -46,6 +46,15 @@ class Material:
     summaries: torch.Tensor
     said: torch.Tensor
     items: torch.Tensor
+
+    def scale(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of what profiles hold, each of shape (2 x dimensions,)."""
+        summaries = self.summaries[self.said].flatten(0, 1)
+        items = self.items.flatten(0, 1)
+        middle = torch.cat([summaries.mean(dim=0), items.mean(dim=0)])
+        # A profile's half is the mean of some items, which varies less than one of them.
+        spread = torch.cat([summaries.std(dim=0), items.std(dim=0) / ITEMS**0.5])
+        return middle, spread
 
     def drawn(self, people: Sequence[int]) -> torch.Tensor:
         """A profile for each of some people, shape (n, 2 x dimensions).
