@@ -31,6 +31,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "key_custody": get_args(KeyCustody),
     "wording": get_args(Wording),
     "learn_values": get_args(Choice),
+    "keep_chat": get_args(Choice),
 }
 _PATHS = ("key_file", "passphrase_file")
 
@@ -104,6 +105,7 @@ class Config:
         wording: inject descriptions ("text") or the paper's bare names ("names").
         learn_values: whether attributes of the category values (Western, Conspiracy ...) may
             explain choices; they can say what a person would not.
+        keep_chat: whether `pocketpref chat` keeps the conversation, sealed, for `chat -c`.
     """
 
     user: str = field(default="default", repr=False)
@@ -114,6 +116,7 @@ class Config:
     passphrase_file: Path | None = None
     wording: Wording = "text"
     learn_values: Choice = "yes"
+    keep_chat: Choice = "no"
 
     @classmethod
     def load(cls, places: Places, environ: Mapping[str, str] = os.environ) -> Config:

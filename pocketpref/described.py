@@ -1,8 +1,9 @@
-"""The side of a Pocket that says in words how the person likes to be answered."""
+"""The side of a Pocket that says in words how the person likes to be answered, or was."""
 
 from __future__ import annotations
 
-from pocketpref import revising, summaries, verdicts
+from pocketpref import conversations, revising, summaries, verdicts
+from pocketpref.conversations import Exchange, Notebook
 from pocketpref.elsewhere import Elsewhere
 from pocketpref.learning import ProgressCallback
 from pocketpref.summaries import Statement
@@ -12,7 +13,7 @@ from pocketpref.verdicts import Verdict
 
 
 class Described(Elsewhere):
-    """What a Pocket can do with the preference summary, and with the person's own statements."""
+    """What a Pocket can do with summary, statements, and the chat that its person has it keep."""
 
     def summary(self) -> Summary | None:
         """The preference summary in force, or None."""
@@ -74,6 +75,25 @@ class Described(Elsewhere):
             NotFoundError: there is none of this id.
         """
         summaries.unstate(self._parts.store, statement_id)
+
+    def conversation(self) -> tuple[Exchange, ...]:
+        """The chat that is kept, the oldest exchange first; () if none is."""
+        return conversations.kept(self._parts.store)
+
+    def keep_conversation(self, *, go_on: bool = False) -> Notebook:
+        """Keep a chat as it goes on, sealed, in place of the one before.
+
+        Args:
+            go_on: with the one that is kept.
+
+        Raises:
+            NotFoundError: there is none to go on with.
+        """
+        return Notebook(self._parts.store, go_on=go_on)
+
+    def forget_conversation(self) -> bool:
+        """Forget the chat that is kept. Returns whether there was one."""
+        return conversations.forget(self._parts.store)
 
     def learned_from(self, memory_id: str) -> tuple[str, ...]:
         """Names of the attributes that one choice speaks for; () if it was not learned yet.

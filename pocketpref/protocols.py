@@ -241,8 +241,9 @@ class Documents(Protocol):
     """A user's documents, sealed beside the pairs, for as long as a transaction lasts.
 
     Kinds: ``summary``, ``statement`` (a preference in the person's own words), ``verdict`` (what
-    "auto" applies), ``policy`` (the one in force), ``adapter`` (made for the person), ``grant``,
-    ``release`` (an entry of the log of what left), ``released`` (the bytes that left), ``api-key``.
+    "auto" applies), ``policy`` (the one in force), ``adapter`` (made for the person),
+    ``conversation`` (a chat that is kept), ``grant``, ``release`` (an entry of the log of what
+    left), ``released`` (the bytes that left), ``api-key``.
     """
 
     def all(self, kind: str) -> list[Document]:

@@ -16,17 +16,18 @@ from pocketpref.cli.arguments import (
     user_option,
 )
 from pocketpref.cli.console import note, printable
-from pocketpref.cli.conversation import Conversation
+from pocketpref.cli.conversation import Conversation, shortened
 from pocketpref.cli.hardening import without_network
 from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.leaving import somebody_to_ask, terminal_ask
 from pocketpref.cli.summary import offer_refresh
-from pocketpref.cli.talk import ChatOptions
+from pocketpref.cli.talk import ChatOptions, View
 from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
+    from pocketpref.conversations import Notebook
     from pocketpref.pocket import Pocket
     from pocketpref.records import Sampling
 
@@ -34,6 +35,13 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
 
 
 @click.command()
+@click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the chat that is kept.")
+@click.option(
+    "--keep/--no-keep",
+    default=None,
+    help="Keep this chat, sealed in the vault, in place of the one before "
+    "[default: keep_chat in the configuration, or no; with -c: yes].",
+)
 @click.option("-s", "--system", type=TEXT, metavar="TEXT", help="System prompt.")
 @click.option(
     "-o",
@@ -61,6 +69,8 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
 def chat(
     app: App,
     *,
+    go_on: bool,
+    keep: bool | None,
     system: str | None,
     settings: tuple[tuple[str, str], ...],
     to: str | None,
@@ -78,10 +88,13 @@ def chat(
     /remote, /preview, /local, !multi, !edit, exit. With --to a remote model answers; what may not
     leave yet is shown first, and you are asked.
 
-    The conversation itself is not kept, only the choices you make in it, and what left in the log
-    of what left. !edit and /edit call $EDITOR on a file in memory where the system has such a
-    folder, else on a file that is deleted as soon as the editor closes; some editors keep copies
-    or a history of their own.
+    The conversation itself is not kept unless you say so (--keep), only the choices you make in it,
+    and what left in the log of what left. The last one that was kept is gone on with by -c, and
+    forgotten by `pocketpref forget --chat` or with a choice that was made in it.
+
+    !edit and /edit call $EDITOR on a file in memory where the system has such a folder, else on a
+    file that is deleted as soon as the editor closes; some editors keep copies or a history of
+    their own.
 
     With --policy the model's weights are changed instead of your prompts, if your choices show that
     you go by the traits that policies are made for; see `pocketpref adapters`.
@@ -90,6 +103,8 @@ def chat(
     """
     if offline and to is not None:
         raise MisuseError("choose one of --offline and --to")
+    if go_on and to is not None:
+        raise MisuseError("what was kept goes on here: leave out --to, and say /remote in the chat")
     if best_of is not None and to is not None:
         raise MisuseError("--best-of is for answers of the local model; leave out --to")
     options = ChatOptions(
@@ -105,13 +120,29 @@ def chat(
     )
     guard = without_network(offline, own_process=app.own_process)
     with guard, app.pocket(user, model) as pocket:
-        conversation = Conversation(pocket, TerminalView(app.environ), options)
+        notebook = pocket.keep_conversation(go_on=go_on)
+        if keep is None:
+            keep = go_on or (app.config.keep_chat == "yes" and not no_learn)
+        view = TerminalView(app.environ)
+        conversation = Conversation(pocket, view, options, notebook, keep=keep)
         note(_header(pocket, to))
+        _tell_kept(view, notebook, keep=keep)
         _converse(conversation, line_reader())
         if conversation.recorded:
             note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
             learn_visibly(pocket, _LEARN_SECONDS)
             offer_refresh(pocket)
+
+
+def _tell_kept(view: View, notebook: Notebook, *, keep: bool) -> None:
+    """Where a chat that is gone on with stands, and that this one is kept."""
+    if notebook.earlier:
+        last = notebook.earlier[-1]
+        view.note(f"going on after {plural(len(notebook.earlier), 'exchange')}; the last one:")
+        view.note(f"> {shortened(last.prompt)}")
+        view.note(shortened(last.answer))
+    if keep:
+        view.note("this chat is kept, sealed; `pocketpref chat -c` goes on with it")
 
 
 def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:

@@ -11,22 +11,48 @@ from typing import TYPE_CHECKING, cast
 from pocketpref.cli.away import Away, Sides
 from pocketpref.cli.leaving import level_name, mark
 from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
+from pocketpref.conversations import Exchange, messages
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
+    from pocketpref.conversations import Notebook
     from pocketpref.pocket import Pocket
     from pocketpref.records import Message, Sampling
     from pocketpref.using import PersonalizeMethod
 
 _COMMAND = re.compile(r"/[a-z]+\Z")
-_PROMPT_SHOWN = 400  # characters of a past prompt that /why shows
+_SHOWN = 400  # characters of a past text
+
+
+def shortened(text: str) -> str:
+    """A past text, as far as it takes to know it again."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 class Conversation:
     """A chat: hears lines, answers prompts, obeys commands."""
 
-    def __init__(self, pocket: Pocket, view: View, options: ChatOptions | None = None) -> None:
+    def __init__(
+        self,
+        pocket: Pocket,
+        view: View,
+        options: ChatOptions | None = None,
+        notebook: Notebook | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Begin.
+
+        Args:
+            pocket: whose person chats.
+            view: where it is seen and heard.
+            options: how it is held.
+            notebook: what was said before, if a chat is gone on with.
+            keep: write this one down in it.
+        """
         self._pocket = pocket
+        self._earlier = messages(notebook.earlier) if notebook is not None else ()
+        self._notebook = notebook if keep else None
         self._view = view
         self._options = options or ChatOptions()
         self._turns: list[Turn] = []
@@ -57,7 +83,7 @@ class Conversation:
 
     @property
     def history(self) -> tuple[Message, ...]:
-        """The turns so far, with the answer that stands in each."""
+        """What was said so far, with the answer that stands in each turn."""
         return self._history(len(self._turns))
 
     def abandon_input(self) -> None:
@@ -83,7 +109,17 @@ class Conversation:
             self._act(line.strip(), word, rest.strip())
         except (InputError, EgressError) as error:
             self._complain(error)
+        self._keep()
         return True
+
+    def _keep(self) -> None:
+        if self._notebook is not None:
+            self._notebook.write(
+                [
+                    Exchange(turn.prompt, turn.answers[turn.standing], tuple(turn.recorded))
+                    for turn in self._turns
+                ]
+            )
 
     def _complain(self, error: PocketprefError) -> None:
         self._view.note(error.words)
@@ -118,6 +154,7 @@ class Conversation:
             self._ask(text)
         except (InputError, EgressError) as error:
             self._complain(error)
+        self._keep()
 
     # ------------------------------------------------------------------------------ answering
 
@@ -218,11 +255,8 @@ class Conversation:
         return replace(sampling, seed=sampling.seed + earlier)
 
     def _history(self, turns: int) -> tuple[Message, ...]:
-        messages: list[Message] = []
-        for turn in self._turns[:turns]:
-            messages.append({"role": "user", "content": turn.prompt})
-            messages.append({"role": "assistant", "content": turn.answers[turn.standing]})
-        return tuple(messages)
+        said = [Exchange(turn.prompt, turn.answers[turn.standing]) for turn in self._turns[:turns]]
+        return self._earlier + messages(said)
 
     def _last(self) -> Turn:
         if not self._turns:
@@ -274,17 +308,23 @@ class Conversation:
         if not self._options.record:
             self._view.note("noted for this chat only (--no-learn)")
             return
-        # Who changes their mind about a turn takes back what they said of it before.
-        self._take_back(turn)
         # What the answers were written under is kept beside them, so that nothing that came out of
         # memory is ever counted as new evidence for itself.
         meta = {"answered_under": list(dict.fromkeys(turn.under))}
-        turn.recorded = [
-            self._pocket.add(
-                turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
-            )
-            for other in others
-        ]
+        before, turn.recorded = (
+            turn.recorded,
+            [
+                self._pocket.add(
+                    turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
+                )
+                for other in others
+            ],
+        )
+        # Who changes their mind about a turn takes back what they said of it before. What is kept
+        # of the chat would go with that, so it must not speak of it any more.
+        self._keep()
+        if before:
+            self._pocket.forget(*before)
         self._view.note(f"remembered ({' '.join(turn.recorded)}); /forget takes it back")
 
     def _take_back(self, turn: Turn) -> None:
@@ -305,9 +345,8 @@ class Conversation:
         else:
             self._view.note(f"added: {', '.join(used.attributes)} ({used.method})")
             for source in used.sources:
-                past = self._pocket.memory(source.id).pair.prompt
-                shown = past if len(past) <= _PROMPT_SHOWN else past[:_PROMPT_SHOWN] + "…"
-                self._view.note(f"from {source.id}, similarity {source.similarity:.2f}: {shown}")
+                past = shortened(self._pocket.memory(source.id).pair.prompt)
+                self._view.note(f"from {source.id}, similarity {source.similarity:.2f}: {past}")
 
     def _plain(self, rest: str) -> None:
         self._plain_next = True
@@ -332,6 +371,7 @@ class Conversation:
         for turn in reversed(self._turns):
             if turn.recorded:
                 self._take_back(turn)
-                self._view.note("forgotten")
+                also = ", and what was kept of this chat" if self._notebook is not None else ""
+                self._view.note(f"forgotten{also}")
                 return
         raise InputError("this chat has remembered nothing", hint="/forget ID forgets a choice")

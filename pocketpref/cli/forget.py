@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Forget everything about the user.")
+@click.option("--chat", is_flag=True, help="Forget the chat that `pocketpref chat --keep` keeps.")
 @click.option("--verify", is_flag=True, help="Then search all files for what was forgotten.")
 @dry_run_option
 @yes_option
@@ -41,6 +42,7 @@ def forget(
     *,
     ids: tuple[str, ...],
     everything: bool,
+    chat: bool,
     verify: bool,
     dry_run: bool,
     yes: bool,
@@ -50,14 +52,20 @@ def forget(
 ) -> None:
     """Remove choices and everything learned from them, for good.
 
-    --all destroys the user's key: nothing about the user can be read again, by anyone. --verify
+    A chat that is kept goes with the first of its choices that is forgotten, or by --chat. --all
+    destroys the user's key: nothing about the user can be read again, by anyone. --verify
     searches everything that the program keeps (but models) for the texts, vectors and sealed
     records that are to be gone; exit code 1 if one is left.
 
     Example: pocketpref forget 7k2m9q4x1c8v --verify
     """
-    if everything == bool(ids):
-        raise MisuseError("name the ids to forget, or --all")
+    if [everything, chat, bool(ids)].count(True) != 1:
+        raise MisuseError("name the ids to forget, or --all, or --chat")
+    if chat:
+        if verify or as_json:
+            raise MisuseError("--chat goes with neither --verify nor --json")
+        report(_forget_chat(app, user, model, dry_run=dry_run, yes=yes))
+        return
     traces = None
     if verify and not dry_run:
         with app.vault() as vault:
@@ -79,6 +87,15 @@ def forget(
         _judge(scan, quiet=as_json)
 
 
+def _forget_chat(app: App, user: str | None, model: str | None, *, dry_run: bool, yes: bool) -> str:
+    """Forget the chat that is kept; says what was done."""
+    with app.pocket(user, model) as pocket:
+        if dry_run:
+            return f"would forget a chat of {plural(len(pocket.conversation()), 'exchange')}"
+        confirm("Forget the chat that is kept for good?", yes=yes)
+        return "forgot the chat" if pocket.forget_conversation() else "no chat is kept"
+
+
 def _forget_some(
     pocket: Pocket, ids: Sequence[str], *, dry_run: bool, yes: bool
 ) -> tuple[int, int]:
@@ -96,7 +113,7 @@ def _forget_everything(pocket: Pocket, *, dry_run: bool, yes: bool) -> tuple[int
     counts = found.memories, found.learned
     if dry_run:
         return counts
-    if not found.memories:
+    if not (found.memories or pocket.conversation()):
         raise InputError(
             "nothing is remembered about this user", hint="another one is named with -u USER"
         )

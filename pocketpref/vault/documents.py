@@ -1,4 +1,4 @@
-"""What is kept beside pairs: summaries, stated preferences, grants, the log of what left.
+"""What is kept beside pairs: summaries, stated preferences, a chat, grants, the log of what left.
 
 A document is a record like any other, sealed and part of the user's set. It names the memories that
 it was made of, and goes with the first of them that is forgotten:
@@ -23,13 +23,13 @@ from pocketpref.vault.sealing import SALVAGE
 from pocketpref.vault.serial import MAX_PAYLOAD_BYTES
 
 KINDS = (
-    *("summary", "statement", "verdict", "policy", "adapter"),
+    *("summary", "statement", "verdict", "policy", "adapter", "conversation"),
     *("grant", "release", "released", "api-key"),
 )
 """The kinds of documents. How many there are of each can be seen without the key."""
 
 IN_ARCHIVES = ("summary", "statement")
-"""What an archive carries. Not what may leave, nor keys, nor the log of this machine."""
+"""What an archive carries. Not what may leave, nor keys, nor this machine's log and last chat."""
 
 NOT_SAVED = ("grant",)
 """What is not taken over from a damaged vault: whether it was revoked since cannot be known."""

@@ -41,6 +41,7 @@ class Story:
     failures: list[Done] = field(default_factory=list)
     personalized: dict[str, object] = field(default_factory=dict)
     why: str = ""
+    gone_on: str = ""
 
 
 def tell(folder: Path, prepared: Path) -> Story:
@@ -76,9 +77,10 @@ def _learn(story: Story) -> None:
 def _chat(story: Story) -> None:
     system = story.stage.prop("system", f"You are {PLANTS['system']}.")
     options = ("-o", "max_tokens", "8", "-o", "seed", "7", "--no-stream", "-s", f"@{system}")
-    lines = (PROMPT, "/why", "/retry", "/prefer 1", "/forget", "/prefer 2", "exit", "")
-    done = _watched(story, ("chat", *options), "\n".join(lines).encode())
+    lines = (PROMPT, "/why", "/retry", "/prefer 1", "/forget", "/prefer 2", PROMPT, "exit", "")
+    done = _watched(story, ("chat", "--keep", *options), "\n".join(lines).encode())
     story.why = done.err
+    story.gone_on = story.stage.must("chat", "-c", "-u", story.user, stdin=b"exit\n").err
     story.replies = [
         text for text in done.out.partition("learned from")[0].splitlines() if len(text) > 12
     ]

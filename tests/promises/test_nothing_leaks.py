@@ -42,6 +42,7 @@ def test_the_story_did_what_it_was_to_do(story: Story) -> None:
     assert story.personalized["attributes"], "a pair was learned and recalled"
     assert "similarity 1.00" in story.why
     assert len(story.replies) >= 2
+    assert PLANTS["prompt"] in story.gone_on, "the chat was kept"
     names = {path.name for path in story.stage.files()}
     assert {"vault.db", "measured.json", "kept.pocketpref"} <= names
 
