@@ -116,7 +116,7 @@ def test_no_case_is_shown_what_judges_it(data: Path) -> None:
     from tools.train.popi_cases import cases_to_judge, training_cases
 
     people = read_people(data / PEOPLE)
-    found = training_cases(people, draws=3, judged=2, seed=0) + cases_to_judge(people, 1)
+    found = training_cases(people, draws=3, judged=2, seed=0) + cases_to_judge(people, 1, 8)
     for one in found:
         assert len(one.shown) >= 4
         assert not set(one.shown) & set(one.judged)
@@ -207,7 +207,7 @@ def test_a_step_that_was_done_twice_counts_once_in_the_curve(tmp_path: Path) -> 
 
 SMALL = {
     "tried": 2, "trained": 4, "draws": 2, "judged": 1, "samples": 1, "composed": 2, "joint": 2,
-    "tested": 2, "selected": 1, "searched": 4, "history": 1, "steps": 2,
+    "tested": 2, "later": 2, "written": 1, "selected": 1, "searched": 4, "history": 1, "steps": 2,
 }  # fmt: skip
 
 
@@ -274,6 +274,6 @@ def test_published_people_are_converted_whole(tmp_path: Path) -> None:
     people = read_people(tmp_path / "into" / PEOPLE)
     assert len(people) == 20
     assert len({person.part for person in people}) > 1
-    for one in cases_to_judge(people, 0):
+    for one in cases_to_judge(people, 0, 8):
         assert [len(one.shown), len(one.judged)] == [min(4, len(one.signals)), 1]
         assert one.judged[0].chosen == ALIGNX["chosen"]

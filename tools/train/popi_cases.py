@@ -75,14 +75,17 @@ def _case(person: Person, draw: int, judged: int, seed: int) -> Case:
     )
 
 
-def cases_to_judge(people: Sequence[Person], draw: int) -> list[Case]:
+def cases_to_judge(people: Sequence[Person], draw: int, most: int) -> list[Case]:
     """One case for each person, judged by their later choices.
 
     Args:
         people: that nobody was trained on.
         draw: which of their signals are shown: others with every draw, in turn.
+        most: choices that judge a person.
     """
-    return [Case(p.name, p.style, _in_turn(p.signals, draw), p.signals, p.later) for p in people]
+    return [
+        Case(p.name, p.style, _in_turn(p.signals, draw), p.signals, p.later[:most]) for p in people
+    ]
 
 
 def _in_turn(signals: Sequence[Pair], draw: int) -> tuple[Pair, ...]:

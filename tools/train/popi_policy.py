@@ -181,27 +181,41 @@ class _Reinforcement:
 
     def loss(self, module: Any, places: Sequence[int]) -> torch.Tensor:
         """Of the summaries that are drawn now for some cases."""
-        losses = [self._of_case(module, self._cases[place]) for place in places]
-        return torch.stack(losses).sum()
-
-    def _of_case(self, module: Any, case: Case) -> torch.Tensor:
         recipe = self._whole.recipe
-        drawn, state = self._drawn(case)
+        device = next(module.parameters()).device
+        cases = [self._cases[place] for place in places]
+        said = [self._drawn(case) for case in cases]
+        given = [
+            branches(self._prompt(case), self._answers(drawn), device)
+            for case, (drawn, _) in zip(cases, said, strict=True)
+        ]
+        with self._whole.wearing(self._start), torch.no_grad():
+            references = [module(*one).cpu() for one in given]
+        total = torch.zeros(())
+        for case, (drawn, state), one, reference in zip(
+            cases, said, given, references, strict=True
+        ):
+            policy = module(*one).cpu()
+            apart = policy.detach() - reference
+            gains = self._gains(case, drawn)
+            self._note(state, case, drawn, gains, apart)
+            earned = torch.tensor(gains, dtype=torch.float32) - recipe.distance * apart
+            total = total - (leave_one_out(earned[None])[0] * policy).sum()
+        return total / (recipe.samples * _USUAL)
+
+    def _prompt(self, case: Case) -> list[int]:
+        tokens = self._whole.base.tokens
+        return [*asked(case, tokens), *begun(tokens)]
+
+    def _answers(self, drawn: Sequence[Written]) -> list[list[int]]:
+        end = self._whole.base.tokens.end
+        return [[*one.tokens, *([end] if one.ended else [])] or [end] for one in drawn]
+
+    def _gains(self, case: Case, drawn: Sequence[Written]) -> Array:
+        """What each summary earns; one that the library would drop costs something."""
         lengths = [len(one.tokens) for one in drawn]
         gains = self._reward.gains([one.text for one in drawn], case.judged, lengths)
-        gains = np.where([sound(one.text, case) for one in drawn], gains, -_FAULTY)
-        tokens = self._whole.base.tokens
-        end = tokens.end
-        answers = [[*one.tokens, *([end] if one.ended else [])] or [end] for one in drawn]
-        prompt = [*asked(case, tokens), *begun(tokens)]
-        given = branches(prompt, answers, next(module.parameters()).device)
-        with self._whole.wearing(self._start), torch.no_grad():
-            reference = module(*given).cpu()
-        policy = module(*given).cpu()
-        apart = policy.detach() - reference
-        total = torch.tensor(gains, dtype=torch.float32) - recipe.distance * apart
-        self._note(state, case, drawn, gains, apart)
-        return -(leave_one_out(total[None])[0] * policy).sum() / (recipe.samples * _USUAL)
+        return np.where([sound(one.text, case) for one in drawn], gains, -_FAULTY)
 
     def _drawn(self, case: Case) -> tuple[list[Written], str]:
         """Summaries by the adapter as it is, and a name of that state."""

@@ -72,7 +72,7 @@ def judge(rows: Rows, cases: Sequence[Case], reward: Reward, tokens: Tokens) -> 
         for name, part in frames.items():
             one = _judged([margins[f] for f in part], plain, part, reward, tokens) if part else None
             found[name].append(one)
-    return {name: _row(row) for name, row in found.items()}
+    return {name: _row(row) for name, row in found.items() if any(row)}
 
 
 def _judged(

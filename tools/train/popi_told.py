@@ -34,9 +34,6 @@ from .popi_work import REPORT, UNDERSTOOD, Work
 WRITTEN = "written.json"
 FIGURE = "curves.svg"
 STAGES = ("untrained", "warm", "reinforced")
-_DRAWS = 2
-"""Summaries of each stage for each person, from other choices."""
-
 _COMMAND = "python -m tools.train.popi all RUN --people PEOPLE"
 
 
@@ -47,7 +44,9 @@ def report(work: Work, other: Path | None = None) -> None:
         work: where at least the warm start is done.
         other: a GGUF file of another generator, for which no summary was trained.
     """
-    cases = [cases_to_judge(work.of_part("test", work.sizes.tested), n) for n in range(_DRAWS)]
+    sizes = work.sizes
+    people = work.of_part("test", sizes.tested)
+    cases = [cases_to_judge(people, draw, sizes.later) for draw in range(sizes.written)]
     texts = summaries(work, cases)
     found: dict[str, Any] = {"stages": {}}
     table = _judged(work, cases[0], texts)
@@ -56,7 +55,7 @@ def report(work: Work, other: Path | None = None) -> None:
         f"{row} above {rival}": lead(table, row, rival)
         for row in table
         for rival in ("untrained", "selected", "placebo")
-        if row != rival and row in (*_trained(texts), "trained and selected")
+        if rival in table and row in (*_trained(texts), "trained and selected")
     }
     for stage, drawn_texts in texts.items():
         every = [case for part in cases for case in part]

@@ -41,6 +41,8 @@ class Sizes:
         composed: compositions that are proposed for a person, at most.
         joint: cases that generator and summarizer are trained on by turns.
         tested: people to report on.
+        later: choices that judge each of them.
+        written: summaries of each stage for each of them.
         selected: of these, people for whom the library's search is run.
         searched: choices of each that it looks at.
         history: of these, people whose whole history is put before the prompt.
@@ -55,6 +57,8 @@ class Sizes:
     composed: int = 4
     joint: int = 8
     tested: int = 20
+    later: int = 8
+    written: int = 2
     selected: int = 8
     searched: int = 10
     history: int = 6
