@@ -14,6 +14,7 @@ from pocketpref.evaluation.roster import DEFAULT, Roster
 from pocketpref.evaluation.run import ProgressCallback, Report, compare
 from pocketpref.methods.contest import Case, Evidence
 from pocketpref.methods.prior import shipped
+from pocketpref.methods.tailored import Tailored
 from pocketpref.parts import Parts
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Feedback
@@ -67,6 +68,10 @@ def evaluate(
     # Where there are enough people a prior is fitted on the others; else there is one that comes
     # along.
     roster = Roster(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)
+    roster.add(
+        Tailored.name,
+        lambda: Tailored(evidence, parts.hypernetwork(), parts.embedder, parts.scorer),
+    )
     picked = roster.pick(methods)
     steps = [
         After(method, count) for method in picked if method.name in LEARNING for count in curve

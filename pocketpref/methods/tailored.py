@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pocketpref.adapters import Adapter, Blend
+from pocketpref.adapters import Blend
 from pocketpref.errors import AdapterError
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
@@ -43,7 +43,10 @@ class Tailored:
                 embedder.
         """
         if network is None:
-            raise AdapterError("there is no hypernetwork for this model")
+            raise AdapterError(
+                "there is no hypernetwork for this model",
+                hint="leave profile-to-peft out of the methods, or use the starter model",
+            )
         if embedder().fingerprint != network.manifest.embedder:
             raise AdapterError("the hypernetwork reads profiles with another embedder")
         self._evidence = evidence
@@ -53,26 +56,24 @@ class Tailored:
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Write an adapter from the newest choices; other people taught the hypernetwork."""
-        if not past:
-            return lambda case: Judgement(*(float(n) for n in (*self._plain(case.pair),)))
-        adapter = self._written([case.pair for case in past[::-1]])
+        worn = self._worn([case.pair for case in past[::-1]]) if past else None
+        return lambda case: self._judged(case.pair, worn)
+
+    def _worn(self, newest: Sequence[Pair]) -> LanguageModel:
+        """The model under the adapter that these choices make."""
+        network = self._network
+        vector = profile_to_peft.encode("", newest, self._embedder())
+        adapter = profile_to_peft.adapter(network.write(vector), network.manifest, "held out")
         model = self._model()
         if not isinstance(model, Adaptable):
             raise AdapterError("the model in use takes no adapters")
-        worn = model.adapted(Blend(((adapter, 1.0),)))
-        return lambda case: self._judged(case.pair, worn)
+        return model.adapted(Blend(((adapter, 1.0),)))
 
-    def _written(self, newest: Sequence[Pair]) -> Adapter:
-        vector = profile_to_peft.encode("", newest, self._embedder())
-        return profile_to_peft.adapter(self._network.write(vector), self._network.manifest, "")
-
-    def _plain(self, pair: Pair) -> tuple[float, float, float, float]:
+    def _judged(self, pair: Pair, worn: LanguageModel | None) -> Judgement:
         total, mean = self._evidence.plain(pair)
-        return float(total), 0.0, float(mean), 0.0
-
-    def _judged(self, pair: Pair, worn: LanguageModel) -> Judgement:
+        if worn is None:
+            return Judgement(float(total), 0.0, float(mean), 0.0)
         found = worn.likelihoods([Frame().around(pair.prompt)], (pair.chosen, pair.rejected))
-        means = found.totals[0] / np.maximum(found.tokens, 1)
-        total, mean = float(found.totals[0] @ [1, -1]), float(means @ [1, -1])
-        plain_total, _, plain_mean, _ = self._plain(pair)
-        return Judgement(total, total - plain_total, mean, mean - plain_mean)
+        sums, means = found.totals[0], found.totals[0] / np.maximum(found.tokens, 1)
+        now, now_mean = float(sums[0] - sums[1]), float(means[0] - means[1])
+        return Judgement(now, now - float(total), now_mean, now_mean - float(mean))

@@ -18,8 +18,9 @@ from pocketpref.adapters.hypernetwork import FILE_NAME
 from pocketpref.adapters.kept import keep, kept
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError, ModelError
+from pocketpref.evaluation.run import LEAST_PAIRS, READINGS
 from pocketpref.methods import profile_to_peft
-from pocketpref.records import Pair, Sampling, Vector
+from pocketpref.records import Feedback, Pair, Sampling, Vector
 from pocketpref.tailoring import KEPT
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import KeyFile
@@ -264,3 +265,21 @@ def test_a_hypernetwork_that_fails_keeps_nothing(
     with pytest.raises(ModelError):
         pocket.tailoring.adapter()
     assert kept(pocket._parts.store) == {}
+
+
+def test_it_can_be_compared_with_other_methods(
+    pocket: Pocket, network: RandomHypernetwork, starter: LlamaModel
+) -> None:
+    """Under no adapter a score is the bare model's; under one it moves by what is anchored."""
+    answers = [("Yes, gladly.", "No."), ("Of course!", "Rather not, I am afraid.")]
+    entries = [
+        Feedback(Pair(f"Is {n} a number?", *answers[n % 2]), "ada") for n in range(LEAST_PAIRS + 1)
+    ]
+    found = pocket.evaluate(entries, methods=["none", "profile-to-peft"], seeds=1)
+    plain, worn = (found[name].scores for name in ("none", "profile-to-peft"))
+    absolute, anchored = READINGS.index("absolute"), READINGS.index("anchored")
+    assert network.written > 0
+    assert (worn[:, anchored] != 0).all()
+    np.testing.assert_allclose(worn[:, absolute] - plain[:, absolute], worn[:, anchored], atol=1e-9)
+    with pytest.raises(AdapterError, match="no hypernetwork"):
+        with_network(pocket, None).evaluate(entries, methods=["profile-to-peft"], seeds=1)
