@@ -14,7 +14,7 @@ from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.phrases import size
 
 if TYPE_CHECKING:
-    from pocketpref.adapters import Adapter
+    from pocketpref.adapters import Adapter, HypernetworkManifest
     from pocketpref.methods.palm import Portfolio
     from pocketpref.pocket import Pocket
     from pocketpref.records import Pair
@@ -42,24 +42,37 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
     """List the policies for the model in use, what they earn, and your own adapters.
 
     * marks the policy that your choices ask for now. Rewards lie between 0 and 1 and were measured
-    on prompts that the policies were not trained on.
+    on prompts that the policies were not trained on. Where a hypernetwork is there for the model,
+    an adapter can also be written for you alone.
 
     Example: pocketpref adapters list --json
     """
     with app.pocket(user, model) as pocket:
         portfolio = pocket.policies.portfolio()
         own = pocket.policies.own()
+        writer = pocket.tailoring.network()
         policy = pocket.policies.choice(keep=False).policy if portfolio else None
     chosen = policy.name if policy else None
     if as_json:
-        report_json(_as_dict(portfolio, own, chosen))
+        report_json(_as_dict(portfolio, own, chosen) | {"hypernetwork": _written_by(writer)})
         return
     if portfolio is None:
         note("there are no policies for this model")
     else:
         _print_policies(portfolio, chosen)
+    if writer is not None:
+        kinds = " and ".join(writer.targets)
+        report(
+            f"an adapter of rank {writer.rank} on {kinds} can be written for you: chat --adapter"
+        )
     for name, adapter in own.items():
         report(f"{name}  {adapter.manifest.name}, {size(len(adapter.data))}, made for you, sealed")
+
+
+def _written_by(network: HypernetworkManifest | None) -> dict[str, Any] | None:
+    if network is None:
+        return None
+    return {"sha256": network.sha256, "rank": network.rank, "targets": list(network.targets)}
 
 
 def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:

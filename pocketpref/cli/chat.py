@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pocketpref.conversations import Notebook
     from pocketpref.pocket import Pocket
     from pocketpref.records import Sampling
+    from pocketpref.using import PersonalizeMethod
 
 _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocketpref learn`
 
@@ -54,6 +55,7 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
 )
 @click.option("--to", metavar="DEST", help="Have this remote model answer; see /remote.")
 @click.option("--policy", is_flag=True, help="Have the model wear the policy that suits you.")
+@click.option("--adapter", is_flag=True, help="Have it wear an adapter that is written for you.")
 @click.option(
     "--best-of",
     type=click.IntRange(2, 16),
@@ -75,6 +77,7 @@ def chat(
     settings: tuple[tuple[str, str], ...],
     to: str | None,
     policy: bool,
+    adapter: bool,
     best_of: int | None,
     no_stream: bool,
     no_learn: bool,
@@ -97,7 +100,8 @@ def chat(
     their own.
 
     With --policy the model's weights are changed instead of your prompts, if your choices show that
-    you go by the traits that policies are made for; see `pocketpref adapters`.
+    you go by the traits that policies are made for; see `pocketpref adapters`. With --adapter they
+    are changed by what is written for you alone, from your summary and your newest choices.
 
     Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
     """
@@ -115,7 +119,7 @@ def chat(
         to=to,
         ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
         offline=offline,
-        policy=policy,
+        method=_method(policy=policy, adapter=adapter),
         best_of=best_of or 1,
     )
     guard = without_network(offline, own_process=app.own_process)
@@ -170,6 +174,12 @@ def _header(pocket: Pocket, to: str | None) -> str:
         f"{'' if to else ', runs on: ' + status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
     )
+
+
+def _method(*, policy: bool, adapter: bool) -> PersonalizeMethod:
+    if policy and adapter:
+        raise MisuseError("choose one of --policy and --adapter")
+    return "palm" if policy else "profile-to-peft" if adapter else "exact"
 
 
 def _sampling(settings: tuple[tuple[str, str], ...]) -> Sampling | None:

@@ -201,7 +201,7 @@ class Conversation:
     def _local_reply(self, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
         turn.left = None
         system = self._options.system
-        method: PersonalizeMethod = "palm" if self._options.policy else "exact"
+        method = self._options.method
         if not turn.plain:
             turn.used = self._pocket.personalize(
                 turn.prompt, system=system, history=history, method=method

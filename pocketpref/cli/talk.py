@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pocketpref.egress import Ask, Preview
     from pocketpref.records import Sampling
     from pocketpref.results import Personalized
+    from pocketpref.using import PersonalizeMethod
 
 HELP = """\
 Type a prompt and press Enter. Besides that:
@@ -59,7 +60,7 @@ class ChatOptions:
         to: the destination that answers; None for the model on this machine.
         ask: asks the person about what may leave; None refuses what is not allowed.
         offline: never leave this machine.
-        policy: have the local model wear the person's policy, with nothing put before prompts.
+        method: how local answers are personalized.
         best_of: draw so many local answers for each one shown.
     """
 
@@ -70,7 +71,7 @@ class ChatOptions:
     to: str | None = None
     ask: Ask | None = None
     offline: bool = False
-    policy: bool = False
+    method: PersonalizeMethod = "exact"
     best_of: int = 1
 
 
