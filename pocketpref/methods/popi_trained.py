@@ -1,12 +1,14 @@
 """A trained summarizer: what it is asked, in which form it answers, and where its adapter is found.
 
 It is the local model with an adapter that was trained to write summaries which explain choices
-(``tools/train/popi.py``). It is asked just as it was in training: the ends of a few answers, which
-show style, without their prompts. What it writes is a proposal like any other.
+(``tools/train/popi.py``). It is asked just as it was in training: of a few choices, by which words
+and marks the answers differ, without their prompts. What it writes is a proposal like any other.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from pocketpref.records import Message, Pair
 FILE_NAME = "popi-summarizer.json"
 """The adapter's manifest; its GGUF file lies beside it."""
 
-_FIRST, _LAST = 8, 5
-"""Words of an answer that it is shown, from the beginning and from the end."""
+_MOST_PIECES = 10
+"""Words and marks of an answer that it is shown."""
 
 _MOST_CLAUSES = 4
 
@@ -30,17 +32,24 @@ _QUESTION = "How does this person like to be answered?"
 
 def request(pairs: Sequence[Pair]) -> list[Message]:
     """What the summarizer is asked about some choices."""
-    shown = [f"Liked {_cut(pair.chosen)}\nDisliked {_cut(pair.rejected)}" for pair in pairs]
+    shown = [
+        f"Liked {_apart(pair.chosen, pair.rejected)}\nDisliked {_apart(pair.rejected, pair.chosen)}"
+        for pair in pairs
+    ]
     return [Message(role="user", content="\n\n".join([*shown, _QUESTION]))]
 
 
-def _cut(text: str) -> str:
-    """How long an answer is, and its ends; a new line is shown as a stroke."""
-    words = text.replace("\n", " / ").split()
-    count = sum(word != "/" for word in words)
-    if len(words) > _FIRST + _LAST:
-        words = [*words[:_FIRST], "...", *words[-_LAST:]]
-    return f"({count}): {' '.join(words)}"
+def _apart(text: str, other: str) -> str:
+    """How many words an answer has, and which words and marks the other one has not, or less."""
+    said = _pieces(text)
+    more = Counter(said) - Counter(_pieces(other))
+    first = [piece for piece in dict.fromkeys(said) if piece in more][:_MOST_PIECES]
+    return f"({len(text.split())}): {' '.join(first)}"
+
+
+def _pieces(text: str) -> list[str]:
+    """Words and marks; a new line is a stroke."""
+    return re.findall(r"\w+(?:['\u2019]\w+)?|[^\w\s]", text.replace("\n", " / "))
 
 
 def heading() -> str:

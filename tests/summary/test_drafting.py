@@ -153,13 +153,20 @@ def test_a_run_that_is_stopped_asks_no_further(trained):
 # ------------------------------------------------------------------------------- the request
 
 
-def test_it_is_shown_how_long_answers_are_and_their_ends_and_no_prompts():
-    words = [f"w{n}" for n in range(30)]
-    pair = Pair("What about Ada Miller?", " ".join(words), "- one\n- two")
+def test_it_is_shown_how_long_answers_are_and_how_they_differ_and_no_prompts():
+    pair = Pair(
+        "What about Ada Miller?", "Oh, it's blue! The sky is.", "The sky is blue.\nSo is tea."
+    )
     (message,) = popi_trained.request([pair])
     assert "Miller" not in message["content"]
-    assert "Liked (30): w0 w1 w2 w3 w4 w5 w6 w7 ... w25 w26 w27 w28 w29" in message["content"]
-    assert "Disliked (4): - one / - two" in message["content"]
+    assert "Liked (6): Oh , it's !\n" in message["content"]
+    assert "Disliked (7): is . / So tea\n" in message["content"]
+
+
+def test_of_answers_that_have_nothing_in_common_it_sees_little():
+    words = [" ".join(f"{letter}{n}" for n in range(400)) for letter in "ab"]
+    (message,) = popi_trained.request([Pair("p", *words)])
+    assert len(message["content"]) < 200
 
 
 def test_it_is_found_for_its_base_only(tmp_path):

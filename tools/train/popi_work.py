@@ -49,8 +49,8 @@ class Sizes:
     """
 
     tried: int = 6
-    trained: int = 20
-    noticed: int = 140
+    trained: int = 11
+    noticed: int = 280
     draws: int = 2
     judged: int = 3
     samples: int = 1
