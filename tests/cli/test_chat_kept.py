@@ -232,3 +232,13 @@ def test_the_summary_and_recall_know_nothing_of_it(desk, pocket):
     shown = [desk.run(*each).out for each in (("profile",), ("summary",), ("status", "--json"))]
     shown.append(json.dumps(pocket.personalize("Is my knee X17 broken?").to_openai()[:-1]))
     assert "X17" not in "".join(shown)
+
+
+def test_going_elsewhere_with_a_kept_chat_says_that_it_leaves(pocket):
+    pocket.keep_conversation().write([ONE])
+    view = Script()
+    chat = Conversation(pocket, view, None, pocket.keep_conversation(go_on=True))
+    hear(chat, "/remote openai:gpt-5")
+    assert "what was said so far leaves with the next prompt" in view.notes
+    hear(chat, "/preview and now?")
+    assert "answer 1" in view.notes[-1]
