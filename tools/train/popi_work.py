@@ -57,7 +57,7 @@ class Sizes:
     composed: int = 4
     joint: int = 8
     tested: int = 20
-    later: int = 8
+    later: int = 5
     written: int = 2
     selected: int = 8
     searched: int = 10
