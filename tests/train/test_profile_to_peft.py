@@ -91,6 +91,20 @@ def test_every_row_of_a_batch_wears_its_own_adapter(steered: Any) -> None:
     assert (together - plain).abs().min() > 0.01
 
 
+def test_a_number_that_is_the_same_in_all_profiles_moves_nothing_once_it_is_not() -> None:
+    import torch
+
+    from tools.train.hypernetwork import Hypernetwork, Sizes
+
+    network = Hypernetwork(Sizes(6, 2, {"q_proj": (4, 4)}), seed=0)
+    spread = torch.tensor([0.05, 0.05, 0.05, 0.05, 0.05, 1e-33])
+    network.scale(torch.zeros(6), spread)
+    assert network.scaled(torch.full((1, 6), 0.01)).abs().max() < 100
+    silent = network.scaled(torch.tensor([[0.0, 0.0, 0.0, 0.1, 0.1, 0.0]]))
+    assert not silent[0, :3].any(), "a half that is missing is zero, whatever the mean is"
+    assert silent[0, 3:5].all()
+
+
 def test_the_mean_of_adapters_is_that_of_their_products(steered: Any) -> None:
     import torch
 

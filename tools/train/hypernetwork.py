@@ -26,6 +26,9 @@ _HEAD_SCALE = 1 / 16
 """What heads give is multiplied by this. A step of Adam moves every weight by the rate; a factor is
 the sum of hundreds of them, and would be thrown about by a rate that the trunk needs."""
 
+_LEAST_SPREAD = 0.01
+"""Share of the median spread that every number of a profile is taken to have at least."""
+
 Generated = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
 """For each module A of shape (rows, layers, rank, in) and B of shape (rows, layers, out, rank)."""
 
@@ -107,7 +110,8 @@ class Hypernetwork(nn.Module):
             spread: their standard deviation.
         """
         self.middle.copy_(middle)
-        self.spread.copy_(spread)
+        # A number that is the same in all profiles says nothing, and must not once it is not.
+        self.spread.copy_(spread.clamp(min=_LEAST_SPREAD * float(spread.median())))
 
     def scaled(self, profiles: torch.Tensor) -> torch.Tensor:
         """Profiles in standard deviations from the mean one; a half that is missing is zero."""

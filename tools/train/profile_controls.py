@@ -156,7 +156,7 @@ def judge(
         crowd = np.stack([profile(person, embedder) for person in trained[:_MEAN_OF]])
         yield "mean of adapters", bench.wearing(mean_adapter(network, crowd))
         yield "mean profile", bench.under(np.repeat(crowd.mean(axis=0)[None], len(own), axis=0))
-    yield "random profile", bench.under(random_profiles(len(own), own.shape[1], 0))
+    yield "random profile", bench.under(random_profiles(own, len(own), 0))
     yield "summary only", bench.under(profiles["summary"])
     yield "choices only", bench.under(profiles["items"])
     texts = [summary_of(person.signals, unheard=True) for person in people]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketpref.methods.profile_to_peft import ITEMS, encode, join
+from pocketpref.methods.profile_to_peft import ITEMS, encode
 from pocketpref.protocols import Embedder
 from pocketpref.records import Pair
 
@@ -108,14 +108,14 @@ def profile(person: Person, embedder: Embedder, *, parts: str = "both") -> Matri
     return encode(text, items, embedder)
 
 
-def random_profiles(count: int, dimensions: int, seed: int) -> Matrix:
-    """Profiles of nobody: each half of the length that real ones have."""
+def random_profiles(like: Matrix, count: int, seed: int) -> Matrix:
+    """Profiles of nobody: every number as it may be in somebody's, and none that goes with another.
+
+    Args:
+        like: real ones, shape (people, dimensions).
+        count: how many.
+        seed: of them.
+    """
     rng = np.random.default_rng(seed)
-    halves = rng.normal(size=(count, 2, dimensions // 2))
-    halves /= np.linalg.norm(halves, axis=2, keepdims=True)
-    halves[:, 1] *= _ITEM_LENGTH
-    return np.stack([join(said, shown[None]) for said, shown in halves])
-
-
-_ITEM_LENGTH = 0.4
-"""About how long the mean difference of two choices is."""
+    drawn = rng.normal(like.mean(axis=0), like.std(axis=0), (count, like.shape[1]))
+    return drawn.astype(np.float32)
