@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, cast
 from pocketpref.cli.away import Away, Sides
 from pocketpref.cli.leaving import level_name, mark
 from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
-from pocketpref.conversations import Exchange, messages
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
-    from pocketpref.conversations import Notebook
+    from pocketpref.conversations import Exchange, Notebook
     from pocketpref.pocket import Pocket
     from pocketpref.records import Message, Sampling
     from pocketpref.using import PersonalizeMethod
@@ -51,7 +50,7 @@ class Conversation:
             keep: write this one down in it.
         """
         self._pocket = pocket
-        self._earlier = messages(notebook.earlier) if notebook is not None else ()
+        self._earlier = notebook.earlier if notebook is not None else ()
         self._notebook = notebook if keep else None
         self._view = view
         self._options = options or ChatOptions()
@@ -114,12 +113,15 @@ class Conversation:
 
     def _keep(self) -> None:
         if self._notebook is not None:
-            self._notebook.write(
-                [
-                    Exchange(turn.prompt, turn.answers[turn.standing], tuple(turn.recorded))
-                    for turn in self._turns
-                ]
-            )
+            self._notebook.write(self._said(len(self._turns)))
+
+    def _said(self, turns: int) -> list[Exchange]:
+        from pocketpref.conversations import Exchange
+
+        return [
+            Exchange(turn.prompt, turn.answers[turn.standing], tuple(turn.recorded))
+            for turn in self._turns[:turns]
+        ]
 
     def _complain(self, error: PocketprefError) -> None:
         self._view.note(error.words)
@@ -255,8 +257,9 @@ class Conversation:
         return replace(sampling, seed=sampling.seed + earlier)
 
     def _history(self, turns: int) -> tuple[Message, ...]:
-        said = [Exchange(turn.prompt, turn.answers[turn.standing]) for turn in self._turns[:turns]]
-        return self._earlier + messages(said)
+        from pocketpref.conversations import messages
+
+        return messages([*self._earlier, *self._said(turns)])
 
     def _last(self) -> Turn:
         if not self._turns:
