@@ -88,9 +88,14 @@ class Reward:
 
     @staticmethod
     def _differences(model: LanguageModel, frames: Sequence[Frame], pair: Pair) -> Array:
-        contexts = [frame.messages(pair.prompt) for frame in frames]
-        totals = model.likelihoods(contexts, (pair.chosen, pair.rejected)).totals
-        return np.asarray(totals[:, 0] - totals[:, 1], dtype=np.float64)
+        found: dict[Frame, float] = {}
+        # A whole history has nothing in common with the others, and leaves no room for them.
+        for system in dict.fromkeys(frame.system for frame in frames):
+            alike = [frame for frame in frames if frame.system == system]
+            contexts = [frame.messages(pair.prompt) for frame in alike]
+            totals = model.likelihoods(contexts, (pair.chosen, pair.rejected)).totals
+            found |= zip(alike, (totals[:, 0] - totals[:, 1]).tolist(), strict=True)
+        return np.array([found[frame] for frame in frames], dtype=np.float64)
 
     def gains(self, texts: Sequence[str], pairs: Sequence[Pair], tokens: Sequence[int]) -> Array:
         """What summaries earn, nats, shape (texts,): 0 is no summary.
