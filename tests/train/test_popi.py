@@ -88,6 +88,29 @@ def test_a_summary_earns_what_it_explains_less_what_it_costs() -> None:
     assert 3.5 < full < 4, "nearly the margin itself"
 
 
+def test_rambling_earns_nothing_where_any_words_would_do_the_same() -> None:
+    from tools.train.popi_reward import Reward, neutral
+
+    class Moved(Scripted):
+        """Any word is worth a quarter of a nat on whatever exclaims."""
+
+        def likelihoods(self, contexts: Sequence[Any], answers: Sequence[str]) -> Any:
+            from pocketpref.records import Likelihoods
+
+            found = super().likelihoods(contexts, answers)
+            words = [len(context[-1]["content"].split()) for context in contexts]
+            moved = np.array([[0.25 * count * ("!" in a) for a in answers] for count in words])
+            return Likelihoods(found.totals + moved, found.tokens)
+
+    model: Any = Moved()
+    reward = Reward(model, model, token_cost=0.0)
+    short, long = "so so so energetic so so", " ".join(["well"] * 24)
+    assert len(neutral(long).split()) == 24
+    gains = reward.gains([short, long], case().judged, [6, 24])
+    assert gains[0] > 3
+    assert gains[1] == pytest.approx(0.0)
+
+
 def test_of_several_proposals_the_one_that_earns_most_is_taught(base: Any, tmp_path: Path) -> None:
     from tools.train.popi_reward import Reward
     from tools.train.popi_warm import best_of, compositions

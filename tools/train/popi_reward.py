@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.methods.popi import utility
-from pocketpref.methods.popi_wording import block
+from pocketpref.methods.popi_wording import NEUTRAL, block
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import compose
@@ -38,6 +38,8 @@ class Frame:
 
 PLAIN = Frame()
 
+_STEP = 6
+
 
 def remembering(model: LanguageModel, folder: Path, name: str) -> CachedModel:
     """A model whose likelihoods are kept.
@@ -53,6 +55,15 @@ def remembering(model: LanguageModel, folder: Path, name: str) -> CachedModel:
     folder.mkdir(parents=True, exist_ok=True)
     identity = f"{model.fingerprint} {name}"
     return CachedModel(model, LikelihoodFile(folder / f"{name}.likelihoods", identity))
+
+
+def neutral(text: str) -> str:
+    """About as many words as a text has, which say nothing about answers.
+
+    In steps of a few words, so that texts of nearly one length share their likelihoods.
+    """
+    count = max(1, round(len(text.split()) / _STEP)) * _STEP
+    return f"{' '.join(NEUTRAL.split()[:count])}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +109,20 @@ class Reward:
         return np.array([found[frame] for frame in frames], dtype=np.float64)
 
     def gains(self, texts: Sequence[str], pairs: Sequence[Pair], tokens: Sequence[int]) -> Array:
-        """What summaries earn, nats, shape (texts,): 0 is no summary.
+        """What summaries earn above as many words that say nothing, nats, shape (texts,).
+
+        Any text before an answer moves its likelihood, the more the longer it is. So rambling would
+        earn most, were it not for this, which is what the device's verdict asks for, too.
 
         Args:
             texts: summaries.
             pairs: choices that had no part in any of them.
             tokens: how long each is.
         """
-        margins = self.margins([Frame(text) for text in texts], pairs)
-        return np.asarray(self.earned(margins).mean(axis=1) - self.token_cost * np.array(tokens))
+        frames = [Frame(text) for text in (*texts, *map(neutral, texts))]
+        earned = self.earned(self.margins(frames, pairs)).mean(axis=1)
+        above = earned[: len(texts)] - earned[len(texts) :]
+        return np.asarray(above - self.token_cost * np.array(tokens))
 
     def earned(self, margins: Array) -> Array:
         """Log sigma(beta m) above that of no margin, as nats: about m where m is small."""
