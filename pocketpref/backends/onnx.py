@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -125,10 +125,7 @@ class OnnxEmbedder:
         """
         encoded = [self._tokenizer.encode(_clean(text)).ids for text in texts]
         vectors = np.empty((len(encoded), self._dimensions), dtype=np.float32)
-        # Texts of like length share a batch, so that little is computed for padding.
-        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
+        for batch in batches([len(ids) for ids in encoded]):
             vectors[batch] = self._embed_batch([encoded[i] for i in batch])
         return vectors
 
@@ -149,6 +146,26 @@ class OnnxEmbedder:
             # The library's message names tensors and shapes, never the text itself.
             raise ModelError(f"onnxruntime failed on {self.name}: {error}") from None
         return pool(states, mask)
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of texts in batches of like lengths, so that little is computed for padding.
+
+    Args:
+        lengths: tokens of each text.
+
+    Yields:
+        At most ``BATCH`` places, of which the longest text has at most half as many tokens again
+        as the shortest.
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) == BATCH or lengths[place] > 1.5 * lengths[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def pool(states: NDArray[np.float32], mask: NDArray[np.int64]) -> Vector:

@@ -71,6 +71,17 @@ def test_the_texts_beside_it_do_not_change_a_vector(embedder: OnnxEmbedder) -> N
     assert np.abs(alone - shuffled).max() < 1e-6
 
 
+def test_batches_hold_every_text_once_and_little_padding() -> None:
+    lengths = [*range(1, 120), *[200] * 40]
+    found = list(onnx.batches(lengths))
+    assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
+    for batch in found:
+        theirs = [lengths[place] for place in batch]
+        assert len(batch) <= onnx.BATCH
+        assert max(theirs) <= 1.5 * min(theirs)
+    assert list(onnx.batches([])) == []
+
+
 def test_only_the_first_256_tokens_count(embedder: OnnxEmbedder) -> None:
     beginning = "snow " * 254  # and the two special tokens
     one, other = embedder.embed([beginning, beginning + "completely different ending"])

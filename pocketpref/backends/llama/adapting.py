@@ -25,8 +25,9 @@ from pocketpref.backends.llama.native import Context, Slot, Weights, library
 from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
 
-_CANARY = "The quick brown fox"
-"""What the model goes on from when an adapter is tried on."""
+_CANARY = "Hello there"
+"""What the model goes on from when an adapter is tried on: two tokens or so, for with one alone the
+attention has nothing to choose, and queries and keys would not matter."""
 
 
 @dataclass
