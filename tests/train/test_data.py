@@ -78,7 +78,6 @@ def test_off_topic_and_disagreeing_answers_are_left_out() -> None:
     said = {
         "": TEXT,
         "Answer in one sentence.": TEXT + " " + TEXT,
-        data.ATTRIBUTES["two sentences"]: TEXT + " " + TEXT,
         data.ATTRIBUTES["easy"]: "Llamas live in the mountains. You can go and see a big one.",
         data.ATTRIBUTES["informal"]: "Rust is just iron that met wet air. You can rub it off!",
     }
@@ -89,7 +88,7 @@ def test_off_topic_and_disagreeing_answers_are_left_out() -> None:
     (found,) = data.candidates([Prompt("What is rust?", "train", "rust")], ask, open_embedder(None))
     made = {answer.made for answer in found.answers}
     assert {"base", "informal", "shorter, from base"} <= made
-    assert not {"one sentence", "two sentences", "easy"} & made
+    assert not {"one sentence", "easy"} & made
     ended = {answer.made: answer.ended for answer in found.answers}
     assert ended["shorter, from base"], "whole sentences may end there"
     assert not ended["base"], "this one was cut short"

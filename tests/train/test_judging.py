@@ -78,3 +78,10 @@ def test_sizes_are_given_for_every_set_of_traits() -> None:
     assert [len(one["traits"]) for one in found] == [1, 1, 1, 2, 2, 2, 3]
     assert [one["size"] for one in found] == [1, 1, 1, 2, 2, 2, 3]
     assert max(one["missed"] for one in found) < 1e-6
+
+
+def test_policies_for_the_same_weights_are_each_taken_once() -> None:
+    from tools.train.judging import evenly_spread
+
+    twice = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+    assert evenly_spread(twice, 3) == [1, 2, 3]

@@ -43,7 +43,6 @@ COMMAND = "command.txt"
 ATTRIBUTES = {
     "base": "",
     "one sentence": "Answer in one sentence.",
-    "two sentences": "Answer in two short, simple sentences.",
     "easy": "Attributes: <very simple and easy, using plain everyday words>",
     "informal": "Attributes: <informal and relaxed, like talking to a friend>",
 }
@@ -51,7 +50,6 @@ ATTRIBUTES = {
 
 _EXPECTED: dict[str, tuple[tuple[str, int], ...]] = {
     "one sentence": (("length", -1),),
-    "two sentences": (("length", -1), ("word length", -1)),
     "easy": (("word length", -1),),
     "informal": (("word length", -1),),
     "shorter": (("length", -1),),

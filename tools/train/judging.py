@@ -85,6 +85,7 @@ def evenly_spread(trained_for: Matrix, size: int) -> list[int]:
     kept = [int((points[:, 0]).argmax())]
     while len(kept) < min(size, len(points)):
         apart = np.linalg.norm(points[:, None] - points[kept], axis=2).min(axis=1)
+        apart[kept] = -1.0  # among some of the traits several may be for the same weights
         kept.append(int(apart.argmax()))
     return sorted(int(able[place]) for place in kept)
 

@@ -86,6 +86,7 @@ class Pool:
         self.traits = tuple(traits)
         self._prompts = prompts
         self._draws = draws
+        self._relevances: dict[tuple[str, Part], float] = {}
 
     def members(self) -> list[Member]:
         """The pool, the base first."""
@@ -147,11 +148,19 @@ class Pool:
 
     def cost(self, member: Member, part: Part) -> Cost:
         """What a policy loses against the base on a part."""
-        own, said = self.said(Member(BASE, (), ()), part), self.said(member, part)
+        base = Member(BASE, (), ())
+        own, said = fluency(self.said(base, part)), fluency(self.said(member, part))
         return Cost(
-            relevance(own, self.embedder) - relevance(said, self.embedder),
-            fluency(said)["perplexity"] / fluency(own)["perplexity"],
+            self.relevance(base, part) - self.relevance(member, part),
+            said["perplexity"] / own["perplexity"],
         )
+
+    def relevance(self, member: Member, part: Part) -> float:
+        """Mean cosine of a policy's answers and a part's prompts, computed once."""
+        key = member.name, part
+        if key not in self._relevances:
+            self._relevances[key] = relevance(self.said(member, part), self.embedder)
+        return self._relevances[key]
 
     @cached_property
     def embedder(self) -> Embedder:

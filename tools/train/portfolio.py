@@ -26,7 +26,7 @@ from .base import identity, starter_path
 from .cover import worst_share
 from .export import Made, manifest, write_json
 from .judging import by_answers, growth, likely, redrawn, report
-from .measure import fluency, relevance
+from .measure import fluency
 from .policy import ADAPTER, RECIPE, Recipe
 from .pool import LOOKED_AT, Member, Pool
 from .prompts import LICENCES, Part
@@ -119,7 +119,7 @@ def _figures(pool: Pool, member: Member) -> dict[str, Any]:
         name: {"mean": round(float(m), 4), "low": round(float(a), 4), "high": round(float(b), 4)}
         for name, m, a, b in zip(pool.traits, one[0].mean(axis=0), low, high, strict=True)
     }
-    others = fluency(said) | {"relevance": relevance(said, pool.embedder)}
+    others = fluency(said) | {"relevance": pool.relevance(member, "test")}
     return earned | {name: round(value, 4) for name, value in others.items()}
 
 
@@ -155,7 +155,7 @@ def write(chosen: Chosen, figures: dict[str, Any], into: Path) -> None:
     base = identity(starter_path())
     policies = [chosen.members[place] for place in chosen.kept]
     adapters = {
-        name: _write_adapter(chosen, name, figures[name], into, base)
+        name: _write_adapter(chosen, name, _alone(chosen, name, figures), into, base)
         for name in sorted({name for policy in policies for name, _ in policy.parts})
     }
     pool = chosen.test.mean(axis=1).round(4)
@@ -180,6 +180,14 @@ def write(chosen: Chosen, figures: dict[str, Any], into: Path) -> None:
         },
     }
     write_json(into / "manifest.json", described)
+
+
+def _alone(chosen: Chosen, name: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures of the policy that wears an adapter alone, and at which scale; none, if none does."""
+    for member in chosen.members:
+        if [part for part, _ in member.parts] == [name]:
+            return {"scale": member.parts[0][1], **figures[member.name]}
+    return {}
 
 
 def _guarantee(chosen: Chosen) -> dict[str, Any]:
