@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pocketpref import custody
-from pocketpref.adapters import Adapter
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
@@ -25,14 +24,12 @@ from pocketpref.egress.apikeys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.palm import Portfolio
-from pocketpref.methods.palm import find as find_portfolio
-from pocketpref.methods.popi_trained import find as find_summarizer
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
-from pocketpref.protocols import Embedder, Hypernetwork, KeyStore, LanguageModel, RemoteGenerator
+from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator
 from pocketpref.results import Personalized
 from pocketpref.scoring import noise_floor
+from pocketpref.trained import Trained
 from pocketpref.vault import Vault
 from pocketpref.vault.keys import EphemeralKey
 
@@ -81,14 +78,13 @@ def open(  # noqa: A001 - pocketpref.open is its name
     models = _models(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = _embedder(config.embedder if embedder is None else embedder)
     parts = _parts(vault, user or config.user, method, models, embed)
-    portfolio = Lazy(lambda: (_portfolio(places, models),))
-    writer = Lazy(lambda: (_hypernetwork(places, models),))
+    trained = Trained(places.models, models.fingerprint)
     return Pocket(
         replace(
             parts,
-            portfolio=lambda: portfolio()[0],
-            hypernetwork=lambda: writer()[0],
-            summarizer=lambda: _summarizer(places, models),
+            portfolio=trained.portfolio,
+            hypernetwork=trained.hypernetwork,
+            summarizer=trained.summarizer,
         )
     )
 
@@ -174,31 +170,6 @@ def _parts(
         about=lambda: _about(vault, models),
         on_close=close,
     )
-
-
-def _portfolio(places: Places, models: _Models) -> Portfolio | None:
-    """Policies for the model that replies: the machine's own before those that come along."""
-    from pocketpref.backends.bundled import models_folder
-
-    folders = (places.models / "palm", models_folder() / "palm")
-    return find_portfolio(folders, models.fingerprint())
-
-
-def _hypernetwork(places: Places, models: _Models) -> Hypernetwork | None:
-    """What writes adapters for the model that replies: the machine's own before the bundled."""
-    from pocketpref.backends.bundled import models_folder
-    from pocketpref.backends.hypernetwork import find_hypernetwork
-
-    folders = (places.models / "profile-to-peft", models_folder() / "profile-to-peft")
-    return find_hypernetwork(folders, models.fingerprint())
-
-
-def _summarizer(places: Places, models: _Models) -> Adapter | None:
-    """What writes summaries with the model that replies: found where portfolios are."""
-    from pocketpref.backends.bundled import models_folder
-
-    folders = (places.models / "adapters", models_folder() / "adapters")
-    return find_summarizer(folders, models.fingerprint())
 
 
 def _remote(keys: ApiKeys) -> RemoteGenerator:

@@ -1,0 +1,62 @@
+"""What was trained for a model: the machine's own before what comes along with pocketpref."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pocketpref.adapters import Adapter
+from pocketpref.backends.bundled import models_folder
+from pocketpref.backends.hypernetwork import find_hypernetwork
+from pocketpref.methods import palm, popi_trained
+from pocketpref.methods.palm import Portfolio
+from pocketpref.protocols import Hypernetwork
+
+
+class Trained:
+    """Finds what there is for the model in use; what is large is read once."""
+
+    def __init__(self, own: Path, fingerprint: Callable[[], str]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            own: the folder of the machine's own models.
+            fingerprint: SHA-256 of the GGUF file in use, which everything trained names.
+        """
+        self._own = own
+        self._fingerprint = fingerprint
+        self._portfolio: tuple[Portfolio | None] | None = None
+        self._hypernetwork: tuple[Hypernetwork | None] | None = None
+
+    def portfolio(self) -> Portfolio | None:
+        """Policies.
+
+        Raises:
+            AdapterError: there is a portfolio that cannot be read.
+        """
+        if self._portfolio is None:
+            self._portfolio = (palm.find(self._folders("palm"), self._fingerprint()),)
+        return self._portfolio[0]
+
+    def hypernetwork(self) -> Hypernetwork | None:
+        """What writes a person's adapter.
+
+        Raises:
+            AdapterError: there is one that cannot be read.
+            ModelError: onnxruntime is missing, or cannot load it.
+        """
+        if self._hypernetwork is None:
+            folders = self._folders("profile-to-peft")
+            self._hypernetwork = (find_hypernetwork(folders, self._fingerprint()),)
+        return self._hypernetwork[0]
+
+    def summarizer(self) -> Adapter | None:
+        """What writes summaries.
+
+        Raises:
+            AdapterError: there is one that cannot be read.
+        """
+        return popi_trained.find(self._folders("adapters"), self._fingerprint())
+
+    def _folders(self, name: str) -> tuple[Path, Path]:
+        return self._own / name, models_folder() / name
