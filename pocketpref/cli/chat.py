@@ -101,7 +101,8 @@ def chat(
 
     With --policy the model's weights are changed instead of your prompts, if your choices show that
     you go by the traits that policies are made for; see `pocketpref adapters`. With --adapter they
-    are changed by what is written for you alone, from your summary and your newest choices.
+    are changed by what is written for you alone, from your summary and your newest choices: an
+    experiment, trained on people made by rule (docs/profile-to-peft.md).
 
     Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
     """
