@@ -224,7 +224,9 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     assert len(curve) == 2
     main(["train", str(run), "--people", str(file), *short])
     assert (run / "curve.jsonl").read_text("utf-8").splitlines() == curve, "it had ended"
-    main(["measure", str(run), "--people", str(file), "--oppu", "1"])
+    with pytest.raises(SystemExit, match="nobody to judge on"):
+        main(["measure", str(run), "--people", str(file), "--choices", "9"])
+    main(["measure", str(run), "--people", str(file), "--oppu", "1", "--choices", "2"])
     report = json.loads((run / "report.json").read_text("utf-8"))
     assert {"no adapter", "matched", "shuffled 1", "mean of adapters", "random profile"} <= set(
         report["rows"]
@@ -233,7 +235,10 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     assert report["rows"]["trained alone"]["less_than_none"]["mean"] > 0
     main(["export", str(run), "--into", str(into), "--data", "made up"])
     profile_speech.main(
-        [str(run), "--people", str(file), "--network", str(into), "--count", "1", "--prompts", "2",
+        [str(run), "--people", str(file), "--network", str(into), "--count", "2", "--prompts", "1",
          "--figure", str(tmp_path / "figure.svg")]
     )  # fmt: skip
     assert (tmp_path / "figure.svg").read_text("utf-8").startswith("<svg")
+    spoken = json.loads((run / profile_speech.SPEECH).read_text("utf-8"))
+    assert spoken["options"]
+    assert "NaN" not in json.dumps(spoken)

@@ -74,6 +74,8 @@ def speak(
 def by_option(spoken: Spoken) -> dict[str, dict[str, Any]]:
     """For each option its measure in the base's answers, in those of who likes it, and of others.
 
+    An option that nobody likes, or everybody, is left out.
+
     Returns:
         By option: means, how many people like it, and for them the rise over the base with an
         interval over people.
@@ -86,7 +88,7 @@ def by_option(spoken: Spoken) -> dict[str, dict[str, Any]]:
             for person, answers in spoken.own:
                 mean = np.mean([option.measure(said.text) for said in answers])
                 rises[person.style.get(axis) == name].append(float(mean - plain.mean()))
-            if rises[True]:
+            if rises[True] and rises[False]:
                 found[name] = {
                     "base": float(plain.mean()),
                     "spread": float(plain.std()),

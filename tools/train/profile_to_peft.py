@@ -254,6 +254,8 @@ def _measure(given: argparse.Namespace) -> None:
         for person in judged
         if len(person.later) >= given.choices
     ]
+    if not some:
+        raise SystemExit(f"nobody to judge on has {given.choices} later choices: lower --choices")
     report = measure(base, people, given.folder, some[: given.judged], alone=given.oppu)
     write_json(given.folder / given.into, report)
     for name, row in report["rows"].items():
@@ -294,7 +296,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell.add_argument("--format", choices=FORMATS, help="of published data")
     tell.add_argument("--judged", type=int, help="people who are judged on [default: all]")
     tell.add_argument("--everybody", action="store_true", help="nobody was trained on")
-    tell.add_argument("--choices", type=int, default=8, help="later choices of each")
+    tell.add_argument("--choices", type=int, default=4, help="later choices of each")
     tell.add_argument("--into", default=REPORT, help="the report's name, in RUN")
     tell.set_defaults(run=_measure)
     ship = steps.add_parser("export")
