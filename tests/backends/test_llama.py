@@ -232,6 +232,15 @@ def test_the_same_answers_to_a_much_longer_prompt_are_scored(model: LlamaModel) 
     assert np.array_equal(after_short, model.likelihoods([longer], ANSWERS).totals)
 
 
+def test_a_whole_history_is_scored_beside_a_short_context(model: LlamaModel) -> None:
+    """What is a context's own may be longer than a batch and its reserve together."""
+    history = Message(role="system", content="All of this matters to somebody. " * 350)
+    contexts = [compose(PROMPT), [history, *compose(PROMPT)]]
+    together = model.likelihoods(contexts, ANSWERS).totals
+    alone = [model.likelihoods([one], ANSWERS).totals[0] for one in contexts]
+    np.testing.assert_allclose(together, alone, atol=0.15)
+
+
 def test_preparing_twice_makes_one_copy(starter_path: Path, tmp_path: Path) -> None:
     copy = prepare(starter_path, tmp_path, "ab" * 32)
     made = copy.stat().st_mtime_ns

@@ -259,7 +259,9 @@ def test_ctrl_c_ends_it_calmly(spawn):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 def test_ctrl_c_while_a_text_is_awaited_is_exit_130(spawn):
     process = spawn("personalize", "-")
-    time.sleep(1.0)
+    # More than a pipe holds: once it is written the program is reading, and waits for the rest.
+    process.stdin.write(b"a" * 2**18)
+    process.stdin.flush()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

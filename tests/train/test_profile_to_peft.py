@@ -208,15 +208,32 @@ def test_people_of_different_parts_share_neither_style_nor_prompt() -> None:
         assert all(pair.chosen != pair.rejected for pair in (*person.signals, *person.later))
 
 
+def test_people_of_published_data_become_people_to_train_on(tmp_path: Path) -> None:
+    """PRISM's own form, by the library's reader: two thirds of the past make the profile."""
+    from tests.readers.published import PRISM
+    from tools.train.people import part_of_name, read_people
+
+    file = tmp_path / "prism.jsonl"
+    rows = [PRISM | {"user_id": f"person {n % 3}", "conversation_id": f"c{n}"} for n in range(9)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    people = read_people(file, "prism")
+    assert [person.name for person in people] == ["person 0", "person 1", "person 2"]
+    for person in people:
+        assert person.part == part_of_name(person.name)
+        assert person.style == {}
+        assert len(person.signals) == 2 * len(person.later) > 0
+
+
 def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     """Two minutes at most: people, training, resuming, every control, the files, and its words."""
     from tools.train import profile_speech
-    from tools.train.people import _write_lines, lines, read_people
+    from tools.train.data import write_lines
+    from tools.train.people import lines, read_people
     from tools.train.profile_to_peft import main
 
     file, run, into = tmp_path / "people.jsonl", tmp_path / "run", tmp_path / "network"
     people = some_people(3, 2)
-    _write_lines(file, lines(people))
+    write_lines(file, lines(people))
     assert read_people(file) == people
     short = ["--rank", "2", "--epochs", "1", "--batch", "3"]
     main(["train", str(run), "--people", str(file), *short])
@@ -226,14 +243,20 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     assert (run / "curve.jsonl").read_text("utf-8").splitlines() == curve, "it had ended"
     with pytest.raises(SystemExit, match="nobody to judge on"):
         main(["measure", str(run), "--people", str(file), "--choices", "9"])
-    main(["measure", str(run), "--people", str(file), "--oppu", "1", "--choices", "2"])
+    main(["export", str(run), "--into", str(into), "--data", "made up"])
+    options = ["--oppu", "1", "--choices", "2", "--network", str(into)]
+    main(["measure", str(run), "--people", str(file), *options])
     report = json.loads((run / "report.json").read_text("utf-8"))
     assert {"no adapter", "matched", "shuffled 1", "mean of adapters", "random profile"} <= set(
         report["rows"]
     )
     assert report["rows"]["no adapter"]["less_than_none"]["mean"] == 0
     assert report["rows"]["trained alone"]["less_than_none"]["mean"] > 0
+    matched, shipped = (report["rows"][name]["surprise"] for name in ("matched", "as shipped"))
+    assert shipped["mean"] == pytest.approx(matched["mean"], abs=0.02)
+    assert len(report["seconds"]["trained alone"]) == 1
     main(["export", str(run), "--into", str(into), "--data", "made up"])
+    assert "matched" in json.loads((into / "manifest.json").read_text("utf-8"))["held_out"]
     profile_speech.main(
         [str(run), "--people", str(file), "--network", str(into), "--count", "2", "--prompts", "1",
          "--figure", str(tmp_path / "figure.svg")]

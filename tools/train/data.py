@@ -215,10 +215,11 @@ def write_candidates(path: Path, sets: Sequence[Candidates]) -> None:
     lines = [
         asdict(one.prompt) | {"answers": [asdict(answer) for answer in one.answers]} for one in sets
     ]
-    _write_lines(path, lines)
+    write_lines(path, lines)
 
 
-def _write_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:
+def write_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:
+    """Write objects, one a line, the same on every system."""
     text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
     path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -241,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     train = [prompt for prompt in prompts if prompt.part == "train"]
     sets = candidates(train, ask, open_embedder(None))
     write_candidates(given.into / CANDIDATES, sets)
-    _write_lines(given.into / "people.jsonl", people(sets, given.people, given.pairs, given.seed))
+    write_lines(given.into / "people.jsonl", people(sets, given.people, given.pairs, given.seed))
     licences = f"{LICENCES}; answers by {path.stem} (Apache-2.0)\n"
     (given.into / "licences.txt").write_text(licences, "utf-8")
     public = " --mtbench PAIRS.jsonl" if given.mtbench else ""

@@ -32,7 +32,7 @@ from pocketpref.readers import Format, read
 from pocketpref.records import Feedback, Pair
 
 from .base import Tokens, starter_path
-from .data import Answer
+from .data import Answer, write_lines
 from .prompts import LICENCES, Part, Prompt, fresh_prompts, made_prompts, public_prompts
 from .rewrites import sentences
 from .sampling import Drawing, draw
@@ -266,11 +266,6 @@ def part_of_name(name: str) -> Part:
     return ("test", "tune", "train", "train")[hashlib.sha256(name.encode()).digest()[0] % 4]
 
 
-def _write_lines(path: Path, entries: Iterable[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw answers and people."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -289,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = _answers(given, copy, Tokens(path))
     counts: dict[Part, int] = {"train": given.people, "tune": given.judged, "test": given.judged}
     people = draw_people(found, counts, signals=given.signals, later=given.later, seed=given.seed)
-    _write_lines(given.into / PEOPLE, lines(people))
+    write_lines(given.into / PEOPLE, lines(people))
     licences = f"{LICENCES}; answers by {path.stem} (Apache-2.0)\n"
     (given.into / "licences.txt").write_text(licences, "utf-8")
     print(f"{sum(counts.values())} people, who choose among versions of {len(found)} answers")
@@ -312,7 +307,7 @@ def _answers(given: argparse.Namespace, copy: Path, tokens: Tokens) -> list[Answ
         }
         for o in found
     )
-    _write_lines(kept, entries)
+    write_lines(kept, entries)
     return found
 
 

@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.methods.popi_wording import block
+from pocketpref.methods.profile_to_peft import adapter
 from pocketpref.protocols import Embedder
 
-from .base import Tokens
+from .base import Shape, Tokens
+from .export import read_gguf
 from .hypernetwork import Generated, Personalized
 from .people import Person
 from .profiles import profile, random_profiles, summary_of
@@ -164,6 +167,42 @@ def judge(
     yield "another's in the prompt", bench.prompted(texts[_SHIFTS[0] :] + texts[: _SHIFTS[0]])
 
 
+def as_shipped(
+    bench: Bench, embedder: Embedder, network: OnnxHypernetwork, shape: Shape
+) -> tuple[Judged, list[float]]:
+    """Each person under what the device would write for them, graph in eight bits and all.
+
+    Args:
+        bench: the people who are judged on.
+        embedder: reads profiles.
+        network: the graph that is shipped.
+        shape: of the base, for its order of rows.
+
+    Returns:
+        What it makes of their choices, and seconds from a profile to the adapter's bytes.
+    """
+    found, seconds = [], []
+    for person in bench.people:
+        begun = time.perf_counter()
+        written = adapter(network.write(profile(person, embedder)), network.manifest, "00")
+        seconds.append(time.perf_counter() - begun)
+        values, _ = read_gguf(written.data, shape)
+        found.append(Bench(bench.module, bench.tokens, [person]).wearing(_stacked(values)))
+    return _together(found), seconds
+
+
+def _stacked(values: Mapping[tuple[int, str, str], NDArray[np.float32]]) -> Generated:
+    """Factors by layer as one array for each module, with a first dimension."""
+    layers = 1 + max(layer for layer, _, _ in values)
+    return {
+        name: (
+            torch.from_numpy(np.stack([values[i, name, "A"] for i in range(layers)]))[None],
+            torch.from_numpy(np.stack([values[i, name, "B"] for i in range(layers)]))[None],
+        )
+        for name in sorted({name for _, name, _ in values})
+    }
+
+
 def mean_adapter(network: Any, profiles: Profiles) -> Generated:
     """One adapter whose effect is the mean of those of several profiles, with a first dimension.
 
@@ -202,8 +241,12 @@ def trained_alone(
         seconds.append(time.perf_counter() - begun)
         alone = Bench(bench.module, bench.tokens, [person])
         found.append(alone.wearing(factors))
-    parts = (np.concatenate([getattr(one, name) for one in found]) for name in _FIELDS)
-    return Judged(*parts), seconds
+    return _together(found), seconds
+
+
+def _together(found: Sequence[Judged]) -> Judged:
+    """Several people's, one after the other."""
+    return Judged(*(np.concatenate([getattr(one, name) for one in found]) for name in _FIELDS))
 
 
 _FIELDS = ("liked", "other", "tokens", "other_tokens")

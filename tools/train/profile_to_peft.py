@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from pocketpref.adapters import HypernetworkManifest
+from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.readers import FORMATS
 
@@ -36,7 +37,7 @@ from .hypernetwork_export import write
 from .loop import CHECKPOINT, CURVE, Plan, Run
 from .lora import LoraShape
 from .people import Person, read_people
-from .profile_controls import Bench, judge, table, trained_alone
+from .profile_controls import Bench, as_shipped, judge, table, trained_alone
 from .profiles import Material, material
 from .prompts import LICENCES
 from .scoring import Row, batch
@@ -158,7 +159,13 @@ def train(base: Base, people: Sequence[Person], recipe: Recipe, folder: Path) ->
 
 
 def measure(
-    base: Base, people: Sequence[Person], folder: Path, judged: Sequence[Person], *, alone: int
+    base: Base,
+    people: Sequence[Person],
+    folder: Path,
+    judged: Sequence[Person],
+    *,
+    alone: int,
+    shipped: Path | None = None,
 ) -> dict[str, Any]:
     """Every control, on people never trained on.
 
@@ -168,9 +175,10 @@ def measure(
         folder: of the run.
         judged: who is judged on, all with the same number of later choices.
         alone: people that an adapter is trained for, to compare (OPPU).
+        shipped: the folder of an exported network, to judge what the device would write, too.
 
     Returns:
-        By row: means and intervals over people; and seconds of training for a person.
+        By row: means and intervals over people; and seconds for each person.
     """
     module = load(folder, base)
     trained = [person for person in people if person.part == "train"]
@@ -179,10 +187,17 @@ def measure(
     for name, one in judge(bench, open_embedder(None), trained, module.network):
         found[name] = one
         print(f"{name}: {one.surprise.mean():.4f} nats for each token", file=sys.stderr, flush=True)
-    seconds: list[float] = []
+    seconds: dict[str, list[float]] = {}
+    if shipped is not None:
+        network, embedder = OnnxHypernetwork(shipped), open_embedder(None)
+        found["as shipped"], seconds["as shipped"] = as_shipped(
+            bench, embedder, network, base.shape
+        )
     if alone:
-        found["trained alone"], seconds = trained_alone(bench, module.network, count=alone)
-    return {"rows": table(found), "seconds_trained_alone": seconds}
+        found["trained alone"], seconds["trained alone"] = trained_alone(
+            bench, module.network, count=alone
+        )
+    return {"rows": table(found), "seconds": seconds}
 
 
 def export(
@@ -256,8 +271,12 @@ def _measure(given: argparse.Namespace) -> None:
     ]
     if not some:
         raise SystemExit(f"nobody to judge on has {given.choices} later choices: lower --choices")
-    report = measure(base, people, given.folder, some[: given.judged], alone=given.oppu)
+    report = measure(
+        base, people, given.folder, some[: given.judged], alone=given.oppu, shipped=given.network
+    )
     write_json(given.folder / given.into, report)
+    for name, each in report["seconds"].items():
+        print(f"{name}: {np.median(each):.3f} s for a person (median of {len(each)})")
     for name, row in report["rows"].items():
         print(
             f"{name:24} {_said(row['surprise'])}  less {_said(row['less_than_none'])}  "
@@ -294,6 +313,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell.add_argument("--dtype", default="bfloat16", help="of the base's weights")
     tell.add_argument("--oppu", type=int, default=0, help="people to train an adapter for")
     tell.add_argument("--format", choices=FORMATS, help="of published data")
+    tell.add_argument("--network", type=Path, help="an exported one, to judge that, too")
     tell.add_argument("--judged", type=int, help="people who are judged on [default: all]")
     tell.add_argument("--everybody", action="store_true", help="nobody was trained on")
     tell.add_argument("--choices", type=int, default=4, help="later choices of each")

@@ -106,7 +106,8 @@ class Scorer:
         prefix, endings = self._split(contexts, max(map(len, kept)))
         totals = np.zeros((len(contexts), len(answers)))
         with self._lock:
-            context = self._load(prefix, kept, blend)
+            own = sum(map(len, kept)) + _unusual(max(map(len, endings)))
+            context = self._load(prefix, kept, blend, _cells(len(prefix) + own))
             for rows in self._groups(endings, kept):
                 self._run(context, [(row, endings[row]) for row in rows], kept, totals)
         return Likelihoods(totals, np.array([len(a) for a in kept], dtype=np.int64))
@@ -122,13 +123,14 @@ class Scorer:
         room = self.window - longest - max(map(len, endings))
         return shorten(contexts[0][:common], max(room, 0)), endings
 
-    def _load(self, prefix: list[int], answers: list[list[int]], blend: Blend) -> Context:
-        """Bring the common beginning into sequence 0.
+    def _load(
+        self, prefix: list[int], answers: list[list[int]], blend: Blend, cells: int
+    ) -> Context:
+        """Bring the common beginning into sequence 0 of a cache that has so many cells at least.
 
         It is kept from call to call for one pair only. So what a pair scores never depends on what
         was scored before it, and an interrupted run gives the same numbers as an undisturbed one.
         """
-        cells = _cells(len(prefix) + sum(map(len, answers)))
         context = self._context
         if context is None or answers != self._answers or context.cells < cells:
             context = self._open(cells)
@@ -224,6 +226,11 @@ def _cells(tokens: int) -> int:
     while cells < tokens + _SLACK + _BATCH:
         cells *= 2
     return cells
+
+
+def _unusual(ending: int) -> int:
+    """Cells for an ending beyond what every cache has room for: a whole history, for example."""
+    return max(0, ending - _SLACK)
 
 
 def _decode(context: Context, slots: Sequence[Slot]) -> None:
