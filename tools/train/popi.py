@@ -126,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("step", choices=["all", *STEPS])
     parser.add_argument("folder", type=Path, metavar="RUN")
     parser.add_argument("--people", type=Path, required=True, help="of tools.train.people")
+    parser.add_argument("--until", choices=STEPS, default=STEPS[-1], help="the last step of all")
     parser.add_argument("--into", type=Path, help="the folder of adapters [default: in RUN]")
     parser.add_argument("--other", type=Path, help="a GGUF file: another generator to report on")
     parser.add_argument("--base", type=Path, help="the GGUF base [default: the starter]")
@@ -148,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": (REPORT, lambda: report(work, given.other)),
         "export": ("", lambda: export(work, into)),
     }
-    for name in STEPS if given.step == "all" else (given.step,):
+    every = STEPS[: STEPS.index(given.until) + 1]
+    for name in every if given.step == "all" else (given.step,):
         result, run = steps[name]
         if not result or not (given.folder / result).is_file():
             run()
