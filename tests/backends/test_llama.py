@@ -238,7 +238,8 @@ def test_a_whole_history_is_scored_beside_a_short_context(model: LlamaModel) -> 
     contexts = [compose(PROMPT), [history, *compose(PROMPT)]]
     together = model.likelihoods(contexts, ANSWERS).totals
     alone = [model.likelihoods([one], ANSWERS).totals[0] for one in contexts]
-    np.testing.assert_allclose(together, alone, atol=0.15)
+    # In 16 bits, other batches of thousands of tokens move a total by a few tenths of a nat.
+    np.testing.assert_allclose(together, alone, atol=0.5)
 
 
 def test_preparing_twice_makes_one_copy(starter_path: Path, tmp_path: Path) -> None:
