@@ -79,11 +79,13 @@ def open(  # noqa: A001 - pocketpref.open is its name
     embed = _embedder(config.embedder if embedder is None else embedder)
     parts = _parts(vault, user or config.user, method, models, embed)
     trained = Trained(places.models, models.fingerprint)
+    portfolio = Lazy(lambda: (trained.portfolio(),))
+    writer = Lazy(lambda: (trained.hypernetwork(),))
     return Pocket(
         replace(
             parts,
-            portfolio=trained.portfolio,
-            hypernetwork=trained.hypernetwork,
+            portfolio=lambda: portfolio()[0],
+            hypernetwork=lambda: writer()[0],
             summarizer=trained.summarizer,
         )
     )

@@ -20,8 +20,9 @@ from pocketpref.methods.popi_proposals import (
 )
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_trained import trained_draft
+from pocketpref.methods.wearing import wearing
 from pocketpref.parts import Parts
-from pocketpref.protocols import Adaptable, LanguageModel
+from pocketpref.protocols import LanguageModel
 
 
 class Drafting:
@@ -111,10 +112,7 @@ class Drafting:
 
     def _wearing(self, adapter: Adapter) -> LanguageModel:
         if self._worn is None:
-            model = self._parts.model()
-            if not isinstance(model, Adaptable):
-                raise AdapterError("the model in use takes no adapters")
-            self._worn = model.adapted(Blend(((adapter, 1.0),)))
+            self._worn = wearing(self._parts.model(), Blend(((adapter, 1.0),)))
         return self._worn
 
     def close(self) -> None:

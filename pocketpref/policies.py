@@ -17,14 +17,15 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.adapters import Adapter, Blend
+from pocketpref.adapters import Adapter
 from pocketpref.adapters.kept import kept
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import Choice, best_question, choose, in_words
 from pocketpref.methods.palm_weights import Array, Posterior, infer
+from pocketpref.methods.wearing import wearing
 from pocketpref.parts import Parts
-from pocketpref.protocols import Adaptable, LanguageModel
+from pocketpref.protocols import LanguageModel
 from pocketpref.records import Memory, Pair
 
 KIND: Final = "policy"
@@ -110,12 +111,9 @@ class Policies:
         model = self._parts.model()
         if policy is None or not policy.parts:
             return model
-        if not isinstance(model, Adaptable):
-            raise AdapterError("the model in use takes no adapters")
         with self._lock:
             if self._worn is None or self._worn[0] != policy.name:
-                blend: Blend = self._portfolio().blend(policy)
-                self._worn = (policy.name, model.adapted(blend))
+                self._worn = (policy.name, wearing(model, self._portfolio().blend(policy)))
             return self._worn[1]
 
     def words(self) -> list[str]:

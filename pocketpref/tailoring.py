@@ -22,8 +22,9 @@ from pocketpref.adapters.kept import discard, keep, kept
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.popi_signals import is_evidence
+from pocketpref.methods.wearing import wearing
 from pocketpref.parts import Parts
-from pocketpref.protocols import Adaptable, LanguageModel
+from pocketpref.protocols import Hypernetwork, LanguageModel
 from pocketpref.records import Discreet, Pair
 
 KEPT: Final = 3
@@ -96,16 +97,22 @@ class Tailoring:
             ModelError: the embedder or the hypernetwork failed.
             VaultError: the vault cannot be read or written.
         """
-        network, profile = self._network(), self.profile()
+        network, profile = self._writer(), self.profile()
         if profile is None:
             return None
         with self._lock:
-            digest = profile.digest(network)
+            digest = profile.digest(network.manifest)
             known = self._kept()
             for adapter in known.values():
                 if adapter.manifest.made.get("profile") == digest:
                     return adapter
-            made = self._written(profile, network)
+            made = profile_to_peft.written(
+                profile.summary,
+                profile.items,
+                digest,
+                network=network,
+                embedder=self._parts.embedder(),
+            )
             self._keep(made, profile.sources, known)
             return made
 
@@ -122,34 +129,20 @@ class Tailoring:
         model = self._parts.model()
         if adapter is None:
             return model
-        if not isinstance(model, Adaptable):
-            raise AdapterError("the model in use takes no adapters")
         with self._lock:
             if self._worn is None or self._worn[0] != adapter.manifest.sha256:
-                worn = model.adapted(Blend(((adapter, 1.0),)))
+                worn = wearing(model, Blend(((adapter, 1.0),)))
                 self._worn = (adapter.manifest.sha256, worn)
             return self._worn[1]
 
-    def _network(self) -> HypernetworkManifest:
-        found = self.network()
+    def _writer(self) -> Hypernetwork:
+        found = self._parts.hypernetwork()
         if found is None:
             raise AdapterError(
                 "there is no hypernetwork for this model",
                 hint="use the starter model, or train one: docs/training.md",
             )
         return found
-
-    def _written(self, profile: Profile, network: HypernetworkManifest) -> Adapter:
-        embedder = self._parts.embedder()
-        if embedder.fingerprint != network.embedder:
-            raise AdapterError(
-                "the hypernetwork reads profiles with another embedder",
-                hint="leave `embedder` out of the configuration",
-            )
-        writer = self._parts.hypernetwork()
-        assert writer is not None, "its manifest was read"
-        vector = profile_to_peft.encode(profile.summary, profile.items, embedder)
-        return profile_to_peft.adapter(writer.write(vector), network, profile.digest(network))
 
     def _kept(self) -> dict[str, Adapter]:
         """Those that a hypernetwork wrote, the oldest first."""

@@ -14,7 +14,7 @@ from pocketpref.protocols import Hypernetwork
 
 
 class Trained:
-    """Finds what there is for the model in use; what is large is read once."""
+    """Finds what there is for the model in use, anew with every call."""
 
     def __init__(self, own: Path, fingerprint: Callable[[], str]) -> None:
         """Nothing is read yet.
@@ -25,8 +25,6 @@ class Trained:
         """
         self._own = own
         self._fingerprint = fingerprint
-        self._portfolio: tuple[Portfolio | None] | None = None
-        self._hypernetwork: tuple[Hypernetwork | None] | None = None
 
     def portfolio(self) -> Portfolio | None:
         """Policies.
@@ -34,9 +32,7 @@ class Trained:
         Raises:
             AdapterError: there is a portfolio that cannot be read.
         """
-        if self._portfolio is None:
-            self._portfolio = (palm.find(self._folders("palm"), self._fingerprint()),)
-        return self._portfolio[0]
+        return palm.find(self._folders("palm"), self._fingerprint())
 
     def hypernetwork(self) -> Hypernetwork | None:
         """What writes a person's adapter.
@@ -45,10 +41,7 @@ class Trained:
             AdapterError: there is one that cannot be read.
             ModelError: onnxruntime is missing, or cannot load it.
         """
-        if self._hypernetwork is None:
-            folders = self._folders("profile-to-peft")
-            self._hypernetwork = (find_hypernetwork(folders, self._fingerprint()),)
-        return self._hypernetwork[0]
+        return find_hypernetwork(self._folders("profile-to-peft"), self._fingerprint())
 
     def summarizer(self) -> Adapter | None:
         """What writes summaries.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pocketpref.adapters import Adapter, AdapterManifest, HypernetworkManifest, lora_bytes
 from pocketpref.errors import AdapterError
-from pocketpref.protocols import Embedder
+from pocketpref.protocols import Embedder, Hypernetwork
 from pocketpref.records import Pair, Vector
 
 NAME: Final = "profile-to-peft"
@@ -63,6 +63,31 @@ def join(summary: Vector | None, items: Vector) -> Vector:
     said = np.zeros(items.shape[1]) if summary is None else summary
     shown = items.mean(axis=0) if len(items) else np.zeros(items.shape[1])
     return np.concatenate([said, shown]).astype(np.float32)
+
+
+def written(
+    summary: str, items: Sequence[Pair], digest: str, *, network: Hypernetwork, embedder: Embedder
+) -> Adapter:
+    """The adapter that a hypernetwork writes for a profile.
+
+    Args:
+        summary: as for ``encode``.
+        items: as for ``encode``.
+        digest: of the profile, by which the adapter is found again.
+        network: what writes.
+        embedder: reads the profile.
+
+    Raises:
+        AdapterError: the hypernetwork reads profiles with another embedder, or what it wrote is no
+            adapter.
+        ModelError: the embedder or the hypernetwork failed.
+    """
+    if embedder.fingerprint != network.manifest.embedder:
+        raise AdapterError(
+            "the hypernetwork reads profiles with another embedder",
+            hint="leave `embedder` out of the configuration",
+        )
+    return adapter(network.write(encode(summary, items, embedder)), network.manifest, digest)
 
 
 def adapter(factors: Factors, network: HypernetworkManifest, profile: str) -> Adapter:

@@ -14,7 +14,8 @@ from pocketpref.adapters import Blend
 from pocketpref.errors import AdapterError
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.protocols import Adaptable, Embedder, Hypernetwork, LanguageModel
+from pocketpref.methods.wearing import wearing
+from pocketpref.protocols import Embedder, Hypernetwork, LanguageModel
 from pocketpref.records import Pair
 
 
@@ -39,16 +40,13 @@ class Tailored:
             model: loads the model that wears them: the weights that ``evidence`` is of.
 
         Raises:
-            AdapterError: there is no hypernetwork for the model, or it reads profiles with another
-                embedder.
+            AdapterError: there is no hypernetwork for the model.
         """
         if network is None:
             raise AdapterError(
                 "there is no hypernetwork for this model",
                 hint="leave profile-to-peft out of the methods, or use the starter model",
             )
-        if embedder().fingerprint != network.manifest.embedder:
-            raise AdapterError("the hypernetwork reads profiles with another embedder")
         self._evidence = evidence
         self._network = network
         self._embedder = embedder
@@ -61,13 +59,10 @@ class Tailored:
 
     def _worn(self, newest: Sequence[Pair]) -> LanguageModel:
         """The model under the adapter that these choices make."""
-        network = self._network
-        vector = profile_to_peft.encode("", newest, self._embedder())
-        adapter = profile_to_peft.adapter(network.write(vector), network.manifest, "held out")
-        model = self._model()
-        if not isinstance(model, Adaptable):
-            raise AdapterError("the model in use takes no adapters")
-        return model.adapted(Blend(((adapter, 1.0),)))
+        adapter = profile_to_peft.written(
+            "", newest, "held out", network=self._network, embedder=self._embedder()
+        )
+        return wearing(self._model(), Blend(((adapter, 1.0),)))
 
     def _judged(self, pair: Pair, worn: LanguageModel | None) -> Judgement:
         total, mean = self._evidence.plain(pair)
