@@ -129,7 +129,10 @@ def personalize(prompt: str) -> Personalized:
 
 @contextmanager
 def throwaway(
-    *, model: str | Path | LanguageModel | None = None, config: Config | None = None
+    *,
+    model: str | Path | LanguageModel | None = None,
+    embedder: str | Embedder | None = None,
+    config: Config | None = None,
 ) -> Iterator[Pocket]:
     """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
 
@@ -139,7 +142,7 @@ def throwaway(
     with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
         vault = Path(folder) / "vault.db"
         key = EphemeralKey()
-        with open(path=vault, key=key, model=model, config=config) as pocket:
+        with open(path=vault, key=key, model=model, embedder=embedder, config=config) as pocket:
             yield pocket
 
 

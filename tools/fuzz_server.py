@@ -24,11 +24,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pocketpref
+from pocketpref.assemble import throwaway
 from pocketpref.config import Config
 from pocketpref.hosts.server import serve
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import EphemeralKey
 
 TOKEN = "t" * 40
 
@@ -92,10 +91,7 @@ def served() -> Iterator[int]:
         up.set()
 
     with (
-        tempfile.TemporaryDirectory(prefix="pocketpref-") as folder,
-        pocketpref.open(
-            path=Path(folder) / "vault.db",
-            key=EphemeralKey(),
+        throwaway(
             model=ScriptedModel({"short and to the point": {"Yes.": 3.0}}),
             embedder=HashEmbedder(),
             config=Config(),

@@ -33,12 +33,11 @@ from typing import Any
 import npm
 import uvicorn
 
-import pocketpref
+from pocketpref.assemble import throwaway
 from pocketpref.config import Config
 from pocketpref.hosts.mcp import server
 from pocketpref.hosts.tools import Assistant, offered
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import EphemeralKey
 
 SUITE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"  # the first that judges by the schema of each version
@@ -153,10 +152,7 @@ def _is_there(package: Path, version: str) -> bool:
 def served() -> Iterator[str]:
     """The server over HTTP, in a thread, over a throw-away vault; gives its address."""
     with (
-        tempfile.TemporaryDirectory(prefix="pocketpref-") as folder,
-        pocketpref.open(
-            path=Path(folder) / "vault.db",
-            key=EphemeralKey(),
+        throwaway(
             model=ScriptedModel({"short and to the point": {"Yes.": 3.0}}),
             embedder=HashEmbedder(),
             config=Config(),

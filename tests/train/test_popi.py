@@ -25,6 +25,7 @@ def text(topic: str) -> str:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four people to train on and two to judge by, who choose among versions of few answers."""
+    from tools.train.data import write_lines
     from tools.train.people import ANSWERS, PEOPLE, Answered, draw_people, lines
     from tools.train.prompts import Prompt
 
@@ -48,10 +49,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )  # fmt: skip
     return folder
-
-
-def write_lines(path: Path, entries: Any) -> None:
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
 
 
 class Scripted:
@@ -210,6 +207,7 @@ def test_a_clause_is_true_supported_contrary_unsupported_or_unknown() -> None:
 
 
 def test_a_step_that_was_done_twice_counts_once_in_the_curve(tmp_path: Path) -> None:
+    from tools.train.data import write_lines
     from tools.train.popi_figure import Panel, drawn, read_rewards
 
     entry = {"best": 2.0, "apart": 0.1, "tokens": 9.0}
