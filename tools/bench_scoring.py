@@ -48,6 +48,7 @@ from scoring_workers import Worker
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, native
+from pocketpref.backends.threads import threads
 from pocketpref.catalogue import Catalogue
 from pocketpref.errors import PocketprefError
 from pocketpref.records import Pair, Selection
@@ -253,7 +254,7 @@ def run(
         pairs = choose(candidates(data, model.count_tokens), count, seed)
         document = Document(
             model=entry.path.name, system=f"{platform.platform()}, {os.cpu_count()} cores",
-            threads=native.threads(), attributes=len(bank), planned=count, seed=seed,
+            threads=threads(), attributes=len(bank), planned=count, seed=seed,
             peaks={}, noise={}, memory={}, batches={}, left_out={}, pairs=[], seconds=0.0,
         )  # fmt: skip
         _write(document, target)  # a file that cannot be written is found out now

@@ -14,6 +14,7 @@ from scoring_costs import DECODE, SOFTMAX, Clock, Cost, Size, Stopwatch, best_ra
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import WORTH, LlamaModel, native, speedup
+from pocketpref.backends.threads import threads
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Pair, Selection
@@ -52,8 +53,8 @@ class Plain:
             n_ctx=_PLAIN_WINDOW,
             logits_all=True,
             verbose=False,
-            n_threads=native.threads(),
-            n_threads_batch=native.threads(),
+            n_threads=threads(),
+            n_threads_batch=threads(),
         )
         self._size = size
 
@@ -87,7 +88,7 @@ class Transformers:
         from transformers.utils import logging
 
         logging.set_verbosity_error()
-        torch.set_num_threads(native.threads())
+        torch.set_num_threads(threads())
         self._torch = torch
         self._dtype = getattr(torch, dtype)
         self._arithmetic = dtype

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pocketpref.backends.bundled import Manifest, models_folder
 from pocketpref.backends.offtopic import measure_relevance, offtopic_prompts
+from pocketpref.backends.threads import threads
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
 from pocketpref.protocols import Embedder
 from pocketpref.records import Vector
@@ -230,20 +231,13 @@ def session(data: bytes, path: Path, *, cuda: bool) -> Any:
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: a missing CUDA library is no news to the user
-    options.intra_op_num_threads = min(MAX_THREADS, _cores())
+    options.intra_op_num_threads = min(MAX_THREADS, threads())
     # A desktop assistant embeds one prompt now and then: its threads must sleep in between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(data, options, providers=_providers(onnxruntime, cuda))
     except failures() as error:
         raise ModelDamagedError(f"onnxruntime cannot load {path}: {error}") from None
-
-
-def _cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux, where a container may hold us to fewer
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -19,12 +19,14 @@ DRAWS: Final = 2000
 COVERAGE: Final = 0.95
 
 
-def interval(values: Sequence[float] | Matrix, clusters: Sequence[str], seed: int = 0) -> Interval:
+def interval(
+    values: Sequence[float] | Matrix, clusters: Sequence[str] | None = None, seed: int = 0
+) -> Interval:
     """Mean of values with the bootstrap interval over whole clusters (95 %).
 
     Args:
         values: one for each outcome.
-        clusters: whose each is.
+        clusters: whose each is; None where each is somebody else's.
         seed: of the resamples.
 
     Returns:
@@ -33,7 +35,8 @@ def interval(values: Sequence[float] | Matrix, clusters: Sequence[str], seed: in
     numbers = np.asarray(values, dtype=np.float64)
     if not len(numbers):
         return Interval(math.nan, math.nan, math.nan)
-    names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    whose = range(len(numbers)) if clusters is None else clusters
+    names, of = np.unique(np.asarray(whose, dtype=str), return_inverse=True)
     mean = float(numbers.mean())
     if len(names) < 2:
         return Interval(mean, math.nan, math.nan)

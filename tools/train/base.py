@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pocketpref.adapters import Base as BaseName
-from pocketpref.backends.llama.native import Weights, threads
+from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
+from pocketpref.backends.threads import threads
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.records import Message

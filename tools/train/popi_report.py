@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
+from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.history import history
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft
@@ -22,14 +23,12 @@ from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_wording import NEUTRAL, render
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
-from pocketpref.summary import Clause, Interval
+from pocketpref.summary import Clause
 
 from .base import Tokens
 from .popi_cases import Case
 from .popi_reward import Array, Frame, Reward
 from .popi_warm import Understood
-
-_DRAWS = 4000
 
 Rows = Mapping[str, Sequence[Sequence[Frame] | None]]
 """Name of a row to the frames of each person; None for a person whom it leaves out."""
@@ -110,14 +109,6 @@ def _row(row: Sequence[Judged | None]) -> dict[str, Any]:
         "people": len(kept),
         "by_person": by_person,
     }
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Mean with the 95 % interval of a bootstrap over people."""
-    array = np.array(values, dtype=np.float64)
-    drawn = np.random.default_rng(0).integers(0, len(array), (_DRAWS, len(array)))
-    low, high = np.quantile(array[drawn].mean(axis=1), [0.025, 0.975])
-    return Interval(float(array.mean()), float(low), float(high))
 
 
 def lead(table: Mapping[str, Any], row: str, rival: str) -> dict[str, float]:

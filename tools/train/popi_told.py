@@ -178,7 +178,7 @@ def export(work: Work, into: Path) -> None:
     told = work.read(REPORT)
     stage = next(s for s in reversed(STAGES) if s in told["table"])
     over = told["leads"][f"{stage} above untrained"]
-    if over["low"] <= 0:
+    if not over["low"] > 0:  # nor if it is not a number, of one person alone
         raise ValueError(f"{stage} is not above the untrained model: {over}")
     data = (work.folder / stage / ADAPTER).read_bytes()
     summarizer = work.summarizer

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
+from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.popi_wording import block
 from pocketpref.methods.profile_to_peft import adapter
 from pocketpref.protocols import Embedder
@@ -35,7 +36,6 @@ Profiles = NDArray[np.float32]
 _AT_ONCE = 16  # rows of a batch without gradients
 _MEAN_OF = 32  # people trained on whose adapters make the mean one
 _SHIFTS = (1, 7)  # whose profile somebody gets instead of their own
-_REDRAWN = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,22 +290,14 @@ def table(found: Mapping[str, Judged]) -> dict[str, dict[str, Any]]:
         count = len(one.surprise)
         told[name] = {
             "people": count,
-            "surprise": interval(one.surprise),
-            "less_than_none": interval(plain.surprise[:count] - one.surprise),
-            "more_than_matched": interval(one.surprise - matched.surprise[:count]),
-            "right": interval(one.right),
-            "anchored": interval(one.anchored(_first(plain, count))),
+            "surprise": interval(one.surprise).to_dict(),
+            "less_than_none": interval(plain.surprise[:count] - one.surprise).to_dict(),
+            "more_than_matched": interval(one.surprise - matched.surprise[:count]).to_dict(),
+            "right": interval(one.right).to_dict(),
+            "anchored": interval(one.anchored(_first(plain, count))).to_dict(),
         }
     return told
 
 
 def _first(one: Judged, count: int) -> Judged:
     return Judged(*(getattr(one, name)[:count] for name in _FIELDS))
-
-
-def interval(values: Values) -> dict[str, float]:
-    """Mean and 95 % interval by drawing people again."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (_REDRAWN, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}

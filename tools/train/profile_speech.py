@@ -22,13 +22,13 @@ import numpy as np
 
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.onnx import open_embedder
+from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.profile_to_peft import adapter
 
 from .base import starter_path
 from .export import write_json
 from .measure import Judge, Said, fluency, measure, relevance
 from .people import Person, read_people
-from .profile_controls import interval
 from .profiles import profile
 from .prompts import fresh_prompts
 from .sampling import Drawing
@@ -74,11 +74,11 @@ def speak(
 def by_option(spoken: Spoken) -> dict[str, dict[str, Any]]:
     """For each option its measure in the base's answers, in those of who likes it, and of others.
 
-    An option that nobody likes, or everybody, is left out.
+    An option is left out unless two people like it and two do not: one says nothing of others.
 
     Returns:
-        By option: means, how many people like it, and for them the rise over the base with an
-        interval over people.
+        By option: means, how many people like it, and for them and the others the rise over the
+        base with an interval over people.
     """
     found: dict[str, dict[str, Any]] = {}
     for axis, options in AXES.items():
@@ -88,13 +88,13 @@ def by_option(spoken: Spoken) -> dict[str, dict[str, Any]]:
             for person, answers in spoken.own:
                 mean = np.mean([option.measure(said.text) for said in answers])
                 rises[person.style.get(axis) == name].append(float(mean - plain.mean()))
-            if rises[True] and rises[False]:
+            if min(len(rises[True]), len(rises[False])) > 1:
                 found[name] = {
                     "base": float(plain.mean()),
                     "spread": float(plain.std()),
                     "people": len(rises[True]),
-                    "liked": interval(np.array(rises[True])),
-                    "others": interval(np.array(rises[False])),
+                    "liked": interval(rises[True]).to_dict(),
+                    "others": interval(rises[False]).to_dict(),
                 }
     return found
 

@@ -29,7 +29,6 @@ from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
-from pocketpref.backends.llama.native import threads
 from pocketpref.backends.llama.tensors import Matrix, Tensors
 from pocketpref.backends.llama.transformer import (
     Block,
@@ -40,6 +39,7 @@ from pocketpref.backends.llama.transformer import (
     Sight,
     Trace,
 )
+from pocketpref.backends.threads import threads
 
 _READ = 96
 """Tokens of each answer that are looked at. More rank little better and cost in proportion."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from pocketpref.backends.threads import threads
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
 
 
@@ -74,18 +74,6 @@ def device() -> str:
         return "GPU, all layers"
     count = threads()
     return f"CPU, {count} thread{'s' if count > 1 else ''}"
-
-
-def threads() -> int:
-    """Threads to compute with: the cores this process may use, without hyper-threads.
-
-    Two threads on one core share its arithmetic units; matrix products gain nothing from them.
-    """
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        usable = os.cpu_count() or 1
-    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
 
 class Weights:
