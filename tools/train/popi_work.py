@@ -35,7 +35,7 @@ class Sizes:
         tried: answers on which each wording is tried.
         trained: people to train on.
         noticed: further people, whose target is what measures notice, without being judged.
-        draws: cases of each.
+        draws: cases of each person, of either kind.
         judged: choices that judge a person's cases.
         samples: what the untrained model proposes for a person.
         composed: compositions that are proposed for a person, at most.
@@ -49,14 +49,14 @@ class Sizes:
     """
 
     tried: int = 6
-    trained: int = 11
-    noticed: int = 280
-    draws: int = 2
+    trained: int = 24
+    noticed: int = 520
+    draws: int = 3
     judged: int = 3
     samples: int = 1
     composed: int = 4
     joint: int = 8
-    tested: int = 20
+    tested: int = 40
     later: int = 5
     written: int = 2
     selected: int = 8
@@ -150,7 +150,7 @@ class Work:
         known = usable(self.read(UNDERSTOOD))
         kept += [
             (case, Target(text, 0.0, "noticed", 1))
-            for case in self._cases(further, 1)
+            for case in self._cases(further, self.sizes.draws)
             if (text := noticed_best(case, known))
         ]
         return [case for case, _ in kept], [target for _, target in kept]
