@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
+from pocketpref.backends.bundled import models_folder
+from pocketpref.backends.llama import LlamaModel
 from pocketpref.drafting import Drafting
 from pocketpref.errors import AdapterError
 from pocketpref.methods import popi_trained
 from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_proposals import Proposal, Refused
+from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft
 from pocketpref.methods.popi_signals import Signal
+from pocketpref.methods.wearing import wearing
 from pocketpref.parts import Parts
 from pocketpref.records import Pair
 from pocketpref.summarizing import SummarizeRun
@@ -184,3 +190,43 @@ def test_a_damaged_manifest_is_refused(tmp_path):
     (tmp_path / popi_trained.FILE_NAME).write_text("{")
     with pytest.raises(AdapterError):
         popi_trained.find((tmp_path,), "ab" * 32)
+
+
+TEXTS = (
+    "Rust is what iron becomes when it meets oxygen and water. Salt makes it faster.",
+    "A tide is the rise of the sea. The moon pulls the water, and so does the sun.",
+    "Yeast eats sugar and gives off gas. The gas makes the dough rise in an hour.",
+    "A compass needle is a small magnet. It turns until it points to the north.",
+)
+
+
+@pytest.fixture(scope="module")
+def starter(starter_path: Path) -> Iterator[LlamaModel]:
+    with closing(LlamaModel(starter_path)) as model:
+        yield model
+
+
+LIKED = {
+    "excited": lambda text: f"Wow, what a topic! {text.replace('.', '!')}",
+    "numbered steps": lambda text: "1. {}.\n2. {}".format(*text.split(". ")),
+    "question": lambda text: f"{text} Would you like to know more?",
+    "sayings": lambda text: f"{text} As the old saying goes, knowledge is power.",
+}
+
+
+def test_the_summarizer_that_comes_along_reads_what_is_liked(starter):
+    """The real model under the real adapter, asked as the device asks it."""
+    found = popi_trained.find([models_folder() / "adapters"], starter.fingerprint)
+    assert found is not None
+    worn = wearing(starter, Blend(((found, 1.0),)))
+    read = []
+    for said, write in LIKED.items():
+        signals = [
+            Signal(str(n), Pair(f"Question {n}?", write(text), text), 1.0, f"Question {n}?")
+            for n, text in enumerate(TEXTS)
+        ]
+        text = popi_trained.trained_draft(worn, signals, 0, lambda: False)
+        assert isinstance(read_draft(f"{text}\n", signals, "en"), Proposal)
+        read.append(said in text)
+    worn.close()
+    assert sum(read) >= len(LIKED) - 1

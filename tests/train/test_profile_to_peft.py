@@ -242,7 +242,7 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     from tools.train.profile_to_peft import main
 
     file, run, into = tmp_path / "people.jsonl", tmp_path / "run", tmp_path / "network"
-    people = some_people(3, 2)
+    people = some_people(3, 4)
     write_lines(file, lines(people))
     assert read_people(file) == people
     short = ["--rank", "2", "--epochs", "1", "--batch", "3"]
@@ -250,7 +250,8 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     assert len((run / "curve.jsonl").read_text("utf-8").splitlines()) == 2
     with pytest.raises(SystemExit, match="nobody to judge on"):
         main(["measure", str(run), "--people", str(file), "--choices", "9"])
-    main(["measure", str(run), "--people", str(file), "--oppu", "1", "--choices", "1"])
+    few = ["--oppu", "1", "--choices", "1", "--judged", "2"]
+    main(["measure", str(run), "--people", str(file), *few])
     report = json.loads((run / "report.json").read_text("utf-8"))
     assert {"no adapter", "matched", "shuffled 1", "mean of adapters", "random profile"} <= set(
         report["rows"]
@@ -260,7 +261,7 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     main(["export", str(run), "--into", str(into), "--data", "made up"])
     assert "matched" in json.loads((into / "manifest.json").read_text("utf-8"))["held_out"]
     profile_speech.main(
-        [str(run), "--people", str(file), "--network", str(into), "--count", "2", "--prompts", "1",
+        [str(run), "--people", str(file), "--network", str(into), "--count", "4", "--prompts", "1",
          "--figure", str(tmp_path / "figure.svg")]
     )  # fmt: skip
     assert (tmp_path / "figure.svg").read_text("utf-8").startswith("<svg")

@@ -86,17 +86,16 @@ def warm(work: Work) -> None:
     work.summarizer.supervise(*work.targets())
 
 
-def reinforce(work: Work, steps: int | None = None) -> None:
+def reinforce(work: Work, steps: int) -> None:
     """The policy gradient, from the warm start on.
 
     Args:
         work: where the warm start is done.
-        steps: so many at most; None goes over every case once.
+        steps: so many at most; they go over the first cases once.
     """
     cases, _ = work.targets()
     plan = work.recipe.reinforced
-    if steps is not None:
-        cases = cases[: steps * plan.batch]
+    cases = cases[: steps * plan.batch]
     with closing(work.open()) as model:
         start = work.factors("warm")
         work.summarizer.reinforce(cases, work.judge(model), start, "reinforced", plan)
@@ -132,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, help="the GGUF base [default: the starter]")
     for one in fields(Sizes):
         parser.add_argument(f"--{one.name}", type=int, default=one.default)
-    parser.add_argument("--steps", type=int, help="steps of the policy gradient, at most")
+    parser.add_argument("--steps", type=int, default=20, help="of the policy gradient, at most")
     given = parser.parse_args(argv)
     given.folder.mkdir(parents=True, exist_ok=True)
     sizes = Sizes(**{one.name: getattr(given, one.name) for one in fields(Sizes)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -127,11 +128,17 @@ def _judged(work: Work, cases: Sequence[Case], texts: dict[str, list[list[str]]]
                 stage: [[Frame(t) for t in own] for own in _by_person(texts[stage])]
                 for stage in texts
             },
-            "selected": selected(selection, cases, drafts["untrained"], most),
-            "trained and selected": selected(selection, cases, drafts[best], most),
+            "selected": selected(selection, cases, drafts["untrained"], most, _counted("selected")),
+            "trained and selected": selected(
+                selection, cases, drafts[best], most, _counted("trained and selected")
+            ),
             "known taste": [[known_taste(case, known)] for case in cases],
         }
         return judge(rows, cases, reward, work.tokens)
+
+
+def _counted(what: str) -> Callable[[int], None]:
+    return lambda done: print(f"{what}: {done} people", file=sys.stderr, flush=True)
 
 
 def _by_person(drawn_texts: Sequence[Sequence[str]]) -> list[list[str]]:
