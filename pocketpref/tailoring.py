@@ -1,9 +1,10 @@
 """An adapter for one person, written by a hypernetwork and worn by the model (Profile-to-PEFT).
 
-It is written when it is first needed and whenever the profile has changed: the summary in force, or
-the newest choices. The last few are kept, sealed, so that a profile that comes back need not be
-read again. Each names the memories that its profile was made of, and goes with the first of them
-that is forgotten.
+It is written once there is a summary, and again whenever the profile has changed: the summary in
+force, or the newest choices. Choices alone say too little: what was written of two of them suited
+people less than the mean of everybody's adapters (docs/profile-to-peft.md). The last few are kept,
+sealed, so that a profile that comes back need not be read again. Each names the memories that its
+profile was made of, and goes with the first of them that is forgotten.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Profile(Discreet):
     """What an adapter is written from.
 
     Attributes:
-        summary: the text in force, "" for none.
+        summary: the text in force.
         items: the newest choices.
         sources: ids of all memories that it was made of.
     """
@@ -72,19 +73,19 @@ class Tailoring:
         return None if found is None else found.manifest
 
     def profile(self) -> Profile | None:
-        """What an adapter would be written from now; None if nothing is known of the person.
+        """What an adapter would be written from now; None as long as there is no summary.
 
         Raises:
             VaultError: the vault cannot be read.
         """
         summary = summaries.current(self._parts.store)
+        if summary is None:
+            return None
         newest = islice(self._parts.store.memories(), _LOOKED_AT)
         items = list(islice(filter(is_evidence, newest), profile_to_peft.ITEMS))
-        if summary is None and not items:
-            return None
-        sources = (*(summary.sources if summary else ()), *(item.id for item in items))
+        sources = (*summary.sources, *(item.id for item in items))
         return Profile(
-            summary.text if summary else "",
+            summary.text,
             tuple(item.pair for item in items),
             tuple(dict.fromkeys(sources)),
         )
@@ -117,7 +118,7 @@ class Tailoring:
             return made
 
     def model(self) -> LanguageModel:
-        """The local model, wearing the person's adapter, or bare if nothing is known of them.
+        """The local model, wearing the person's adapter, or bare if there is none.
 
         Raises:
             AdapterError: there is no hypernetwork for the model in use, or it cannot wear what it

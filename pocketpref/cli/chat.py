@@ -101,8 +101,8 @@ def chat(
 
     With --policy the model's weights are changed instead of your prompts, if your choices show that
     you go by the traits that policies are made for; see `pocketpref adapters`. With --adapter they
-    are changed by what is written for you alone, from your summary and your newest choices: an
-    experiment, trained on people made by rule (docs/profile-to-peft.md).
+    are changed by what is written for you alone, once you have a summary, from it and your newest
+    choices: an experiment, trained on people made by rule (docs/profile-to-peft.md).
 
     Example: pocketpref chat -s "You are a patient teacher" -o temperature 0.3
     """
@@ -131,6 +131,8 @@ def chat(
         view = TerminalView(app.environ)
         conversation = Conversation(pocket, view, options, notebook, keep=keep)
         note(_header(pocket, to))
+        if adapter and pocket.tailoring.profile() is None:
+            note("an adapter is written once there is a summary: pocketpref summary refresh")
         _tell_kept(view, notebook, keep=keep)
         _converse(conversation, line_reader())
         if conversation.recorded:

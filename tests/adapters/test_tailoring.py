@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketpref import Pocket, summaries
+from pocketpref import Pocket
 from pocketpref import open as open_pocket
 from pocketpref.adapters import Base, HypernetworkManifest
 from pocketpref.adapters.hypernetwork import FILE_NAME
@@ -90,13 +90,21 @@ def with_network(pocket: Pocket, network: RandomHypernetwork | None) -> Pocket:
     return Pocket(replace(pocket._parts, hypernetwork=lambda: network))
 
 
+@pytest.fixture
+def told(pocket: Pocket) -> Pocket:
+    """With a summary."""
+    pocket.edit_summary("The user prefers answers that are formal and polite.")
+    return pocket
+
+
 def choose(pocket: Pocket, number: int) -> str:
     return pocket.add(f"What is number {number}?", f"Nice, {number}!", f"It is {number} indeed.")
 
 
-def test_nothing_is_written_for_somebody_of_whom_nothing_is_known(
+def test_nothing_is_written_for_somebody_who_has_no_summary(
     pocket: Pocket, network: RandomHypernetwork
 ) -> None:
+    choose(pocket, 1)
     plain = pocket.reply("Why is the sky blue?", plain=True, sampling=GREEDY)
     assert pocket.reply("Why is the sky blue?", method="profile-to-peft", sampling=GREEDY) == plain
     assert pocket.tailoring.adapter() is None
@@ -104,73 +112,74 @@ def test_nothing_is_written_for_somebody_of_whom_nothing_is_known(
 
 
 def test_the_model_wears_what_was_written_and_nothing_is_put_before_the_prompt(
-    pocket: Pocket, starter: LlamaModel
+    told: Pocket, starter: LlamaModel, network: RandomHypernetwork
 ) -> None:
-    choose(pocket, 1)
-    asked = pocket.personalize("Why is the sky blue?", method="profile-to-peft")
+    network.size = 0.1  # large enough to be seen in five tokens
+    choose(told, 1)
+    asked = told.personalize("Why is the sky blue?", method="profile-to-peft")
     assert [message["content"] for message in asked.messages] == ["Why is the sky blue?"]
     assert asked.method == "profile-to-peft"
-    model = pocket.tailoring.model()
+    model = told.tailoring.model()
     assert model.fingerprint != starter.fingerprint
-    assert pocket.tailoring.model() is model
-    plain = pocket.reply("Why is the sky blue?", plain=True, sampling=GREEDY)
-    worn = pocket.reply("Why is the sky blue?", method="profile-to-peft", sampling=GREEDY)
+    assert told.tailoring.model() is model
+    plain = told.reply("Why is the sky blue?", plain=True, sampling=GREEDY)
+    worn = told.reply("Why is the sky blue?", method="profile-to-peft", sampling=GREEDY)
     assert worn != plain
-    assert pocket.reply("Why is the sky blue?", plain=True, sampling=GREEDY) == plain
+    assert told.reply("Why is the sky blue?", plain=True, sampling=GREEDY) == plain
 
 
 def test_it_is_written_once_for_a_profile_and_again_when_that_changes(
-    pocket: Pocket, network: RandomHypernetwork
+    told: Pocket, network: RandomHypernetwork
 ) -> None:
-    choose(pocket, 1)
-    first = pocket.tailoring.adapter()
-    assert pocket.tailoring.adapter() == first
+    choose(told, 1)
+    first = told.tailoring.adapter()
+    assert told.tailoring.adapter() == first
     assert network.written == 1
-    choose(pocket, 2)
-    assert pocket.tailoring.adapter() != first
+    choose(told, 2)
+    assert told.tailoring.adapter() != first
     assert network.written == 2
-    pocket.edit_summary("The user prefers answers that are brief.")
-    pocket.tailoring.adapter()
+    told.edit_summary("The user prefers answers that are brief.")
+    told.tailoring.adapter()
     assert network.written == 3
 
 
-def test_another_process_finds_what_was_kept(pocket: Pocket, network: RandomHypernetwork) -> None:
-    choose(pocket, 1)
-    made = pocket.tailoring.adapter()
-    assert with_network(pocket, network).tailoring.adapter() == made
+def test_another_process_finds_what_was_kept(told: Pocket, network: RandomHypernetwork) -> None:
+    choose(told, 1)
+    made = told.tailoring.adapter()
+    assert with_network(told, network).tailoring.adapter() == made
     assert network.written == 1
 
 
 def test_only_the_last_few_are_kept_and_others_of_the_person_stay(
-    pocket: Pocket, adapter: object
+    told: Pocket, adapter: object
 ) -> None:
-    trained = keep(pocket._parts.store, adapter, ())  # type: ignore[arg-type]  # a fixture's
+    trained = keep(told._parts.store, adapter, ())  # type: ignore[arg-type]  # a fixture's
     for number in range(KEPT + 2):
-        choose(pocket, number)
-        newest = pocket.tailoring.adapter()
-    found = kept(pocket._parts.store)
+        choose(told, number)
+        newest = told.tailoring.adapter()
+    found = kept(told._parts.store)
     assert len(found) == KEPT + 1
     assert trained in found
     assert newest in found.values()
 
 
-def test_what_was_made_of_a_memory_goes_with_it(pocket: Pocket) -> None:
-    old = choose(pocket, 1)
+def test_what_was_made_of_a_memory_goes_with_it(told: Pocket) -> None:
+    old = choose(told, 1)
     for number in (2, 3):
-        choose(pocket, number)
-    pocket.tailoring.adapter()
-    assert len(kept(pocket._parts.store)) == 1
-    pocket.forget(old)  # it had no part: two newer ones had
-    assert len(kept(pocket._parts.store)) == 1
-    newest = next(pocket.memories()).id
-    pocket.forget(newest)
-    assert kept(pocket._parts.store) == {}
+        choose(told, number)
+    told.tailoring.adapter()
+    assert len(kept(told._parts.store)) == 1
+    told.forget(old)  # it had no part: two newer ones had
+    assert len(kept(told._parts.store)) == 1
+    newest = next(told.memories()).id
+    told.forget(newest)
+    assert kept(told._parts.store) == {}
 
 
-def test_an_answer_given_under_a_summary_is_no_part_of_a_profile(pocket: Pocket) -> None:
-    first = choose(pocket, 1)
-    pocket.add("Why?", "Because.", "No idea.", meta={"answered_under": "some summary"})
-    found = pocket.tailoring.profile()
+def test_an_answer_given_under_a_summary_is_no_part_of_a_profile(told: Pocket) -> None:
+    first = choose(told, 1)
+    told.add("Why?", "Because.", "No idea.", meta={"answered_under": "some summary"})
+    found = told.tailoring.profile()
     assert found is not None
     assert found.sources == (first,)
 
@@ -207,23 +216,23 @@ def test_what_is_no_adapter_is_refused_by_name(
 
 
 def test_another_embedder_and_a_model_without_adapters_are_refused(
-    pocket: Pocket, network: RandomHypernetwork
+    told: Pocket, network: RandomHypernetwork
 ) -> None:
-    choose(pocket, 1)
+    choose(told, 1)
     strange = replace(network, manifest=replace(network.manifest, embedder="cd" * 32))
     with pytest.raises(AdapterError, match="another embedder"):
-        with_network(pocket, strange).tailoring.adapter()
-    parts = replace(pocket._parts, hypernetwork=lambda: network, model=lambda: ScriptedModel({}))
+        with_network(told, strange).tailoring.adapter()
+    parts = replace(told._parts, hypernetwork=lambda: network, model=lambda: ScriptedModel({}))
     with pytest.raises(AdapterError, match="takes no adapters"):
         Pocket(parts).tailoring.model()
     with pytest.raises(AdapterError, match="no hypernetwork"):
-        with_network(pocket, None).tailoring.model()
+        with_network(told, None).tailoring.model()
 
 
-def test_reprs_show_nothing_of_the_person(pocket: Pocket) -> None:
-    choose(pocket, 41)
-    profile, adapter = pocket.tailoring.profile(), pocket.tailoring.adapter()
-    assert "41" not in repr(profile)
+def test_reprs_show_nothing_of_the_person(told: Pocket) -> None:
+    choose(told, 4711)
+    profile, adapter = told.tailoring.profile(), told.tailoring.adapter()
+    assert "4711" not in repr(profile)
     assert adapter is not None
     assert adapter.personal
     assert "profile" not in repr(adapter)
@@ -249,24 +258,22 @@ def test_a_manifest_reads_what_it_wrote_and_refuses_what_it_does_not_mean(
             HypernetworkManifest.load(tmp_path)
 
 
-def test_a_summary_alone_is_enough(pocket: Pocket, network: RandomHypernetwork) -> None:
-    pocket.edit_summary("The user prefers answers that are brief.")
-    assert summaries.current(pocket._parts.store) is not None
-    assert pocket.tailoring.adapter() is not None
+def test_a_summary_alone_is_enough(told: Pocket, network: RandomHypernetwork) -> None:
+    assert told.tailoring.adapter() is not None
     assert network.written == 1
 
 
 def test_a_hypernetwork_that_fails_keeps_nothing(
-    pocket: Pocket, network: RandomHypernetwork, monkeypatch: pytest.MonkeyPatch
+    told: Pocket, network: RandomHypernetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(profile: Vector) -> dict[str, NDArray[np.float32]]:
         raise ModelError("onnxruntime failed on the hypernetwork")
 
-    choose(pocket, 1)
+    choose(told, 1)
     monkeypatch.setattr(network, "write", fail)
     with pytest.raises(ModelError):
-        pocket.tailoring.adapter()
-    assert kept(pocket._parts.store) == {}
+        told.tailoring.adapter()
+    assert kept(told._parts.store) == {}
 
 
 def test_it_can_be_compared_with_other_methods(
