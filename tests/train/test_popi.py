@@ -227,8 +227,9 @@ def test_a_step_that_was_done_twice_counts_once_in_the_curve(tmp_path: Path) -> 
 
 
 SMALL = {
-    "tried": 2, "trained": 4, "draws": 2, "judged": 1, "samples": 1, "composed": 1, "joint": 1,
-    "tested": 2, "later": 1, "written": 1, "selected": 1, "searched": 2, "history": 1, "steps": 1,
+    "tried": 2, "trained": 4, "draws": 1, "judged": 1, "samples": 1, "composed": 1, "joint": 1,
+    "rounds": 1, "tested": 2, "later": 1, "written": 1, "selected": 1, "searched": 2, "history": 1,
+    "steps": 1,
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class Sizes:
         samples: what the untrained model proposes for a person.
         composed: compositions that are proposed for a person, at most.
         joint: cases that generator and summarizer are trained on by turns.
+        rounds: turns of each.
         tested: people to report on.
         later: choices that judge each of them.
         written: summaries of each stage for each of them.
@@ -56,6 +57,7 @@ class Sizes:
     samples: int = 1
     composed: int = 4
     joint: int = 8
+    rounds: int = 2
     tested: int = 40
     later: int = 5
     written: int = 2
@@ -73,7 +75,6 @@ class Work:
         data: the people's folder.
         sizes: how much of everything.
         recipe: of the summarizer.
-        turns: of the joint mode.
         path: the base's GGUF file.
     """
 
@@ -81,7 +82,6 @@ class Work:
     data: Path
     sizes: Sizes = field(default_factory=Sizes)
     recipe: Recipe = field(default_factory=Recipe)
-    turns: Turns = field(default_factory=Turns)
     path: Path = field(default_factory=starter_path)
 
     @cached_property
@@ -98,6 +98,11 @@ class Work:
     def people(self) -> list[Person]:
         """Everybody."""
         return read_people(self.data / PEOPLE)
+
+    @property
+    def turns(self) -> Turns:
+        """The joint mode's plan."""
+        return Turns(rounds=self.sizes.rounds)
 
     @cached_property
     def summarizer(self) -> Summarizer:
