@@ -204,7 +204,11 @@ def export(work: Work, into: Path) -> None:
         read_gguf(data, summarizer.base.shape)[1],
         made,
         held_out={
-            **{said: told["table"][row]["margins"] for said, row in rows.items()},
+            **{
+                said: told["table"][row]["margins"]
+                for said, row in rows.items()
+                if told["table"][row]["people"] > 1  # one alone has no interval
+            },
             "trained_above_untrained": over,
             "people": told["table"][stage]["people"],
         },
