@@ -79,7 +79,7 @@ def _read(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
     good: list[Feedback] = []
     bad: list[BadEntry] = []
     with click.open_file(file, "rb") as stream:
-        for entry in readers.read(stream, kind):  # type: ignore[arg-type]  # checked
+        for entry in readers.read(stream, kind):  # type: ignore[arg-type]  # click let FORMATS only through
             if isinstance(entry, Feedback):
                 good.append(entry)
             else:

@@ -34,6 +34,14 @@ def test_no_learn_leaves_the_vault_as_it_was(desk):
         assert pocket.counts().memories == 0
 
 
+def test_adapter_says_that_it_waits_for_a_summary(desk):
+    waiting = "an adapter is written once there is a summary"
+    assert waiting in desk.run("chat", "--adapter", stdin="exit\n").err
+    assert waiting not in desk.run("chat", stdin="exit\n").err
+    assert desk.run("summary", "edit", "The user prefers answers that are brief.").code == 0
+    assert waiting not in desk.run("chat", "--adapter", stdin="exit\n").err
+
+
 def test_options_reach_the_model(desk):
     result = desk.run("chat", "-o", "seed", "41", "-o", "max_tokens", "2", stdin="hello\n")
     assert "You said:\n" in result.out
