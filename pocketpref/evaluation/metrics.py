@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -75,3 +75,14 @@ def calibration(scores: Sequence[float] | Matrix, bins: int = 5) -> list[tuple[f
     right = credited(odds)
     parts = np.array_split(np.argsort(said, kind="stable"), bins)
     return [(float(said[p].mean()), float(right[p].mean()), len(p)) for p in parts if len(p)]
+
+
+def without_nan(value: Any) -> Any:
+    """The same figures with None for what is not a number: JSON has no word for that.
+
+    Args:
+        value: what is to be written, dictionaries and all in them.
+    """
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -10,7 +10,7 @@ import numpy as np
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
-from pocketpref.evaluation.metrics import credited, interval
+from pocketpref.evaluation.metrics import credited, interval, without_nan
 from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
 from pocketpref.summary import Interval
 from pocketpref.verdicts import Verdict
@@ -91,7 +91,7 @@ class Report:
         """The ``--json`` shape of ``pocketpref eval``; what has no value is null there."""
         methods = {found.method: found.to_dict() for found in self.outcomes}
         decided = {"verdict": self.verdict.to_dict()} if self.verdict else {}
-        return {"methods": _without_nan(methods), "protocol": self.protocol, **decided}
+        return {"methods": without_nan(methods), "protocol": self.protocol, **decided}
 
 
 def compare(
@@ -157,9 +157,3 @@ def _described(todo: Sequence[Split], protocol: Protocol, seeds: int) -> dict[st
         "learned_mean": float(np.mean(learned)) if learned else 0.0,
         "interval": "95 %, bootstrap over people",
     }
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value

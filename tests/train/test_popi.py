@@ -272,7 +272,7 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     path = starter_path()
     adapter = popi_trained.find((into,), identity(path).sha256)
     assert adapter is not None
-    assert set(adapter.manifest.held_out) >= {"untrained", "trained"}
+    assert set(adapter.manifest.held_out) >= {"untrained", "selected", "trained"}
     signals = [Signal(str(n), pair, 1.0, pair.prompt) for n, pair in enumerate(case().signals)]
     model = LlamaModel(path)
     worn = model.adapted(Blend(((adapter, 1.0),)))

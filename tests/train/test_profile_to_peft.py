@@ -257,6 +257,7 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
         report["rows"]
     )
     assert report["rows"]["no adapter"]["less_than_none"]["mean"] == 0
+    assert report["rows"]["trained alone"]["less_than_none"]["mean"] > 0
     assert len(report["seconds"]["trained alone"]) == 1
     main(["export", str(run), "--into", str(into), "--data", "made up"])
     assert "matched" in json.loads((into / "manifest.json").read_text("utf-8"))["held_out"]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pocketpref.adapters import AdapterManifest, lora_bytes, permuted, read_lora
 from pocketpref.adapters import Base as BaseName
+from pocketpref.evaluation.metrics import without_nan
 
 from .base import Shape
 from .lora import MODULES, Factor, LoraShape
@@ -159,4 +160,5 @@ def manifest(
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON as it lies in the repository: bytes, so that every system writes the same."""
-    path.write_bytes((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(without_nan(value), indent=1, ensure_ascii=False)
+    path.write_bytes(f"{text}\n".encode())

@@ -185,7 +185,7 @@ def export(work: Work, into: Path) -> None:
     told = work.read(REPORT)
     stage = next(s for s in reversed(STAGES) if s in told["table"])
     over = told["leads"][f"{stage} above untrained"]
-    if not over["low"] > 0:  # nor if it is not a number, of one person alone
+    if over["low"] is None or over["low"] <= 0:  # one person alone has no interval
         raise ValueError(f"{stage} is not above the untrained model: {over}")
     data = (work.folder / stage / ADAPTER).read_bytes()
     summarizer = work.summarizer
@@ -204,11 +204,7 @@ def export(work: Work, into: Path) -> None:
         read_gguf(data, summarizer.base.shape)[1],
         made,
         held_out={
-            **{
-                said: told["table"][row]["margins"]
-                for said, row in rows.items()
-                if told["table"][row]["people"] > 1  # one alone has no interval
-            },
+            **{said: told["table"][row]["margins"] for said, row in rows.items()},
             "trained_above_untrained": over,
             "people": told["table"][stage]["people"],
         },
