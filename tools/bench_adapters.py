@@ -30,7 +30,7 @@ import psutil
 from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import device
-from pocketpref.backends.llama.adapting import Rack, Wearing, from_memory, prove
+from pocketpref.backends.llama.adapting import Rack, Wearing, bare, from_memory, prove
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.backends.onnx import open_embedder
@@ -102,6 +102,7 @@ def costs(path: Path, sha256: str, blend: Blend, repeats: int) -> dict[str, Any]
     rack = Rack(weights, path, sha256)
     data = rack.checked(blend)
     pointer, scale = rack.hold(blend)
+    plain = bare(weights)
     context = Context(weights, cells=512, batch=64, sequences=1, outputs=1)
     tokens = weights.tokenize(_PROMPT * 3, special=False)[:48]
 
@@ -127,7 +128,7 @@ def costs(path: Path, sha256: str, blend: Blend, repeats: int) -> dict[str, Any]
         "bytes": len(data),
         "check_ms": timed(lambda: rack.checked(blend), repeats),
         "load_ms": timed(load, repeats),
-        "prove_ms": timed(lambda: prove(weights, pointer, scale), repeats),
+        "prove_ms": timed(lambda: prove(weights, pointer, scale, plain), repeats),
         "swap_ms": round(timed(there_and_back, repeats) / 2, 4),
         "decode_overhead": ratio(_one_by_one),
         "prefill_overhead": ratio(_at_once),
@@ -167,7 +168,7 @@ def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
     rack = Rack(weights, path, network.manifest.base.sha256)
     blend = Blend(((made, 1.0),))
     data = rack.checked(blend)
-    pointer = from_memory(weights, data, personal=True)
+    pointer, plain = from_memory(weights, data, personal=True), bare(weights)
     parts = {
         "read_profile_ms": timed(
             lambda: profile_to_peft.encode(_SUMMARY, _CHOICES, embedder), repeats
@@ -178,11 +179,13 @@ def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
         ),
         "check_ms": timed(lambda: rack.checked(blend), repeats),
         "load_ms": timed(lambda: rack.free(from_memory(weights, data, personal=True)), repeats),
-        "prove_ms": timed(lambda: prove(weights, pointer, 1.0), repeats),
+        "prove_ms": timed(lambda: prove(weights, pointer, 1.0, plain), repeats),
     }
+    once = {"bare_ms": timed(lambda: bare(weights), repeats)}
     rack.free(pointer)
     weights.close()
-    return {"profile_to_adapter_ms": round(sum(parts.values()), 3), "parts": parts}
+    total = round(sum(parts.values()), 3)
+    return {"profile_to_adapter_ms": total, "parts": parts, "once_for_a_model": once}
 
 
 def cycles(path: Path, sha256: str, adapter: Adapter, count: int) -> dict[str, Any]:

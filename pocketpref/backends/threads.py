@@ -1,10 +1,23 @@
-"""How many threads to compute with."""
+"""How many threads to compute with, and how they wait for each other."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import psutil
+
+WAITING: Final = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300"}
+"""What OpenMP is told: threads that wait spin 300 rounds, some microseconds, and then sleep.
+
+ggml's threads meet several hundred times for each batch. While they spin on a core that another
+program wants, both lose: beside two busy programs on two cores, learning took twice as long. To
+wake one up costs more than what is computed between two meetings where a batch is one token: with
+sleep alone, replies came at a third of the speed (``tools/bench_waiting.py``). The second name is
+GNU's; other runtimes know the first alone.
+"""
 
 
 def threads() -> int:
@@ -17,3 +30,20 @@ def threads() -> int:
     except AttributeError:  # macOS and Windows
         usable = os.cpu_count() or 1
     return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
+
+
+@contextmanager
+def patient_threads() -> Iterator[None]:
+    """Load a library that computes with OpenMP in here: it is told ``WAITING``, and nobody else is.
+
+    It reads the environment once, when it is loaded. What the user has said there stands.
+    """
+    if any(name in os.environ for name in WAITING):
+        yield
+        return
+    os.environ.update(WAITING)
+    try:
+        yield
+    finally:
+        for name in WAITING:
+            del os.environ[name]

@@ -24,10 +24,12 @@ Run from the repository's root, in the environment that `make test-train` sets u
 
 import os
 
-# Threads of OpenMP that wait should sleep, not spin: on busy cores a spinning one keeps the one
-# that it waits for from running, and drawing answers took ten times as long. OpenMP reads this when
-# it is loaded, by whichever of scipy, torch and llama.cpp comes first.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+from pocketpref.backends.threads import WAITING
+
+# OpenMP reads this when it is loaded, by whichever of scipy, torch and llama.cpp comes first. With
+# threads that spin for long, drawing answers beside other programs took ten times as long.
+for _name, _value in WAITING.items():
+    os.environ.setdefault(_name, _value)
 
 # Nothing here uses a network or reports to anybody; read when huggingface_hub and tqdm are loaded.
 for _name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,7 @@ class Rack:
         self._lock = threading.Lock()
         self._loaded: dict[Key, _Loaded] = {}
         self._proven: set[Key] = set()
+        self._bare: NDArray[np.float32] | None = None
         self._shapes: dict[str, tuple[int, int]] = {}
 
     def __contains__(self, key: Key) -> bool:
@@ -98,12 +100,17 @@ class Rack:
             raise AdapterError("llama.cpp cannot load the adapter")
         if blend.key not in self._proven:
             try:
-                prove(self._weights, pointer, _scale(blend))
+                self._prove(pointer, _scale(blend))
             except ModelError:
                 self.free(pointer)
                 raise
             self._proven.add(blend.key)
         return pointer
+
+    def _prove(self, pointer: Any, scale: float) -> None:
+        if self._bare is None:
+            self._bare = bare(self._weights)
+        prove(self._weights, pointer, scale, self._bare)
 
     def free(self, pointer: Any) -> None:
         """Free an adapter that no context wears."""
@@ -175,30 +182,49 @@ class Wearing:
             self.key = ()
 
 
-def prove(weights: Weights, pointer: Any, scale: float) -> None:
+def bare(weights: Weights) -> NDArray[np.float32]:
+    """What a model says to the canary without any adapter: logits, shape (1, vocabulary)."""
+    with _fitting(weights) as (context, tokens):
+        return _logits(context, tokens)
+
+
+def prove(weights: Weights, pointer: Any, scale: float, plain: NDArray[np.float32]) -> None:
     """Try an adapter on: it must change what the model says, and leave no trace when taken off.
+
+    Args:
+        weights: what the adapter changes.
+        pointer: llama.cpp's adapter.
+        scale: to put it on with.
+        plain: what the model says without it (``bare``), of the same weights.
 
     Raises:
         AdapterError: the model says the same with it, or no numbers any more.
         ModelError: without it the model does not say what it said before, to the last bit.
     """
-    tokens = weights.tokenize(_CANARY, special=False)
-    context = Context(weights, cells=256, batch=len(tokens), sequences=1, outputs=1)
-    try:
-        plain = _logits(context, tokens)
+    with _fitting(weights) as (context, tokens):
         context.wear(pointer, scale)
-        worn = _logits(context, tokens)
-        context.wear(None)
+        try:
+            worn = _logits(context, tokens)
+        finally:
+            context.wear(None)
         after = _logits(context, tokens)
-    finally:
-        context.wear(None)
-        context.close()
     if not np.isfinite(worn).all():
         raise AdapterError("with the adapter the model computes no numbers any more")
     if np.array_equal(worn, plain):
         raise AdapterError("the adapter changes nothing")
     if not np.array_equal(after, plain):
         raise ModelError("taking an adapter off did not restore the model")
+
+
+@contextmanager
+def _fitting(weights: Weights) -> Iterator[tuple[Context, list[int]]]:
+    """A context to try adapters on, and the tokens of the canary."""
+    tokens = weights.tokenize(_CANARY, special=False)
+    context = Context(weights, cells=256, batch=len(tokens), sequences=1, outputs=1)
+    try:
+        yield context, tokens
+    finally:
+        context.close()
 
 
 def _logits(context: Context, tokens: list[int]) -> NDArray[np.float32]:

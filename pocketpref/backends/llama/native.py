@@ -7,10 +7,9 @@ where it would drown what the program says.
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.threads import threads
+from pocketpref.backends.threads import patient_threads, threads
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
 
 
@@ -29,7 +28,7 @@ def library() -> Any:
     Raises:
         ModelMissingError: llama-cpp-python is not installed.
     """
-    with _patient_threads():
+    with patient_threads():
         try:
             import llama_cpp
         except ImportError as error:
@@ -40,24 +39,6 @@ def library() -> Any:
     _KEPT_ALIVE.append(silent)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     return llama_cpp
-
-
-@contextmanager
-def _patient_threads() -> Iterator[None]:
-    """Let threads that wait for each other sleep instead of spin (OpenMP builds).
-
-    ggml's threads meet several hundred times for each batch. While they spin on a core that another
-    program wants, both lose: beside two busy programs on two cores, learning took twice as long.
-    OpenMP reads the variable once, when it is loaded.
-    """
-    if "OMP_WAIT_POLICY" in os.environ:
-        yield
-        return
-    os.environ["OMP_WAIT_POLICY"] = "passive"
-    try:
-        yield
-    finally:
-        del os.environ["OMP_WAIT_POLICY"]
 
 
 _KEPT_ALIVE: list[Any] = []  # what C holds a pointer to must never be collected

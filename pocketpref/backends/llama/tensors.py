@@ -164,9 +164,10 @@ def _row_bytes(kind: int, columns: int) -> int:
 @cache
 def _ggml() -> Any:
     """The library below llama.cpp, which reads files; its functions are in ggml's gguf.h."""
+    folder = Path(library().__file__).parent / "lib"  # first, for it says how threads wait
     from llama_cpp._ctypes_extensions import load_shared_library
 
-    ggml = load_shared_library("ggml-base", Path(library().__file__).parent / "lib")
+    ggml = load_shared_library("ggml-base", folder)
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64
     for name, result, arguments in (
         ("gguf_init_from_file", pointer, [text, _InitParams]),
