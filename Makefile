@@ -11,6 +11,8 @@ BIN := $(VENV)/$(SCRIPTS)
 TRAIN_BIN := $(TRAIN)/$(SCRIPTS)
 # A GPU build of onnxruntime: make EXTRA=gpu demo
 EXTRA ?= cpu
+# Two files of tests at a time; each worker holds the starter model: make SIDE_BY_SIDE= test for one.
+SIDE_BY_SIDE ?= -n 2 --dist loadfile
 
 .PHONY: help demo test test-train chromium conformance eval lint clean
 help:
@@ -48,8 +50,9 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -m "not train"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not train"
 
+# One after the other: torch fills the cores and the memory's bandwidth by itself.
 test-train: $(TRAIN)/installed
 	$(TRAIN_BIN)/python -m pytest -m train
 

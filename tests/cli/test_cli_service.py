@@ -81,7 +81,9 @@ def test_other_programs_are_really_seen():
     assert share > 0.5 * took / 1.5 / CORES > 0
 
 
-@pytest.mark.parametrize("broken", [None, lambda: None, "raises"], ids=str)
+@pytest.mark.parametrize(
+    "broken", [None, lambda: None, "raises"], ids=["missing", "nothing", "raises"]
+)
 def test_where_nobody_can_tell_of_a_battery_there_is_none(monkeypatch, broken):
     def raises():
         raise OSError
