@@ -234,6 +234,20 @@ def test_people_of_published_data_become_people_to_train_on(tmp_path: Path) -> N
         assert len(person.signals) == 2 * len(person.later) > 0
 
 
+def test_matrices_that_there_are_not_are_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Peft's names, not GGUF's: said before anything is read."""
+    from tools.train.profile_to_peft import main
+
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path), "--people", "none.jsonl", "--targets", "attn_q"])
+    said = capsys.readouterr().err
+    assert "'attn_q'" in said
+    assert "o_proj" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     """A minute: people, training, every control, the files, and what the model then says."""
     from tools.train import profile_speech

@@ -35,7 +35,7 @@ from .hypernetwork import Hypernetwork, Personalized, sizes
 from .hypernetwork_export import graph as exported
 from .hypernetwork_export import write
 from .loop import CHECKPOINT, CURVE, Plan, Run
-from .lora import LoraShape
+from .lora import MODULES, LoraShape
 from .people import Person, read_people
 from .profile_controls import Bench, as_shipped, judge, table, trained_alone
 from .profiles import Material, material
@@ -301,7 +301,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     begin.add_argument("--batch", type=int, default=16)
     begin.add_argument("--rate", type=float, default=1e-3)
     begin.add_argument("--rank", type=int, default=8)
-    begin.add_argument("--targets", nargs="+", default=["q_proj", "v_proj"])
+    begin.add_argument("--targets", nargs="+", choices=list(MODULES), default=["q_proj", "v_proj"])
     begin.add_argument("--shrink", type=float, default=1.0)
     begin.add_argument("--seed", type=int, default=0)
     begin.add_argument("--most", type=int, help="people that are read")
