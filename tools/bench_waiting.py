@@ -1,11 +1,11 @@
 """What it costs how OpenMP's threads wait for each other: asleep, spinning, or both.
 
-    python tools/bench_waiting.py [--repeats 2] [--json FILE]
+    python tools/bench_waiting.py [--repeats 2] > FILE
 
 The starter model, in a process of its own for each way (OpenMP reads its settings once): tokens of
 a reply one by one, and a batch of 512, with nothing beside it and with programs beside it that keep
-a core busy each. Times are milliseconds, medians over the repeats; *of best* is the ratio to the
-fastest way under the same load. GNU's OpenMP only: others know no GOMP_SPINCOUNT.
+a core busy each. JSON; times are milliseconds, medians over the repeats; *of best* is the ratio to
+the fastest way under the same load. GNU's OpenMP only: others know no GOMP_SPINCOUNT.
 """
 
 from __future__ import annotations
@@ -121,17 +121,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.here:
         print(json.dumps(here()))
         return 0
     rows = measure(options.repeats)
-    report = {"processor": platform.machine(), "device": device(), "rows": rows}
-    print(json.dumps(report, indent=1))
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    where = {"processor": platform.machine(), "device": device()}
+    print(json.dumps(where | {"rows": rows}, indent=1))
     return 0
 
 
