@@ -256,6 +256,22 @@ def test_closing_a_view_while_its_reply_is_written_waits_for_nobody(
     assert blend.key not in starter._rack
 
 
+def test_a_model_that_taking_off_does_not_restore_is_named(
+    starter: LlamaModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one bit of one logit; the adapter is freed, and the next one is tried on as ever."""
+    blend = Blend(((adapter, 0.77),))
+    plain = adapting.bare(starter._weights)
+    touched = plain.copy()
+    touched[0, 7] = np.nextafter(touched[0, 7], np.float32(np.inf))
+    monkeypatch.setattr(starter._rack, "_bare", touched)
+    with pytest.raises(ModelError, match="did not restore"):
+        starter.adapted(blend)
+    assert blend.key not in starter._rack
+    monkeypatch.setattr(starter._rack, "_bare", plain)
+    starter.adapted(blend).close()
+
+
 def test_a_closed_model_takes_no_adapter(prepared_path: Path, adapter: Adapter) -> None:
     """By name, where llama.cpp would end the process."""
     model = LlamaModel(prepared_path, sha256=adapter.manifest.base.sha256)
