@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from pocketpref.cli.away import Away, Sides
 from pocketpref.cli.leaving import level_name, mark
-from pocketpref.cli.talk import HELP, ChatOptions, Turn, View
+from pocketpref.cli.talk import ENDS, HELP, ChatOptions, Turn, View
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Conversation:
             self._hear_more(line)
             return True
         word, _, rest = line.strip().partition(" ")
-        if word in ("exit", "quit") and not rest:
+        if word in ENDS and not rest:
             return False
         try:
             self._act(line.strip(), word, rest.strip())

@@ -28,8 +28,12 @@ Type a prompt and press Enter. Besides that:
   /preview [PROMPT] exactly what would leave for a prompt, or what left with the last one
   /local            have the model on this machine answer again
   /forget [ID]      forget what this chat last remembered, or the choice with this id
-  exit, quit        end the chat (Ctrl-D too; Ctrl-C stops an answer)
+  exit, quit, /bye  end the chat (Ctrl-D too; Ctrl-C stops an answer)
 The editor works on a file in memory where the system has such a folder; it is deleted at once."""
+
+
+ENDS = ("exit", "quit", "/exit", "/quit", "/bye")
+"""Lines that end a chat: our words, and those that other programs have taught people."""
 
 
 class View(Protocol):

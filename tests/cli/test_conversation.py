@@ -65,7 +65,7 @@ def test_a_line_is_a_prompt_and_the_history_grows(chat, view, desk):
     assert chat.history[1]["content"] == view.answers[0].strip()
 
 
-@pytest.mark.parametrize("word", ["exit", "quit", "  exit  "])
+@pytest.mark.parametrize("word", ["exit", "quit", "  exit  ", "/exit", "/quit", "/bye"])
 def test_exit_ends_the_chat(chat, word):
     assert hear(chat, "hello", "", word) == [True, True, False]
 
@@ -73,6 +73,8 @@ def test_exit_ends_the_chat(chat, word):
 def test_a_sentence_that_begins_with_exit_is_a_prompt(chat, view):
     assert hear(chat, "exit strategies for startups") == [True]
     assert "exit strategies" in view.answers[0]
+    assert hear(chat, "/bye now") == [True]
+    assert "no such command" in view.notes[-1]
 
 
 def test_multi_collects_lines_until_end(chat, desk):
