@@ -32,18 +32,21 @@ def threads() -> int:
     return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
 
+def unsaid_waiting() -> dict[str, str]:
+    """``WAITING``, or nothing if the user has said any of it: what they said stands alone."""
+    return {} if any(name in os.environ for name in WAITING) else dict(WAITING)
+
+
 @contextmanager
 def patient_threads() -> Iterator[None]:
     """Load a library that computes with OpenMP in here: it is told ``WAITING``, and nobody else is.
 
-    It reads the environment once, when it is loaded. What the user has said there stands.
+    It reads the environment once, when it is loaded.
     """
-    if any(name in os.environ for name in WAITING):
-        yield
-        return
-    os.environ.update(WAITING)
+    told = unsaid_waiting()
+    os.environ.update(told)
     try:
         yield
     finally:
-        for name in WAITING:
+        for name in told:
             del os.environ[name]

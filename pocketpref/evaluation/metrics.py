@@ -81,8 +81,10 @@ def without_nan(value: Any) -> Any:
     """The same figures with None for what is not a number: JSON has no word for that.
 
     Args:
-        value: what is to be written, dictionaries and all in them.
+        value: what is to be written, with all that lies in dictionaries and lists.
     """
     if isinstance(value, dict):
         return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
     return None if isinstance(value, float) and math.isnan(value) else value

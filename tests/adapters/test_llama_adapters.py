@@ -261,7 +261,7 @@ def test_a_model_that_taking_off_does_not_restore_is_named(
 ) -> None:
     """By one bit of one logit; the adapter is freed, and the next one is tried on as ever."""
     blend = Blend(((adapter, 0.77),))
-    plain = adapting.bare(starter._weights)
+    plain = starter._rack._bare
     touched = plain.copy()
     touched[0, 7] = np.nextafter(touched[0, 7], np.float32(np.inf))
     monkeypatch.setattr(starter._rack, "_bare", touched)

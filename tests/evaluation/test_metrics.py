@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
+from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss, without_nan
 
 
 def test_right_counts_one_wrong_none_and_a_tie_a_half() -> None:
@@ -66,3 +66,8 @@ def test_log_loss_of_knowing_nothing_is_that_of_a_coin() -> None:
 def test_calibration_compares_what_was_said_with_what_happened() -> None:
     odds = [math.log(3)] * 3 + [-math.log(3)]
     assert calibration(odds, bins=1) == [(pytest.approx(0.75), 0.75, 4)]
+
+
+def test_what_is_not_a_number_is_none_wherever_it_lies() -> None:
+    found = without_nan({"low": math.nan, "rows": [{"high": math.nan}, 1.5, "nan"], "none": None})
+    assert found == {"low": None, "rows": [{"high": None}, 1.5, "nan"], "none": None}

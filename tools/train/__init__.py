@@ -24,12 +24,11 @@ Run from the repository's root, in the environment that `make test-train` sets u
 
 import os
 
-from pocketpref.backends.threads import WAITING
+from pocketpref.backends.threads import unsaid_waiting
 
 # OpenMP reads this when it is loaded, by whichever of scipy, torch and llama.cpp comes first. With
 # threads that spin for long, drawing answers beside other programs took ten times as long.
-for _name, _value in WAITING.items():
-    os.environ.setdefault(_name, _value)
+os.environ.update(unsaid_waiting())
 
 # Nothing here uses a network or reports to anybody; read when huggingface_hub and tqdm are loaded.
 for _name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):

@@ -185,7 +185,7 @@ def export(work: Work, into: Path) -> None:
     told = work.read(REPORT)
     stage = next(s for s in reversed(STAGES) if s in told["table"])
     over = told["leads"][f"{stage} above untrained"]
-    if over["low"] is None or over["low"] <= 0:  # one person alone has no interval
+    if not (over["low"] or 0) > 0:  # None, or NaN in older runs: one person has no interval
         raise ValueError(f"{stage} is not above the untrained model: {over}")
     data = (work.folder / stage / ADAPTER).read_bytes()
     summarizer = work.summarizer

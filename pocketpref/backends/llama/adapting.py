@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,6 @@ class Rack:
         self._lock = threading.Lock()
         self._loaded: dict[Key, _Loaded] = {}
         self._proven: set[Key] = set()
-        self._bare: NDArray[np.float32] | None = None
         self._shapes: dict[str, tuple[int, int]] = {}
 
     def __contains__(self, key: Key) -> bool:
@@ -100,17 +99,16 @@ class Rack:
             raise AdapterError("llama.cpp cannot load the adapter")
         if blend.key not in self._proven:
             try:
-                self._prove(pointer, _scale(blend))
+                prove(self._weights, pointer, _scale(blend), self._bare)
             except ModelError:
                 self.free(pointer)
                 raise
             self._proven.add(blend.key)
         return pointer
 
-    def _prove(self, pointer: Any, scale: float) -> None:
-        if self._bare is None:
-            self._bare = bare(self._weights)
-        prove(self._weights, pointer, scale, self._bare)
+    @cached_property
+    def _bare(self) -> NDArray[np.float32]:
+        return bare(self._weights)
 
     def free(self, pointer: Any) -> None:
         """Free an adapter that no context wears."""
