@@ -31,7 +31,7 @@ from pocketpref.results import Personalized
 from pocketpref.scoring import noise_floor
 from pocketpref.trained import Trained
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import EphemeralKey
+from pocketpref.vault.crypto.key_stores import EphemeralKey
 
 T = TypeVar("T")
 

@@ -23,8 +23,8 @@ from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError, KeyringError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile, Passphrase
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.key_stores import KeyFile, Passphrase
+from pocketpref.vault.crypto.secure_memory import Secret
 
 Ask = Callable[[], str]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pocketpref import conversations, revising, summaries, verdicts
+from pocketpref import conversations, revising, verdicts
+from pocketpref import summaries as summary_store
 from pocketpref.conversations import Exchange, Notebook
 from pocketpref.elsewhere import Elsewhere
 from pocketpref.learning import ProgressCallback
@@ -17,11 +18,11 @@ class Described(Elsewhere):
 
     def summary(self) -> Summary | None:
         """The preference summary in force, or None."""
-        return summaries.current(self._parts.store)
+        return summary_store.current(self._parts.store)
 
     def summaries(self) -> list[Summary]:
         """Every summary that was in force, the oldest first."""
-        return summaries.history(self._parts.store)
+        return summary_store.history(self._parts.store)
 
     def summarize(
         self, *, budget: float | None = None, on_progress: ProgressCallback | None = None
@@ -62,11 +63,11 @@ class Described(Elsewhere):
         Raises:
             InputError: it is empty or too long.
         """
-        return summaries.state(self._parts.store, text)
+        return summary_store.state(self._parts.store, text)
 
     def statements(self) -> list[Statement]:
         """What the person stated, the oldest first; also what must not be said of them."""
-        return summaries.statements(self._parts.store)
+        return summary_store.statements(self._parts.store)
 
     def unstate(self, statement_id: str) -> None:
         """Take a statement back; a summary that says it stands until it is made again.
@@ -74,7 +75,7 @@ class Described(Elsewhere):
         Raises:
             NotFoundError: there is none of this id.
         """
-        summaries.unstate(self._parts.store, statement_id)
+        summary_store.unstate(self._parts.store, statement_id)
 
     def conversation(self) -> tuple[Exchange, ...]:
         """The chat that is kept, the oldest exchange first; () if none is."""

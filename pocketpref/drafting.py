@@ -11,13 +11,7 @@ from pocketpref.adapters import Adapter, Blend
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_language import ENGLISH
-from pocketpref.methods.popi_proposals import (
-    Proposal,
-    Refused,
-    draft,
-    read_draft,
-    shown,
-)
+from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_draft, shown
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_trained import trained_draft
 from pocketpref.methods.wearing import wearing

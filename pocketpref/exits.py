@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.attributes import AttributeBank
 from pocketpref.disclosure import Destination, Disclosure, Level
 from pocketpref.egress import Ask, Door, Known, Offer, Request
@@ -89,7 +89,7 @@ class Exit:
             learned: the attributes of the person's profile, strongest first.
         """
         entries = [entry for entry in learned if entry.weight > 0][:_OFFERED]
-        summary = summaries.current(self._store)
+        summary = summary_store.current(self._store)
         pairs = [pair for entry in entries for pair in entry.pairs]
         sources = [*(summary.sources if summary else ()), *pairs]
         return Offer(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_language import prevailing
 from pocketpref.methods.popi_signals import is_evidence
@@ -36,13 +36,13 @@ def stale(parts: Parts) -> str | None:
         VaultError: the vault cannot be read.
     """
     evidence = [memory.created for memory in parts.store.memories() if is_evidence(memory)]
-    present = summaries.current(parts.store)
-    stated = summaries.statements(parts.store)
+    present = summary_store.current(parts.store)
+    stated = summary_store.statements(parts.store)
     if present is None and any(statement.wanted for statement in stated):
         return "what you stated is in no summary yet"
     if present is not None and any(s.created > present.created for s in stated):
         return "something was stated since"
-    known = _known(summaries.last_notes(parts.store), present, evidence)
+    known = _known(summary_store.last_notes(parts.store), present, evidence)
     if known is None:
         return "there is none yet" if len(evidence) >= PopiSettings().least_pairs else None
     fresh = len(evidence) - known
@@ -71,16 +71,16 @@ def edit(parts: Parts, text: str) -> Summary:
         ModelError: a model is missing or failed.
         NotFoundError: the summary was changed meanwhile.
     """
-    line = summaries.one_line(text)
+    line = summary_store.one_line(text)
     store, now = parts.store, datetime.now(UTC)
-    before = summaries.current(store)
+    before = summary_store.current(store)
     old = before.clauses if before else ()
     said = sentences(line)
     kept = [c for c in old if any(_says(part, c) for part in said)]
     added = [part for part in said if not any(_says(part, c) for c in old)]
     sources = before.sources if before else ()
     tokens = parts.model().likelihoods([[Message(role="user", content=".")]], [line]).tokens
-    found = summaries.keep(
+    found = summary_store.keep(
         store,
         Summary(
             id="",
@@ -99,11 +99,11 @@ def edit(parts: Parts, text: str) -> Summary:
     )
     for part in added:
         origin = sources if _borrowed(part, old) else ()
-        summaries.state(store, part, sources=origin, when=now)
+        summary_store.state(store, part, sources=origin, when=now)
     for clause in old:
         if clause not in kept:
             origin = () if clause.attributes else sources
-            summaries.state(store, clause.text, wanted=False, sources=origin, when=now)
+            summary_store.state(store, clause.text, wanted=False, sources=origin, when=now)
     return found
 
 

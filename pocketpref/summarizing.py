@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.drafting import Drafting
 from pocketpref.errors import NotFoundError
 from pocketpref.methods.popi import PopiSettings
@@ -81,8 +81,8 @@ class SummarizeRun:
             VaultError: the vault cannot be read or written.
         """
         self._recipe = recipe(self._parts, self._settings)
-        self._notes = summaries.read_notes(self._store, self._recipe)
-        self._current = summaries.current(self._store)
+        self._notes = summary_store.read_notes(self._store, self._recipe)
+        self._current = summary_store.current(self._store)
         self._wishes = self._read_wishes()
         self._notes.sources |= self._borrowed()
         try:
@@ -124,7 +124,7 @@ class SummarizeRun:
         self._report("reading your choices", part / _STAGES)
 
     def _read_wishes(self) -> Wishes:
-        found = summaries.statements(self._store)
+        found = summary_store.statements(self._store)
         self._stated = [s for s in found if s.wanted]
         return Wishes(
             tuple(s.clause for s in self._stated), tuple(s.text for s in found if not s.wanted)
@@ -254,7 +254,7 @@ class SummarizeRun:
         if self._says_more_than_current():
             return self._keep(self._stated_only(), "what you stated; nothing else beats the noise")
         if self._waning and self._current is not None:
-            summaries.retire(self._store, self._current.id)
+            summary_store.retire(self._store, self._current.id)
             return self._outcome(
                 None, "later choices speak against it, and nothing else beats the noise", new=True
             )
@@ -309,9 +309,11 @@ class SummarizeRun:
 
     def _keep(self, summary: Summary, reason: str) -> SummaryReport:
         try:
-            kept = summaries.keep(self._store, summary, self._current.id if self._current else None)
+            kept = summary_store.keep(
+                self._store, summary, self._current.id if self._current else None
+            )
         except NotFoundError as error:
-            return self._outcome(summaries.current(self._store), error.message, whole=False)
+            return self._outcome(summary_store.current(self._store), error.message, whole=False)
         return self._outcome(kept, reason, new=True)
 
     def _outcome(
@@ -344,7 +346,7 @@ class SummarizeRun:
     def _save(self) -> None:
         """Keep the notes: they name every choice looked at, and go with any of them."""
         ids = frozenset(signal.id for signal in self._signals)
-        summaries.write_notes(self._store, self._notes, ids)
+        summary_store.write_notes(self._store, self._notes, ids)
         self._saved = time.monotonic()
 
     def _over(self) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.adapters import Adapter, Blend, HypernetworkManifest
 from pocketpref.adapters.kept import discard, keep, kept
 from pocketpref.errors import AdapterError, NotFoundError
@@ -78,7 +78,7 @@ class Tailoring:
         Raises:
             VaultError: the vault cannot be read.
         """
-        summary = summaries.current(self._parts.store)
+        summary = summary_store.current(self._parts.store)
         if summary is None:
             return None
         newest = islice(self._parts.store.memories(), _LOOKED_AT)

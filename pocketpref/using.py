@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final, Literal
 
-from pocketpref import summaries, verdicts
+from pocketpref import summaries as summary_store
+from pocketpref import verdicts
 from pocketpref.errors import InputError
 from pocketpref.methods import popi
 from pocketpref.methods.reranking import Taste
@@ -45,7 +46,7 @@ class Conditions:
         if chosen in IN_WEIGHTS:
             return Condition(method=chosen)
         if chosen == "popi":
-            return popi.condition(summaries.current(parts.store))
+            return popi.condition(summary_store.current(parts.store))
         index = self.index()
         if chosen == "none" or not len(index):
             return Condition()

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.errors import TamperedError
 from pocketpref.protocols import DocumentStore
 
@@ -125,7 +125,7 @@ def applied(store: DocumentStore, recipe: str) -> Applied:
     verdict = current(store, recipe)
     if verdict is not None and verdict.method == "exact":
         return "exact"
-    summary = summaries.current(store)
+    summary = summary_store.current(store)
     helps = summary is not None and summary.margin is not None and summary.margin.low > 0
     return "popi" if helps else "none"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pocketpref
-from pocketpref import assemble
+from pocketpref import assemble as opening
 from pocketpref.attributes import AttributeBank
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
 from pocketpref.learning import LearnRun
@@ -21,7 +21,7 @@ from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.results import Progress
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 # Told to be short it favours "Yes."; told to be humorous it favours "ha", half as much.
 TASTES = {"short and to the point": {"Yes.": 3.0}, "with jokes": {"ha": 1.5}}
@@ -529,7 +529,7 @@ def test_two_processes_see_each_others_choices(
     code = (
         "import sys, pocketpref\n"
         "from pocketpref.testing import HashEmbedder, ScriptedModel\n"
-        "from pocketpref.vault.keys import KeyFile\n"
+        "from pocketpref.vault.crypto.key_stores import KeyFile\n"
         f"model = ScriptedModel({TASTES!r})\n"
         f"with pocketpref.open('ada', path={str(tmp_path / 'vault.db')!r}, model=model,\n"
         f"        key=KeyFile({str(key.path)!r}), embedder=HashEmbedder()) as pocket:\n"
@@ -600,16 +600,16 @@ def test_personalize_without_a_pocket(
     """``pocketpref.personalize``: the configured user, in the configured place, opened once."""
     monkeypatch.setenv("POCKETPREF_KEY_FILE", str(key.path))
     monkeypatch.setenv("POCKETPREF_USER", "ada")
-    monkeypatch.setattr(assemble, "_default_pockets", [])
+    monkeypatch.setattr(opening, "_default_pockets", [])
     with pocketpref.open(model=ScriptedModel(TASTES)) as pocket:
         assert pocket.user == "ada"
         pocket.add(*SHORT)
     found = pocketpref.personalize("Is tea good?")
     assert found.prompt == "Is tea good?"
-    (default,) = assemble._default_pockets
+    (default,) = opening._default_pockets
     assert default.user == "ada"
     assert prompts(default) == [SHORT[0]]
     pocketpref.personalize("Is tea good?")
-    assert assemble._default_pockets == [default]
+    assert opening._default_pockets == [default]
     assert (home / "vault.db").is_file()
     default.close()

@@ -10,7 +10,7 @@ from pocketpref.egress import Destination, Offer, Request
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import EphemeralKey
+from pocketpref.vault.crypto.key_stores import EphemeralKey
 
 TO = "openai:tiny@http://127.0.0.1:9/v1"
 

@@ -20,7 +20,7 @@ from pocketpref.egress import Finding, Known
 from pocketpref.egress.checks import findings
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 SECRETS = 500
 CLEAN = (

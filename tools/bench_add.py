@@ -25,7 +25,7 @@ from typing import Any
 
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import EphemeralKey
+from pocketpref.vault.crypto.key_stores import EphemeralKey
 
 TARGET_P50_MS = 10.0
 

@@ -39,9 +39,9 @@ from pocketpref.protocols import LanguageModel
 from pocketpref.records import Feedback, Learned, Message, Pair, Sampling
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import compose
-from pocketpref.vault.keys import EphemeralKey
-from pocketpref.vault.rows import Entry
-from pocketpref.vault.serial import dump_learned, dump_memory
+from pocketpref.vault.crypto.key_stores import EphemeralKey
+from pocketpref.vault.storage.rows import RowEntry
+from pocketpref.vault.storage.serialization import dump_learned, dump_memory
 
 _ANSWER = 200
 """Tokens of the answer that the overhead is a share of."""
@@ -102,7 +102,7 @@ def fill(pocket: Pocket, memories: int, prompts: Sequence[str]) -> None:
     parts = pocket._parts  # a bench may look inside: nothing public adds what is learned
     samples, recipe = Samples(memories - len(prompts)), parts.recipe()
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[RowEntry]:
         for number in range(samples.size):
             learned = replace(samples.learned(number), recipe=recipe)
             yield _entry(samples.feedback(number), learned)
@@ -117,10 +117,10 @@ def fill(pocket: Pocket, memories: int, prompts: Sequence[str]) -> None:
     parts.store.restore(entries())  # type: ignore[attr-defined]  # the vault's own store has it
 
 
-def _entry(feedback: Feedback, learned: Learned) -> Entry:
+def _entry(feedback: Feedback, learned: Learned) -> RowEntry:
     moment = Samples(1).feedback(0).created
     assert moment is not None
-    return Entry(learned.memory_id, dump_memory(feedback, moment), dump_learned(learned))
+    return RowEntry(learned.memory_id, dump_memory(feedback, moment), dump_learned(learned))
 
 
 def _question(pocket: Pocket, prompt: str, plain_first: bool) -> dict[str, float]:

@@ -34,7 +34,7 @@ import httpx2
 import psutil
 
 from pocketpref.hosts.guard import MOST_BODY_BYTES
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 _CHAT = "/v1/chat/completions"
 _PATIENCE = httpx2.Timeout(900.0)

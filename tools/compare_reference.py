@@ -50,7 +50,7 @@ from pocketpref.records import Feedback, Learned, Pair, Selection  # noqa: E402
 from pocketpref.samples import sample_pairs  # noqa: E402
 from pocketpref.scoring import PairScorer, noise_floor  # noqa: E402
 from pocketpref.vault import Vault  # noqa: E402
-from pocketpref.vault.keys import EphemeralKey  # noqa: E402
+from pocketpref.vault.crypto.key_stores import EphemeralKey  # noqa: E402
 from tests.methods import reference  # noqa: E402
 
 WINDOW = 4096  # tokens of one evaluation, on both sides

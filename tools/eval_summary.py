@@ -63,7 +63,7 @@ from pocketpref.records import Feedback
 from pocketpref.summarizing import SummarizeRun
 from pocketpref.summary import SummaryReport
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import EphemeralKey
+from pocketpref.vault.crypto.key_stores import EphemeralKey
 
 _CACHE = Path(tempfile.gettempdir()) / "pocketpref-eval"
 

@@ -39,16 +39,21 @@ from pocketpref.methods.palm_weights import infer
 from pocketpref.readers import BadEntry, Format, read
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.anchor import Anchor
+from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault.crypto.sealed_stream import SealedWriter
+from pocketpref.vault.crypto.sealing import NONCE_BYTES, Place, Sealer
 from pocketpref.vault.documents import Filed, dump_document
-from pocketpref.vault.freshness import record_mark
-from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
-from pocketpref.vault.remains import Remains
-from pocketpref.vault.rows import Entry
-from pocketpref.vault.sealing import NONCE_BYTES, Place, Sealer
-from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
-from pocketpref.vault.stream import SealedWriter
-from pocketpref.vault.users import checked_name
+from pocketpref.vault.integrity.rollback import Anchor
+from pocketpref.vault.integrity.set_hash import record_mark
+from pocketpref.vault.recovery.recoverable import Remains
+from pocketpref.vault.storage.rows import RowEntry
+from pocketpref.vault.storage.serialization import (
+    dump_learned,
+    dump_memory,
+    load_learned,
+    load_memory,
+)
+from pocketpref.vault.storage.users import checked_name
 
 CORPUS: Final = Path(__file__).resolve().parents[1] / "tests" / "fuzz" / "corpus"
 
@@ -238,7 +243,7 @@ class _Receiver:
         checked_name(user)
         return self
 
-    def restore(self, entries: Iterable[Entry], documents: Iterable[Filed]) -> tuple[int, int]:
+    def restore(self, entries: Iterable[RowEntry], documents: Iterable[Filed]) -> tuple[int, int]:
         added = 0
         for entry in entries:
             with _usable():

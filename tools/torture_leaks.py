@@ -25,7 +25,7 @@ import pocketpref
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.keys import Argon2Cost, Passphrase
+from pocketpref.vault.crypto.key_stores import Argon2Cost, Passphrase
 
 MARKER = "Xylophone-Quagmire-7719"
 USER = f"{MARKER} Person"

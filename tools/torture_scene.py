@@ -27,8 +27,8 @@ from pocketpref.errors import (
 )
 from pocketpref.records import Feedback, Learned, Memory, Pair, Selection
 from pocketpref.vault import UserStore, Vault
-from pocketpref.vault.keys import KeyFile
-from pocketpref.vault.serial import dump_learned
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.storage.serialization import dump_learned
 
 RECIPE = "torture"
 DIMENSIONS = 384

@@ -14,9 +14,9 @@ from vault_samples import RECIPE, RELEVANCE, Answer, Samples
 from pocketpref.records import Feedback, Vector
 from pocketpref.retrieval import PromptIndex
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
-from pocketpref.vault.rows import Entry
-from pocketpref.vault.serial import dump_learned, dump_memory
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.storage.rows import RowEntry
+from pocketpref.vault.storage.serialization import dump_learned, dump_memory
 from pocketpref.vault.store import UserStore
 
 VAULT = "vault"
@@ -171,8 +171,8 @@ class Sealed(Contender):
         self._vault.close()
 
 
-def _entry(samples: Samples, number: int) -> Entry:
+def _entry(samples: Samples, number: int) -> RowEntry:
     feedback = samples.feedback(number)
     assert feedback.created is not None
     learned = dump_learned(samples.learned(number))
-    return Entry(samples.name(number), dump_memory(feedback, feedback.created), learned)
+    return RowEntry(samples.name(number), dump_memory(feedback, feedback.created), learned)

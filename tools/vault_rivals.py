@@ -28,10 +28,10 @@ from vault_contenders import USER, Contender
 from vault_samples import DIMENSIONS, RELEVANCE, Answer, Samples
 
 from pocketpref.records import Feedback, Learned, Vector
-from pocketpref.vault.database import next_number
-from pocketpref.vault.ids import new_id
-from pocketpref.vault.rows import LEARNED, MEMORY
-from pocketpref.vault.schema import migrate
+from pocketpref.vault.storage.database import next_number
+from pocketpref.vault.storage.rows import LEARNED, MEMORY
+from pocketpref.vault.storage.schema import migrate
+from pocketpref.vault.storage.serialization import new_id
 
 PLAIN, SQLCIPHER = "plain", "SQLCipher"
 

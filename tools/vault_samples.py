@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.records import Effort, Feedback, Learned, Pair, Selection, Vector
-from pocketpref.vault.ids import derived_id
+from pocketpref.vault.storage.serialization import derived_id
 
 DIMENSIONS = 384
 """Of the bundled embedder."""

@@ -25,15 +25,15 @@ ThrowawayOpener = Callable[..., AbstractContextManager["Pocket"]]
 
 
 def _real_opener(user: str | None = None, **options: Any) -> Pocket:
-    from pocketpref import assemble
+    from pocketpref import assemble as opening
 
-    return assemble.open(user, **options)
+    return opening.open(user, **options)
 
 
 def _real_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
-    from pocketpref import assemble
+    from pocketpref import assemble as opening
 
-    return assemble.throwaway(**options)
+    return opening.throwaway(**options)
 
 
 @dataclass(repr=False)  # the environment may hold secrets
@@ -117,9 +117,9 @@ class App:
 
     def vault(self) -> Vault:
         """The vault itself, made if there is none; use it in a ``with`` statement."""
-        from pocketpref import assemble
+        from pocketpref import assemble as opening
 
-        return assemble.open_vault(self.places.vault, self.key_store(), self.places)
+        return opening.open_vault(self.places.vault, self.key_store(), self.places)
 
     def throwaway_pocket(self, model: str | None = None) -> AbstractContextManager[Pocket]:
         """A Pocket in a temporary vault that is deleted at the end of the ``with`` statement."""

@@ -101,7 +101,7 @@ def restore(
 
 
 def _passphrase(ask: Callable[[], str], file: str | None) -> KeyStore:
-    from pocketpref.vault.keys import Passphrase
+    from pocketpref.vault.crypto.key_stores import Passphrase
 
     return Passphrase(ask if file is None else lambda: _first_line(Path(file)))
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import (
-    TEXT,
-    MisuseError,
-    model_option,
-    offline_option,
-    user_option,
-)
+from pocketpref.cli.arguments import TEXT, MisuseError, model_option, offline_option, user_option
 from pocketpref.cli.console import note, printable
 from pocketpref.cli.conversation import Conversation, shortened
 from pocketpref.cli.hardening import without_network

@@ -11,12 +11,7 @@ from pocketpref.cli.apikeys import key
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import MisuseError, json_option, model_option, user_option
 from pocketpref.cli.console import note, print_table, report, report_json, table
-from pocketpref.cli.leaving import (
-    finding_lines,
-    level_name,
-    time_span,
-    when,
-)
+from pocketpref.cli.leaving import finding_lines, level_name, time_span, when
 from pocketpref.cli.releases import log, preview, verify
 from pocketpref.errors import NotFoundError
 from pocketpref.phrases import plural

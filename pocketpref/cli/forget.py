@@ -23,7 +23,7 @@ from pocketpref.phrases import plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
-    from pocketpref.vault.traces import Scan
+    from pocketpref.vault.integrity.erasure_check import Scan
 
 
 @click.command()

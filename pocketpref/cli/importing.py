@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import (
-    TEXT,
-    dry_run_option,
-    format_option,
-    model_option,
-    user_option,
-)
+from pocketpref.cli.arguments import TEXT, dry_run_option, format_option, model_option, user_option
 from pocketpref.cli.console import note, report
 from pocketpref.errors import FileError
 from pocketpref.phrases import plural

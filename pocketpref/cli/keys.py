@@ -92,7 +92,7 @@ def set_custody(app: App, *, keyring: bool, passphrase: bool, key_file: str | No
 
 def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
     from pocketpref import custody
-    from pocketpref.vault.keys import KeyFile
+    from pocketpref.vault.crypto.key_stores import KeyFile
 
     if path is not None:
         return KeyFile(path) if path.exists() else KeyFile.make(path)
@@ -102,14 +102,15 @@ def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
 
 def _hand_over(app: App, new: KeyStore) -> None:
     """Open the vault as its header says, whatever the settings say, and change its keeper."""
-    from pocketpref import assemble, custody
+    from pocketpref import assemble as opening
+    from pocketpref import custody
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):
         return
     config = replace(app.config, key_custody=None)
     old = custody.choose(config, app.places.vault, app.ask_passphrase)
-    with assemble.open_vault(app.places.vault, old, app.places) as vault:
+    with opening.open_vault(app.places.vault, old, app.places) as vault:
         vault.change_custody(new)
 
 

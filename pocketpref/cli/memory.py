@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import (
-    TEXT,
-    json_option,
-    model_option,
-    user_option,
-)
+from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
 from pocketpref.cli.console import note, one_line, print_table, report, report_json, table
 from pocketpref.phrases import plural
 

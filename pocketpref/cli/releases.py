@@ -10,13 +10,7 @@ import click
 from pocketpref.cli.app import App, pass_app
 from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
 from pocketpref.cli.console import note, print_table, report, report_json, table
-from pocketpref.cli.leaving import (
-    level_name,
-    preview_as_dict,
-    preview_lines,
-    report_body,
-    when,
-)
+from pocketpref.cli.leaving import level_name, preview_as_dict, preview_lines, report_body, when
 from pocketpref.errors import NotFoundError
 from pocketpref.phrases import plural
 

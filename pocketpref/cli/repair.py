@@ -14,7 +14,7 @@ from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
-    from pocketpref.vault.salvage import Salvaged, SavedUser
+    from pocketpref.vault.recovery.salvage import Salvaged, SavedUser
 
 _IDS_SHOWN = 20  # of records that do not open; --json has all
 
@@ -30,7 +30,7 @@ def repair(app: App, file: str, *, as_json: bool) -> None:
     Raises:
         PocketprefError: nothing could be saved.
     """
-    from pocketpref.vault.salvage import salvage
+    from pocketpref.vault.recovery.salvage import salvage
 
     source = app.places.vault
     beside = source.with_name(source.name + ".repaired")
@@ -47,7 +47,7 @@ def repair(app: App, file: str, *, as_json: bool) -> None:
 def _key_store(app: App, source: Path) -> KeyStore:
     """Who keeps the key, without SQLite having opened the file: that alone may change it."""
     from pocketpref import custody
-    from pocketpref.vault import salvage
+    from pocketpref.vault.recovery import salvage
 
     config = app.config
     if config.key_custody is None:
@@ -116,12 +116,12 @@ def accept_older(app: App, *, as_json: bool) -> None:
     Raises:
         VaultError: there is no vault, or it cannot be opened for another reason.
     """
-    from pocketpref import assemble
+    from pocketpref import assemble as opening
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):
         raise NotFoundError("there is no vault yet", hint="it is made when it is first needed")
-    with assemble.open_vault(
+    with opening.open_vault(
         app.places.vault, app.key_store(), app.places, accept_older=True
     ) as vault:
         info = vault.info()

@@ -58,7 +58,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
 
 def _token(path: Path) -> str:
     """The token that is kept, or a new one; the file is its owner's alone."""
-    from pocketpref.vault.files import new_private_file, private_folder, storage_errors
+    from pocketpref.files import new_private_file, private_folder, storage_errors
 
     with storage_errors(path):
         if not path.exists():

@@ -73,7 +73,7 @@ def remove(app: App, *, dry_run: bool) -> None:
 
 def remove_files(app: App, *, dry_run: bool) -> list[Path]:
     """Delete what ``install`` wrote. Returns what there was."""
-    from pocketpref.vault.files import storage_errors
+    from pocketpref.files import storage_errors
 
     found = _service(app, None, None)
     there = [path for path in found.files if path.exists()]
@@ -134,7 +134,7 @@ def _service(app: App, user: str | None, model: str | None) -> Service:
 
 
 def _write(path: Path, content: str) -> None:
-    from pocketpref.vault.files import building, private_folder, storage_errors
+    from pocketpref.files import building, private_folder, storage_errors
 
     with storage_errors(path):
         private_folder(path.parent)

@@ -112,7 +112,7 @@ def _for_good(places: Places) -> Iterator[Path]:
 
 
 def _delete(path: Path) -> None:
-    from pocketpref.vault.files import storage_errors
+    from pocketpref.files import storage_errors
 
     with storage_errors(path):
         if path.is_dir() and not path.is_symlink():

@@ -25,13 +25,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pocketpref.disclosure import Destination
-from pocketpref.errors import (
-    DeniedError,
-    InputError,
-    NotFoundError,
-    PocketprefError,
-    RemoteError,
-)
+from pocketpref.errors import DeniedError, InputError, NotFoundError, PocketprefError, RemoteError
 from pocketpref.hosts.description import description
 from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard
 from pocketpref.hosts.listening import Listener

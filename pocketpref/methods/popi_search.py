@@ -14,13 +14,7 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.methods.popi_language import ENGLISH
-from pocketpref.methods.popi_proposals import (
-    Proposal,
-    Refused,
-    edits,
-    single_clauses,
-    topics,
-)
+from pocketpref.methods.popi_proposals import Proposal, Refused, edits, single_clauses, topics
 from pocketpref.methods.popi_selection import Objective, halving, screened
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_wording import render

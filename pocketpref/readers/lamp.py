@@ -24,16 +24,7 @@ from typing import BinaryIO, Final
 from pocketpref.errors import FileError
 from pocketpref.readers.document import MAX_DOCUMENT_BYTES
 from pocketpref.readers.entries import Entry
-from pocketpref.readers.rows import (
-    Choices,
-    Row,
-    RowError,
-    choice,
-    owner,
-    read_rows,
-    rows_in,
-    text,
-)
+from pocketpref.readers.rows import Choices, Row, RowError, choice, owner, read_rows, rows_in, text
 
 _FIRST, _SECOND = '[1]: "', '" [2]: "'
 _TAGS, _FILM, _REVIEW = "tags: [", "] description: ", "review: "

@@ -20,22 +20,23 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, get_args
 
 from pocketpref.errors import FileError, InputError, KeyMissingError, TamperedError
+from pocketpref.files import building, storage_errors
 from pocketpref.protocols import KeyStore
 from pocketpref.records import Feedback, Memory, Origin, Pair
-from pocketpref.vault import stream
+from pocketpref.vault.crypto import sealed_stream
 from pocketpref.vault.documents import IN_ARCHIVES, Filed, dump_document, load_document
-from pocketpref.vault.files import building, storage_errors
-from pocketpref.vault.ids import LENGTH, is_id
-from pocketpref.vault.rows import Entry
-from pocketpref.vault.serial import (
+from pocketpref.vault.storage.rows import RowEntry
+from pocketpref.vault.storage.serialization import (
+    LENGTH,
     MAX_PAYLOAD_BYTES,
     dump_learned,
     dump_memory,
+    is_id,
     load_learned,
     load_memory,
 )
+from pocketpref.vault.storage.users import MAX_NAME_CHARACTERS, checked_name
 from pocketpref.vault.store import UserStore
-from pocketpref.vault.users import MAX_NAME_CHARACTERS, checked_name
 from pocketpref.vault.vault import Vault
 
 PLAINTEXT = "plaintext"
@@ -90,7 +91,7 @@ def export_user(
     with storage_errors(target), building(target, replace=True) as file:
         if key is None:
             return _write_lines(file, store)
-        return _write_sealed(stream.SealedWriter(file, key), store)
+        return _write_sealed(sealed_stream.SealedWriter(file, key), store)
 
 
 def _key_or_plaintext(plaintext: bool) -> InputError | KeyMissingError:
@@ -101,7 +102,7 @@ def _key_or_plaintext(plaintext: bool) -> InputError | KeyMissingError:
     )
 
 
-def _write_sealed(writer: stream.SealedWriter, store: UserStore) -> int:
+def _write_sealed(writer: sealed_stream.SealedWriter, store: UserStore) -> int:
     count = 0
     writer.write(_frame(_USER, store.user.encode()))
     for entry in store.entries():
@@ -158,7 +159,7 @@ def custody(source: Path | str) -> str:
         FileError: there is no such file, or its header is damaged.
     """
     with _opened(Path(source)) as file:
-        return stream.custody(file) if stream.is_sealed(file) else PLAINTEXT
+        return sealed_stream.custody(file) if sealed_stream.is_sealed(file) else PLAINTEXT
 
 
 def restore(
@@ -180,7 +181,7 @@ def restore(
         VaultError: the vault cannot be written.
     """
     with _opened(Path(source)) as file:
-        sealed = stream.is_sealed(file)
+        sealed = sealed_stream.is_sealed(file)
         archive = _SealedArchive(file, key) if sealed else _PlainArchive(file)
         # Read once to the end before anything is written, and again while writing, so that an
         # archive of any size takes little memory.
@@ -204,7 +205,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 class _Archive(Protocol):
     user: str | None
 
-    def entries(self) -> Iterator[Entry]: ...
+    def entries(self) -> Iterator[RowEntry]: ...
 
     def documents(self) -> Iterator[Filed]: ...
 
@@ -214,22 +215,22 @@ class _SealedArchive:
 
     def __init__(self, file: BinaryIO, key: KeyStore | None) -> None:
         self._file = file
-        self._reader = stream.SealedReader(file, key)
+        self._reader = sealed_stream.SealedReader(file, key)
         self.user: str | None = None
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RowEntry]:
         frames = _frames(self._reader.chunks(self._file))
         memory: tuple[str, bytes] | None = None
         for kind, content in frames:
             if kind == _LEARNED and memory is not None:
-                yield _checked(Entry(*memory, content))
+                yield _checked(RowEntry(*memory, content))
                 memory = None
                 continue
             if memory is not None:
-                yield _checked(Entry(*memory))
+                yield _checked(RowEntry(*memory))
             memory = self._memory(kind, content)
         if memory is not None:
-            yield _checked(Entry(*memory))
+            yield _checked(RowEntry(*memory))
 
     def _memory(self, kind: int, content: bytes) -> tuple[str, bytes] | None:
         if kind == _MEMORY:
@@ -291,7 +292,7 @@ class _PlainArchive:
         self._file = file
         self.user: str | None = None
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RowEntry]:
         self._file.seek(0)
         for number, line in enumerate(_lines(self._file), start=1):
             if line.strip():
@@ -300,7 +301,7 @@ class _PlainArchive:
     def documents(self) -> Iterator[Filed]:
         return iter(())
 
-    def _entry(self, line: bytes, number: int) -> Entry:
+    def _entry(self, line: bytes, number: int) -> RowEntry:
         found = _read_row(line)
         if found is None:
             raise FileError(
@@ -316,7 +317,7 @@ class _PlainArchive:
                 hint="a file holds one user's memories: split it",
             )
         self.user = user
-        return _checked(Entry(name, payload))
+        return _checked(RowEntry(name, payload))
 
 
 def _read_row(line: bytes) -> tuple[str, str, bytes] | None:
@@ -348,7 +349,7 @@ def _payload(row: dict[str, Any]) -> bytes:
     return dump_memory(feedback, created)
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: RowEntry) -> RowEntry:
     """An entry whose parts can all be read."""
     if not isinstance(entry.id, str) or not is_id(entry.id):
         raise _unsound("an id in it is none")

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError
 from pocketpref.records import Document
-from pocketpref.vault.rows import MEMORY, UserRows
-from pocketpref.vault.sealing import SALVAGE
-from pocketpref.vault.serial import MAX_PAYLOAD_BYTES
+from pocketpref.vault.crypto.sealing import SALVAGE
+from pocketpref.vault.storage.rows import MEMORY, UserRows
+from pocketpref.vault.storage.serialization import MAX_PAYLOAD_BYTES
 
 KINDS = (
     *("summary", "statement", "verdict", "policy", "adapter", "conversation"),

@@ -14,14 +14,19 @@ from pocketpref.errors import FileError, NotFoundError
 from pocketpref.protocols import Documents, Lesson
 from pocketpref.records import Counts, Effort, Feedback, Forgotten, Learned, Memory
 from pocketpref.vault.documents import Filed, UserDocuments, filed, made_of, put_back
-from pocketpref.vault.freshness import index_changed
-from pocketpref.vault.ids import is_id
-from pocketpref.vault.ledger import Ledger
-from pocketpref.vault.recall import LessonCache
-from pocketpref.vault.rows import LEARNED, MEMORY, PAST_ALL, Entry, UserRows
-from pocketpref.vault.serial import dump_learned, dump_memory, load_learned, load_memory
-from pocketpref.vault.traces import Traces
-from pocketpref.vault.users import NOBODY, Directory, UserKey
+from pocketpref.vault.integrity.erasure_check import Traces
+from pocketpref.vault.integrity.set_hash import index_changed
+from pocketpref.vault.integrity.transactions import Ledger
+from pocketpref.vault.storage.lesson_cache import LessonCache
+from pocketpref.vault.storage.rows import LEARNED, MEMORY, PAST_ALL, RowEntry, UserRows
+from pocketpref.vault.storage.serialization import (
+    dump_learned,
+    dump_memory,
+    is_id,
+    load_learned,
+    load_memory,
+)
+from pocketpref.vault.storage.users import NOBODY, Directory, UserKey
 
 _PAGE = 64
 """Memories read at a time, so that a long listing holds neither the lock nor much memory."""
@@ -142,7 +147,9 @@ class UserStore:
             rows.put(LEARNED, learned.memory_id, payload)
         return True
 
-    def restore(self, entries: Iterable[Entry], documents: Iterable[Filed] = ()) -> tuple[int, int]:
+    def restore(
+        self, entries: Iterable[RowEntry], documents: Iterable[Filed] = ()
+    ) -> tuple[int, int]:
         """Put back what ``entries`` and ``filed`` gave, under its own ids, all of it or none.
 
         An id that belongs to another user here is replaced by one derived from it, so that
@@ -187,7 +194,7 @@ class UserStore:
         for entry in self._pages(lambda rows, last: rows.newest(last, _PAGE), PAST_ALL):
             yield load_memory(entry.id, entry.memory)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RowEntry]:
         """All memories with what was learned from them, the oldest first, for an archive."""
         return self._pages(lambda rows, last: rows.oldest(last, _PAGE), 0)
 
@@ -197,9 +204,9 @@ class UserStore:
             return list(filed(rows))
 
     def _pages(
-        self, read: Callable[[UserRows, int], list[tuple[int, Entry]]], last: int
-    ) -> Iterator[Entry]:
-        seen, page = -1, [(last, Entry("", b""))]
+        self, read: Callable[[UserRows, int], list[tuple[int, RowEntry]]], last: int
+    ) -> Iterator[RowEntry]:
+        seen, page = -1, [(last, RowEntry("", b""))]
         while page:
             with self._reading() as rows:
                 following = read(rows, page[-1][0])

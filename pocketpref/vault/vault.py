@@ -9,32 +9,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pocketpref.errors import (
-    KeyChangedError,
-    StorageError,
-    VaultBusyError,
-    WrongKeyError,
-)
+from pocketpref.errors import KeyChangedError, StorageError, VaultBusyError, WrongKeyError
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.anchor import Anchor
-from pocketpref.vault.container import (
+from pocketpref.vault.crypto.key_stores import unlock
+from pocketpref.vault.crypto.rotation import Rotation, RotationCallback, rewrap
+from pocketpref.vault.crypto.sealing import ENCRYPTION
+from pocketpref.vault.crypto.secure_memory import Secret
+from pocketpref.vault.integrity.rollback import Anchor
+from pocketpref.vault.integrity.set_hash import Accepted, Multiset, VaultState
+from pocketpref.vault.integrity.transactions import Ledger, Seal
+from pocketpref.vault.storage.container import (
     VAULT_ID_BYTES,
-    Header,
+    VaultHeader,
     already_there,
     build,
     checked_file,
     read_header,
 )
-from pocketpref.vault.database import BUSY_SECONDS, VaultFile
-from pocketpref.vault.freshness import Accepted, Multiset, VaultState
-from pocketpref.vault.keys import unlock
-from pocketpref.vault.ledger import Ledger, Seal
-from pocketpref.vault.rotation import Rotation, RotationCallback, rewrap
-from pocketpref.vault.schema import FORMAT, migrate, pragma
-from pocketpref.vault.sealing import ENCRYPTION
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.storage.database import BUSY_SECONDS, VaultFile
+from pocketpref.vault.storage.schema import FORMAT, migrate, pragma
+from pocketpref.vault.storage.users import Directory, MasterKey, checked_name
 from pocketpref.vault.store import UserStore
-from pocketpref.vault.users import Directory, MasterKey, checked_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ class Vault:
         vault_id, master = os.urandom(VAULT_ID_BYTES), Secret.random()
         wrapped = key.wrap(bytes(master), vault_id)
         state = Seal.of(vault_id, wrapped, master.view()).close(VaultState(Multiset.empty()))
-        build(path, Header(vault_id, key.kind, wrapped), state)
+        build(path, VaultHeader(vault_id, key.kind, wrapped), state)
         return cls._opened(VaultFile(path, busy_seconds), vault_id, wrapped, master, anchor=anchor)
 
     @classmethod

@@ -14,7 +14,7 @@ from pocketpref.errors import AdapterError, InputError, NotFoundError, TamperedE
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import UserStore, Vault
 from pocketpref.vault.archive import export_user, restore
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.adapters.making import Pairs, adapter_of, with_data
 
 

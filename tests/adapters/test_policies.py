@@ -20,7 +20,7 @@ from pocketpref.errors import AdapterError
 from pocketpref.methods.palm import Portfolio
 from pocketpref.records import Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 GREEDY = Sampling(temperature=0.0, max_tokens=5, seed=1)
 SHORT = "Well, why don't you just try it now!"

@@ -25,7 +25,7 @@ from pocketpref.methods import profile_to_peft
 from pocketpref.records import Feedback, Message, Pair, Sampling, Vector
 from pocketpref.tailoring import KEPT
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.adapters.conftest import Shapes
 
 GREEDY = Sampling(temperature=0.0, max_tokens=5, seed=1)

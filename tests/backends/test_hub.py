@@ -15,8 +15,9 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from pocketpref.backends.hub import parse_handle, pull
+from pocketpref.backends.hub import pull
 from pocketpref.catalogue import Catalogue
+from pocketpref.catalogue.handles import parse_handle
 from pocketpref.errors import (
     InputError,
     ModelDamagedError,

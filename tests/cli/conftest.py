@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 import pocketpref
-from pocketpref import assemble
+from pocketpref import assemble as opening
 from pocketpref.cli import main
 from pocketpref.cli.app import App
 from pocketpref.config import Config
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 # The rule the scripted model follows: told to be short, it favours "Yes."
 TASTES = {"short and to the point": {"Yes.": 3.0}}
@@ -63,7 +63,7 @@ class Desk:
         )
 
     def throwaway(self, **_: Any) -> AbstractContextManager[Pocket]:
-        return assemble.throwaway(model=self.model, config=Config())
+        return opening.throwaway(model=self.model, config=Config())
 
     @property
     def app(self) -> App:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.summary import Clause, Summary
 from tests.http.peer import HELLO, answer, serve, status
 
@@ -31,8 +31,8 @@ def write_summary(desk, text=TEXT, sources=()):
     )
     with desk.app.vault() as vault:
         store = vault.store("default")
-        before = summaries.current(store)
-        summaries.keep(store, made, before.id if before else None)
+        before = summary_store.current(store)
+        summary_store.keep(store, made, before.id if before else None)
 
 
 @pytest.fixture

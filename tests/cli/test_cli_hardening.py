@@ -19,7 +19,7 @@ from pocketpref.cli.root import cli
 from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile, Passphrase
+from pocketpref.vault.crypto.key_stores import KeyFile, Passphrase
 from tests.cores import PERMIT, leaves_core_files
 from tests.vault.making import QUICK
 

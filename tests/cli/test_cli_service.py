@@ -360,7 +360,7 @@ def test_wiping_destroys_the_keys_before_the_file_is_deleted(used, tmp_path):
     assert done.code == 0
     assert not (used.home / "vault.db").exists()
     assert not (used.home / "config.toml").exists()
-    from pocketpref.vault.keys import KeyFile
+    from pocketpref.vault.crypto.key_stores import KeyFile
 
     with Vault.open(kept, KeyFile(used.home / "key")) as vault:
         assert vault.users() == []

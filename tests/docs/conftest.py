@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import pocketpref
-from pocketpref import assemble
+from pocketpref import assemble as opening
 from pocketpref.cli import main
 from pocketpref.cli.app import App
 from pocketpref.pocket import Pocket
@@ -88,7 +88,7 @@ class Reader:
     def type(self, arguments: Sequence[str]) -> tuple[int, str]:
         """Call the program in this process, with quick fakes in the place of the models."""
         environ = {"POCKETPREF_HOME": str(self.home)}
-        app = App(environ, self.open, lambda **_: assemble.throwaway(model=ScriptedModel(TASTES)))
+        app = App(environ, self.open, lambda **_: opening.throwaway(model=ScriptedModel(TASTES)))
         stdin = "Explain DNS\n" if "-" in arguments else ""
         with CliRunner().isolation(input=stdin, env=environ) as (_, err, _out):
             return main(arguments, app), err.getvalue().decode()

@@ -13,7 +13,7 @@ from pocketpref.disclosure import Destination
 from pocketpref.egress import Ask, Door, Finding, Known, Offer, Request
 from pocketpref.records import Feedback, Message, Pair
 from pocketpref.vault import UserStore, Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 SECRET = "Zebrowski"  # what the checks of these tests find
 GPT = Destination.parse("openai:gpt-x")

@@ -21,7 +21,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress import Destination, Door, Known, Offer, Request
 from pocketpref.errors import DeniedError
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 path, key, action, times = sys.argv[1:]
 gpt = Destination.parse("openai:gpt-x")

@@ -17,7 +17,7 @@ from pocketpref.records import Feedback, Sampling
 from pocketpref.summaries import keep
 from pocketpref.summary import Clause, Interval, Summary
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.cli.conftest import Desk
 
 TASTES = {"short and to the point": {"Yes.": 3.0}}

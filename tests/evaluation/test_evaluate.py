@@ -21,7 +21,7 @@ from pocketpref.methods.style import MEASURES
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import EphemeralKey
+from pocketpref.vault.crypto.key_stores import EphemeralKey
 from tests.cli.conftest import Desk
 from tests.evaluation.conftest import people, person
 from tests.readers.published import FSPO

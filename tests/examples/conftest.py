@@ -13,7 +13,7 @@ import pocketpref
 from pocketpref.config import Config
 from pocketpref.pocket import Pocket
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -16,7 +16,7 @@ from pocketpref.config import Config
 from pocketpref.disclosure import Destination
 from pocketpref.pocket import Pocket
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 TASTES = {"short and to the point": {"Yes.": 3.0}}
 SUMMARY = "Prefers short answers with an example."

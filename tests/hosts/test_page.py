@@ -23,7 +23,7 @@ from pocketpref.disclosure import Destination, Level
 from pocketpref.errors import StorageError
 from pocketpref.hosts.page.entry import GOOD_FOR, Session, opening_file
 from pocketpref.hosts.page.gate import MOST_FORM_BYTES
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY, begun
 from tests.hosts.visiting import serving
 

@@ -13,7 +13,7 @@ from pocketpref.egress import Destination, Disclosure, Door, Known, Level, Offer
 from pocketpref.protocols import DocumentStore
 from pocketpref.records import Message
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.http.peer import Peer
 
 QUESTION = "Why is the sky blue? Täglich frage ich das."

@@ -86,7 +86,7 @@ def test_nothing_of_it_stands_in_the_files(store: DocumentStore, tmp_path: Path)
 
 def test_another_person_of_the_vault_does_not_get_it(tmp_path: Path) -> None:
     from pocketpref.vault import Vault
-    from pocketpref.vault.keys import KeyFile
+    from pocketpref.vault.crypto.key_stores import KeyFile
 
     with Vault.create(tmp_path / "v.db", KeyFile.make(tmp_path / "k")) as vault:
         ApiKeys(vault.store("ada")).put(TO, ApiKey(SECRET))

@@ -36,7 +36,7 @@ from pocketpref.egress.apikeys import ApiKey
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Message, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.http.peer import HELLO, Line, Peer, serve
 from tests.http.planted import pairs, secrets
 from tests.http.test_bytes import ANTHROPIC

@@ -28,7 +28,7 @@ from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.egress import Destination, Door, Known, Level, Offer, Request
 from pocketpref.records import Message, Sampling
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 SUMMARY = "Wants the answer in one short sentence."
 QUESTIONS = (

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import pocketpref
-from pocketpref import Pocket, assemble
+from pocketpref import Pocket
+from pocketpref import assemble as opening
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
 from pocketpref.egress import Destination, Level, Request
 from pocketpref.egress.apikeys import ApiKey, ApiKeys
@@ -21,7 +22,7 @@ from pocketpref.errors import (
 )
 from pocketpref.records import Message
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.http.certificates import issue
 from tests.http.peer import DONE, HELLO, OK, Line, Peer, Script, answer, chunk, serve, status
 
@@ -37,7 +38,7 @@ def pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pocket]:
     def impatient(keys: ApiKeys) -> HttpGenerator:
         return HttpGenerator(keys, timeouts=QUICK, retries=Retries(tries=2, first=0.01))
 
-    monkeypatch.setattr(assemble, "_remote", impatient)
+    monkeypatch.setattr(opening, "_remote", impatient)
     opened = pocketpref.open(
         "ada",
         path=tmp_path / "vault.db",

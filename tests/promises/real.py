@@ -14,7 +14,7 @@ from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import LanguageModel
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 
 def few(*names: str) -> AttributeBank:

@@ -23,8 +23,8 @@ import pytest
 import pocketpref
 from pocketpref.errors import ModelError, PairError
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import EphemeralKey, KeyFile
-from pocketpref.vault.schema import FORMAT
+from pocketpref.vault.crypto.key_stores import EphemeralKey, KeyFile
+from pocketpref.vault.storage.schema import FORMAT
 from tests.promises.stage import Stage
 
 PAIR = ("--prompt", "Why?", "--chosen", "Because.", "--rejected", "No idea.")

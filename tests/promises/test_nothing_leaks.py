@@ -28,8 +28,8 @@ from pocketpref.readers import read
 from pocketpref.records import Feedback, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.keys import Argon2Cost, EphemeralKey, Passphrase
-from pocketpref.vault.serial import load_learned, load_memory
+from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, Passphrase
+from pocketpref.vault.storage.serialization import load_learned, load_memory
 from tests.promises.real import few, real_pocket
 from tests.promises.story import CHOSEN, PROMPT, REJECTED, Story
 from tests.promises.traces import PLANTS, forms, leaks, leaks_in_files, shown_by

@@ -14,7 +14,7 @@ from pocketpref.pocket import Pocket
 from pocketpref.records import Likelihoods, Message
 from pocketpref.results import Progress
 from pocketpref.testing import HashEmbedder, ScriptedModel
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.promises.real import few, real_pocket, vault_in
 
 # What the scripted model likes to hear where a wording is injected.

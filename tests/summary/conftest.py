@@ -17,7 +17,7 @@ from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 SHORT, LONG, FUNNY = "short and to the point", "long and detailed", "funny and playful"
 TASTES = {

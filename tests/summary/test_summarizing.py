@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from pocketpref import revising, summaries
+from pocketpref import revising
+from pocketpref import summaries as summary_store
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.learning import LearnRun
 from pocketpref.methods.popi import PopiSettings
@@ -33,8 +34,8 @@ def documents(parts) -> list[bytes]:
         return [document.content for document in kept.all("summary")]
 
 
-def notes(parts) -> summaries.Notes:
-    found = summaries.last_notes(parts.store)
+def notes(parts) -> summary_store.Notes:
+    found = summary_store.last_notes(parts.store)
     assert found is not None
     return found
 
@@ -48,7 +49,7 @@ def test_what_explains_the_choices_becomes_the_summary(parts, ids):
     assert report.complete
     assert report.summary is not None
     assert SHORT in report.summary.text
-    assert summaries.current(parts.store) == report.summary
+    assert summary_store.current(parts.store) == report.summary
     # Told to be short, "brief" earns 4 nats and "lengthy" loses them.
     assert report.summary.margin is not None
     assert report.summary.margin.mean == pytest.approx(8.0)
@@ -134,7 +135,7 @@ def test_later_choices_overrule_earlier_ones_and_the_old_is_history(parts):
     june = summarize(parts).summary
     assert LONG in june.text
     assert SHORT not in june.text
-    old, new = summaries.history(parts.store)
+    old, new = summary_store.history(parts.store)
     assert (old.id, new.id) == (spring.id, june.id)
     assert old.replaced is not None
     assert new.replaced is None
@@ -266,7 +267,7 @@ def test_a_summary_is_offered_once_and_again_when_there_is_something_new(parts):
 
 
 def test_what_is_stated_first_is_in_no_summary_yet(parts):
-    summaries.state(parts.store, "Use metric units")
+    summary_store.state(parts.store, "Use metric units")
     assert revising.stale(parts) == "what you stated is in no summary yet"
 
 
@@ -275,7 +276,7 @@ def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
     assert len(documents(parts)) == 2  # the summary, and the notes of its search
     parts.store.forget([ids[7]])
     assert documents(parts) == []
-    assert summaries.current(parts.store) is None
+    assert summary_store.current(parts.store) is None
     assert revising.stale(parts) is not None
 
 
@@ -325,14 +326,14 @@ def test_a_choice_forgotten_during_the_search_leaves_no_summary_behind(parts, id
 
 
 def test_what_the_person_stated_stands_in_every_summary(parts, ids):
-    summaries.state(parts.store, "Use metric units")
+    summary_store.state(parts.store, "Use metric units")
     text = summarize(parts).summary.text
     assert "Use metric units." in text
     assert SHORT in text
 
 
 def test_what_the_person_stated_needs_no_choices(parts):
-    summaries.state(parts.store, "Use metric units")
+    summary_store.state(parts.store, "Use metric units")
     report = summarize(parts)
     assert report.summary.text == "Use metric units."
     assert report.summary.margin is None
@@ -342,7 +343,7 @@ def test_what_the_person_stated_needs_no_choices(parts):
 def test_what_is_stated_later_joins_the_summary(parts, ids):
     first = summarize(parts).summary
     assert revising.stale(parts) is None
-    summaries.state(parts.store, "Use metric units")
+    summary_store.state(parts.store, "Use metric units")
     assert revising.stale(parts) == "something was stated since"
     second = summarize(parts).summary
     assert first.text in second.text
@@ -352,7 +353,7 @@ def test_what_is_stated_later_joins_the_summary(parts, ids):
 def test_an_edit_is_in_force_at_once_and_respected_later(parts, ids):
     before = summarize(parts).summary
     edited = revising.edit(parts, f"{before.text} Never use emojis.")
-    assert summaries.current(parts.store) == edited
+    assert summary_store.current(parts.store) == edited
     assert edited.origin == "edit"
     assert "Never use emojis." in [c.text for c in edited.clauses if c.stated]
     assert revising.stale(parts) is None
@@ -403,16 +404,16 @@ def test_two_writers_do_not_overwrite_one_another(parts, ids):
     first = summarize(parts).summary
     revising.edit(parts, "Be kind.")
     with pytest.raises(NotFoundError):
-        summaries.keep(parts.store, first, first.id)
+        summary_store.keep(parts.store, first, first.id)
 
 
 def test_a_statement_can_be_taken_back(parts):
-    name = summaries.state(parts.store, "Use metric units")
-    assert [s.text for s in summaries.statements(parts.store)] == ["Use metric units"]
-    summaries.unstate(parts.store, name)
-    assert summaries.statements(parts.store) == []
+    name = summary_store.state(parts.store, "Use metric units")
+    assert [s.text for s in summary_store.statements(parts.store)] == ["Use metric units"]
+    summary_store.unstate(parts.store, name)
+    assert summary_store.statements(parts.store) == []
     with pytest.raises(NotFoundError):
-        summaries.unstate(parts.store, name)
+        summary_store.unstate(parts.store, name)
 
 
 # --------------------------------------------------------------------------------- bad drafts
@@ -442,7 +443,7 @@ def test_a_bad_draft_is_refused_with_a_reason_and_never_kept(parts, writer, kind
     report = summarize(parts)
     assert report.summary is None
     assert sum(count for _, count in report.refused) == 2 * PopiSettings().drafts
-    assert summaries.history(parts.store) == []
+    assert summary_store.history(parts.store) == []
 
 
 def garble(seed: int) -> str:
@@ -461,7 +462,7 @@ def test_whatever_a_small_model_writes_the_store_stays_sound(parts, writer, seed
     writer.draft = garble(seed)
     parts.store.add_many(choice(n, likes="brief haha") for n in range(12))
     report = summarize(parts, wordings=0, opposites=0, finalists=2, drafts=2)
-    for summary in summaries.history(parts.store):
+    for summary in summary_store.history(parts.store):
         assert summary.text.isprintable()
         assert summary.tokens <= PopiSettings().max_tokens
         assert not any(mark in summary.text for mark in ("ignore", "<|", "99999999"))
@@ -485,9 +486,9 @@ def test_an_injected_summary_is_taken_off_a_prompt_again():
 
 
 def test_reprs_and_reports_show_no_text(parts, ids):
-    summaries.state(parts.store, "Use metric units")
+    summary_store.state(parts.store, "Use metric units")
     report = summarize(parts)
-    stated = summaries.statements(parts.store)
+    stated = summary_store.statements(parts.store)
     shown = f"{report!r} {report.summary!r} {report.summary.clauses!r} {stated!r}"
     assert SHORT not in repr(report.summary)
     assert "metric" not in shown

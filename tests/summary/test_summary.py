@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref import summaries
+from pocketpref import summaries as summary_store
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.records import Document
 from pocketpref.summary import Clause, Interval, Summary
@@ -119,8 +119,8 @@ def test_reprs_show_sizes_only():
 @pytest.mark.parametrize("text", ["", " \n ", "x" * 501, "a\x1b[2Jb", "a\u202eb"])
 def test_a_persons_text_must_be_a_printable_line(text):
     with pytest.raises(InputError):
-        summaries.one_line(text)
+        summary_store.one_line(text)
 
 
 def test_a_persons_lines_become_one():
-    assert summaries.one_line(" Be kind.\n Be  short. ") == "Be kind. Be short."
+    assert summary_store.one_line(" Be kind.\n Be  short. ") == "Be kind. Be short."

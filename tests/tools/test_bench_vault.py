@@ -15,7 +15,7 @@ from vault_rivals import PLAIN, SQLCIPHER, Ciphered, Plain
 from vault_samples import RELEVANCE, Samples
 from vault_trial import Result, Tally, summary
 
-from pocketpref.vault.ids import is_id
+from pocketpref.vault.storage.serialization import is_id
 
 SIZE = 60
 

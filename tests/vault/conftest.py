@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pocketpref.vault import UserStore, Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pocketpref.records import Feedback, Learned, Pair, Selection
-from pocketpref.vault.keys import Argon2Cost
+from pocketpref.vault.crypto.key_stores import Argon2Cost
 
 QUICK = Argon2Cost(memory_kib=64, passes=1, lanes=1)
 

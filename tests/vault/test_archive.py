@@ -12,11 +12,12 @@ import pytest
 
 from pocketpref.errors import FileError, InputError, KeyMissingError, WrongKeyError
 from pocketpref.records import Counts, Feedback, Pair
-from pocketpref.vault import Vault, archive, stream
-from pocketpref.vault.keys import EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault import Vault, archive
+from pocketpref.vault.crypto import sealed_stream
+from pocketpref.vault.crypto.key_stores import EphemeralKey, KeyFile, Passphrase
 from tests.vault.making import QUICK, feedback, learned, same_learned, vault_bytes
 
-CHUNK = stream.CHUNK_BYTES + 16
+CHUNK = sealed_stream.CHUNK_BYTES + 16
 
 
 def passphrase(text: str = "correct horse") -> Passphrase:
@@ -130,7 +131,7 @@ def test_an_encrypted_archive_shows_no_text_and_leaves_no_other_file(filled, tmp
     assert [file.name for file in folder.iterdir()] == ["archive"]
     content = vault_bytes(folder)
     for trace in (b"question", b"answer", b"ada", b"Concise", b"2001", b"aaaa", b"recipe"):
-        assert trace not in content.replace(stream.MAGIC, b"")
+        assert trace not in content.replace(sealed_stream.MAGIC, b"")
 
 
 def test_its_size_shows_only_how_many_chunks_it_has(store, tmp_path):
@@ -148,7 +149,7 @@ def test_an_export_that_fails_leaves_the_older_file(filled, sealed, monkeypatch)
     def fail(*_):
         raise OSError(28, "no space")
 
-    monkeypatch.setattr(stream.SealedWriter, "finish", fail)
+    monkeypatch.setattr(sealed_stream.SealedWriter, "finish", fail)
     with pytest.raises(Exception, match="room"):
         archive.export_user(filled, sealed, passphrase())
     assert sealed.read_bytes() == before
@@ -217,7 +218,7 @@ def test_every_flipped_byte_is_noticed(store, tmp_path, other):
         lambda header, chunks: header + b"".join(chunks)[:-1],
         lambda header, chunks: header + b"".join(chunks) + b"x",
         lambda header, chunks: header[:-1],
-        lambda header, chunks: header[: len(stream.MAGIC)],
+        lambda header, chunks: header[: len(sealed_stream.MAGIC)],
     ],
 )
 def test_chunks_left_out_moved_or_added_are_noticed(sealed, other, rebuild):
@@ -251,7 +252,7 @@ def test_chunks_of_another_archive_of_the_same_key_are_noticed(filled, tmp_path,
 def crafted(target: Path, key, content: bytes) -> Path:
     """An archive by someone who has the key."""
     with target.open("wb") as file:
-        writer = stream.SealedWriter(file, key)
+        writer = sealed_stream.SealedWriter(file, key)
         writer.write(content)
         writer.finish()
     return target

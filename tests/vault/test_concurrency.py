@@ -122,7 +122,7 @@ def test_an_interrupt_inside_a_change_undoes_it(store, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pocketpref.vault.rows.UserRows.insert", interrupt)
+    monkeypatch.setattr("pocketpref.vault.storage.rows.UserRows.insert", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.add(feedback())
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from pocketpref.errors import InputError, NotFoundError, TamperedError
 from pocketpref.vault import Vault
 from pocketpref.vault.archive import export_user, restore
 from pocketpref.vault.documents import KINDS
-from pocketpref.vault.salvage import salvage
+from pocketpref.vault.recovery.salvage import salvage
 from tests.vault.making import feedback, learned, raw
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from pocketpref.errors import StorageError, TamperedError, VaultBusyError
+from pocketpref.files import storage_errors
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.database import sqlite_errors
-from pocketpref.vault.files import storage_errors
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.storage.database import sqlite_errors
 from tests.vault.making import feedback, learned, raw
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's mounts")
@@ -127,7 +127,7 @@ LIMITED = """
 import resource, sys
 from pocketpref.errors import StorageError
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.vault.making import feedback
 from tests.vault.test_faults import BIG
 with Vault.open(sys.argv[1], KeyFile(sys.argv[2])) as vault:

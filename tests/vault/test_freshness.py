@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pocketpref.errors import KeyChangedError, RolledBackError, TamperedError
 from pocketpref.vault import Vault
-from pocketpref.vault.freshness import Multiset, UserState, VaultState
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.integrity.set_hash import Multiset, UserState, VaultState
 from tests.vault.making import feedback, learned, raw
 
 MARKS = st.lists(st.binary(max_size=20), max_size=8)
@@ -308,7 +308,7 @@ def test_a_data_key_is_exchanged_and_old_sealings_are_gone(path, vault, key, sto
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr("pocketpref.vault.rotation._BATCH", 2)
+    monkeypatch.setattr("pocketpref.vault.crypto.rotation._BATCH", 2)
 
 
 @pytest.mark.usefixtures("small_batches")

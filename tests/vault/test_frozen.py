@@ -17,7 +17,7 @@ import pytest
 
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.keys import Argon2Cost, KeyFile, Passphrase
+from pocketpref.vault.crypto.key_stores import Argon2Cost, KeyFile, Passphrase
 from tests.vault.making import learned
 
 FROZEN = Path(__file__).with_name("frozen")
@@ -52,7 +52,7 @@ class _EndedError(Exception):
 
 
 def _begin_rotation(vault: Vault, user: str) -> None:
-    from pocketpref.vault import rotation
+    from pocketpref.vault.crypto import rotation
 
     def end(done: int, of: int) -> None:
         raise _EndedError

@@ -1,6 +1,6 @@
 """Ids are random, easy to type, and derived ones always the same."""
 
-from pocketpref.vault.ids import ALPHABET, derived_id, is_id, new_id
+from pocketpref.vault.storage.serialization import ALPHABET, derived_id, is_id, new_id
 
 
 def test_ids_are_twelve_letters_and_digits_that_cannot_be_confused():

@@ -13,7 +13,7 @@ import pytest
 
 from pocketpref.errors import TamperedError
 from pocketpref.vault import UserStore, Vault, archive
-from pocketpref.vault.keys import KeyFile, Passphrase
+from pocketpref.vault.crypto.key_stores import KeyFile, Passphrase
 from tests.vault import independent_reader as reader
 from tests.vault.making import QUICK, feedback, learned, raw
 
@@ -101,7 +101,7 @@ def test_it_reads_what_is_left_when_forgetting_was_interrupted(filled, key, monk
         raise KeyboardInterrupt
 
     with Vault.open(filled, key) as vault:
-        monkeypatch.setattr("pocketpref.vault.database.VaultFile.scrub", interrupted)
+        monkeypatch.setattr("pocketpref.vault.storage.database.VaultFile.scrub", interrupted)
         with pytest.raises(KeyboardInterrupt):
             vault.store("bob").forget_everything()
         assert list(reader.read(filled, reader.key_file_secret(key.path)).users) == ["Ada Lovelace"]

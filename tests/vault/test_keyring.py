@@ -20,7 +20,7 @@ from pocketpref.cli.app import App
 from pocketpref.errors import KeyMissingError, KeyringError, WrongKeyError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.vault.making import feedback
 
 MASTER = bytes(range(32))

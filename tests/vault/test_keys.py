@@ -16,7 +16,7 @@ from pocketpref.errors import (
     WrongKeyError,
 )
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase, unlock
+from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase, unlock
 from tests.vault.making import QUICK
 
 MASTER = bytes(range(32))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pocketpref.errors import TamperedError
 from pocketpref.records import Effort, Learned, Selection
 from pocketpref.vault import Vault
-from pocketpref.vault.serial import dump_learned, load_lesson
+from pocketpref.vault.storage.serialization import dump_learned, load_lesson
 from tests.vault.making import feedback, learned, raw
 
 ID = "abcdefghjkmn"

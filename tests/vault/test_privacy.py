@@ -15,7 +15,7 @@ import pytest
 from pocketpref.errors import PocketprefError
 from pocketpref.records import Feedback, Learned, Pair, Selection
 from pocketpref.vault import Vault, archive
-from pocketpref.vault.keys import Passphrase
+from pocketpref.vault.crypto.key_stores import Passphrase
 from tests.vault.making import QUICK, feedback, raw, vault_bytes
 
 MARK = "Zanzibar-4711"

@@ -18,8 +18,8 @@ from pocketpref.errors import (
     WrongKeyError,
 )
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
-from pocketpref.vault.salvage import custody, salvage
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.recovery.salvage import custody, salvage
 from tests.vault.making import feedback, learned, same_learned
 from tests.vault.wreck import FRAME, LOG_HEAD, PAGE, Wreck, build, digests, read
 

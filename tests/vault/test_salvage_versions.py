@@ -10,8 +10,8 @@ import pytest
 
 from pocketpref.errors import VaultBusyError
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
-from pocketpref.vault.salvage import salvage
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.recovery.salvage import salvage
 from tests.vault.making import feedback, learned
 from tests.vault.wreck import FRAME, LOG_HEAD, PAGE, read
 

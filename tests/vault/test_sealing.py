@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketpref.errors import TamperedError
-from pocketpref.vault.sealing import Place, Sealer, derive_key, new_key, padded_size
+from pocketpref.vault.crypto.sealing import Place, Sealer, derive_key, new_key, padded_size
 
 PLACE = Place(b"0123456789abcdef", 1, "memory", "abcdefghjkmn", 7)
 

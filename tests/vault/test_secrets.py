@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pocketpref.errors import VaultError
-from pocketpref.vault.keys import EphemeralKey, KeyFile
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.key_stores import EphemeralKey, KeyFile
+from pocketpref.vault.crypto.secure_memory import Secret
 from tests.cores import PERMIT, leaves_core_files
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="seen through /proc")
@@ -140,7 +140,7 @@ def test_it_is_wiped_when_the_program_ends():
     code = """
 import atexit
 atexit.register(lambda: print(bytes(rest) == bytes(32)))  # the first registered is the last called
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.secure_memory import Secret
 secret = Secret.taking(bytes(range(100, 132)))
 rest = secret.view()[:]
 """
@@ -190,7 +190,7 @@ def test_its_page_is_locked_and_left_out_of_dumps():
 def test_where_the_system_refuses_to_lock_it_is_said_and_all_else_works():
     code = """
 import os, resource
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.secure_memory import Secret
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
 if os.getuid() == 0:
     os.setuid(65534)  # root may lock whatever the limit says
@@ -202,7 +202,7 @@ with Secret.taking(b"content") as secret:
 
 @linux
 def test_under_a_usual_limit_it_is_locked():
-    code = "from pocketpref.vault.secrets import Secret; print(Secret.random().locked)"
+    code = "from pocketpref.vault.crypto.secure_memory import Secret; print(Secret.random().locked)"
     assert child(code) == "True"
 
 
@@ -211,7 +211,7 @@ def test_a_forked_child_does_not_have_it_and_the_parent_keeps_it():
     code = """
 import os, sys
 from pocketpref.errors import VaultError
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.secure_memory import Secret
 secret = Secret.taking(b"content")
 rest = secret.view()[:]
 if os.fork() == 0:
@@ -232,7 +232,7 @@ def test_a_core_dump_does_not_hold_it(tmp_path):
         pytest.skip("this system keeps no core file in the working folder")
     code = """
 import os
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.secure_memory import Secret
 kept, elsewhere = bytearray(64), bytearray(64)
 for place in range(64):  # made in place, so that no other copy is left in the memory
     kept[place], elsewhere[place] = (place * 37 + 11) % 251, (place * 41 + 13) % 241

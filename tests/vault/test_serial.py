@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.records import Effort, Feedback, Learned, Pair, Selection
-from pocketpref.vault.serial import (
+from pocketpref.vault.storage.serialization import (
     MAX_META_CHARACTERS,
     dump_learned,
     dump_memory,

@@ -251,7 +251,7 @@ def test_an_interrupted_wipe_is_final_and_ended_on_opening(path, key, vault, sto
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pocketpref.vault.users.Directory.remove_wiped", interrupt)
+    monkeypatch.setattr("pocketpref.vault.storage.users.Directory.remove_wiped", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.forget_everything()
     monkeypatch.undo()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pocketpref.errors import NotFoundError
-from pocketpref.vault import traces as module
-from pocketpref.vault.traces import Traces
+from pocketpref.vault.integrity import erasure_check as module
+from pocketpref.vault.integrity.erasure_check import Traces
 from tests.vault.making import feedback, learned
 
 

@@ -20,8 +20,9 @@ from pocketpref.errors import (
     WrongKeyError,
 )
 from pocketpref.records import Counts
-from pocketpref.vault import Vault, schema
-from pocketpref.vault.keys import Argon2Cost, EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault import Vault
+from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase
+from pocketpref.vault.storage import schema
 from tests.vault.making import QUICK, feedback, raw
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes mean nothing on Windows")
@@ -62,7 +63,7 @@ def test_a_vault_appears_whole_or_not_at_all(path, key, monkeypatch):
     def fail(*_):
         raise sqlite3.OperationalError
 
-    monkeypatch.setattr("pocketpref.vault.container.migrate", fail)
+    monkeypatch.setattr("pocketpref.vault.storage.container.migrate", fail)
     with pytest.raises(VaultError):
         Vault.create(path, key)
     assert list(path.parent.iterdir()) == []
@@ -77,7 +78,7 @@ def test_of_two_creators_one_wins_and_the_other_is_told(path, key, monkeypatch):
         Vault.create(path, EphemeralKey()).close()
         real_publish(db)
 
-    monkeypatch.setattr("pocketpref.vault.container.migrate", race)
+    monkeypatch.setattr("pocketpref.vault.storage.container.migrate", race)
     with pytest.raises(InputError, match="already"):
         Vault.create(path, key)
     assert Vault.custody(path) == "ephemeral"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
+from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.vault.making import feedback, learned
 
 

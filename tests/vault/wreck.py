@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocketpref.vault import Vault
-from pocketpref.vault.keys import KeyFile
-from pocketpref.vault.salvage import Salvaged, salvage
+from pocketpref.vault.crypto.key_stores import KeyFile
+from pocketpref.vault.recovery.salvage import Salvaged, salvage
 from tests.vault.making import feedback, learned
 
 PAGE = 4096

@@ -3,12 +3,7 @@
 from pocketpref.backends.llama.model import LlamaModel
 from pocketpref.backends.llama.native import device, gpu_available
 from pocketpref.backends.llama.precisions import WORTH, speedup
-from pocketpref.backends.llama.prepare import (
-    NOT_QUANTIZED,
-    prepare,
-    prepared_path,
-    unfit_reason,
-)
+from pocketpref.backends.llama.prepare import NOT_QUANTIZED, prepare, prepared_path, unfit_reason
 
 __all__ = [
     "NOT_QUANTIZED",

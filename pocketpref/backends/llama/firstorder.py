@@ -30,15 +30,7 @@ from threadpoolctl import threadpool_limits
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
 from pocketpref.backends.llama.tensors import Matrix, Tensors
-from pocketpref.backends.llama.transformer import (
-    Block,
-    Head,
-    KeysValues,
-    Rope,
-    Shape,
-    Sight,
-    Trace,
-)
+from pocketpref.backends.llama.transformer import Block, Head, KeysValues, Rope, Shape, Sight, Trace
 from pocketpref.backends.threads import threads
 
 _READ = 96

@@ -22,8 +22,8 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Final
 
+from pocketpref.files import new_private_file, private_folder, storage_errors
 from pocketpref.hosts.listening import HERE
-from pocketpref.vault.files import new_private_file, private_folder, storage_errors
 
 COOKIE: Final = "pocketpref"
 GOOD_FOR: Final = 600.0

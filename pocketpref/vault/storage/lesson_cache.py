@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pocketpref.protocols import Lesson
-from pocketpref.vault.rows import LEARNED, MEMORY, UserRows
-from pocketpref.vault.serial import load_lesson
+from pocketpref.vault.storage.rows import LEARNED, MEMORY, UserRows
+from pocketpref.vault.storage.serialization import load_lesson
 
 _Head = tuple[int, str, bytes]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketpref.files import storage_errors
 from pocketpref.records import Learned, Memory
-from pocketpref.vault.files import storage_errors
 
 _WORD = 8  # bytes compared at first
 _LEAST = 12

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from pocketpref.errors import TamperedError
-from pocketpref.vault.database import next_number
-from pocketpref.vault.freshness import HEAD_BYTES, Multiset, index_changed, record_mark
-from pocketpref.vault.ids import derived_id, new_id
-from pocketpref.vault.ledger import Ledger
-from pocketpref.vault.sealing import Place, Sealer
-from pocketpref.vault.users import UserKey
+from pocketpref.vault.crypto.sealing import Place, Sealer
+from pocketpref.vault.integrity.set_hash import HEAD_BYTES, Multiset, index_changed, record_mark
+from pocketpref.vault.integrity.transactions import Ledger
+from pocketpref.vault.storage.database import next_number
+from pocketpref.vault.storage.serialization import derived_id, new_id
+from pocketpref.vault.storage.users import UserKey
 
 MEMORY = "memory"
 LEARNED = "learned"
@@ -41,7 +41,7 @@ _OLDEST_FIRST = _WITH_DERIVED + " AND m.seq > ? ORDER BY m.seq LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class RowEntry:
     """A memory and what was learned from it, opened but not parsed: the unit of archives."""
 
     id: str
@@ -205,28 +205,28 @@ class UserRows:
             "head": HEAD_BYTES,
         }
 
-    def newest(self, before: int, limit: int) -> list[tuple[int, Entry]]:
+    def newest(self, before: int, limit: int) -> list[tuple[int, RowEntry]]:
         """Memories before a row number, the newest first, each with its own row number."""
         return self._page(_NEWEST_FIRST, None, before, limit)
 
-    def oldest(self, after: int, limit: int) -> list[tuple[int, Entry]]:
+    def oldest(self, after: int, limit: int) -> list[tuple[int, RowEntry]]:
         """Memories after a row number with what was learned from them, the oldest first."""
         self._check_ids()
         return self._page(_OLDEST_FIRST, LEARNED, after, limit)
 
     def _page(
         self, query: str, derived: str | None, last: int, limit: int
-    ) -> list[tuple[int, Entry]]:
+    ) -> list[tuple[int, RowEntry]]:
         values = (derived, self._key.number, MEMORY, last, limit)
         return [self._entry(*row) for row in self._db.execute(query, values).fetchall()]
 
     def _entry(
         self, seq: int, name: str, sealed: object, learned_seq: int | None, learned: object
-    ) -> tuple[int, Entry]:
+    ) -> tuple[int, RowEntry]:
         memory = self._open(MEMORY, name, seq, sealed)
         if learned_seq is None:
-            return seq, Entry(name, memory)
-        return seq, Entry(name, memory, self._open(LEARNED, name, learned_seq, learned))
+            return seq, RowEntry(name, memory)
+        return seq, RowEntry(name, memory, self._open(LEARNED, name, learned_seq, learned))
 
     def with_derived(self, name: str) -> list[int]:
         """Row numbers of a memory and of everything derived from it."""

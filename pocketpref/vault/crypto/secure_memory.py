@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from pocketpref.errors import VaultError
-from pocketpref.vault.sealing import KEY_BYTES
+from pocketpref.vault.crypto.sealing import KEY_BYTES
 
 _living: weakref.WeakSet[Secret] = weakref.WeakSet()
 

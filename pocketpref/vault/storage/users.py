@@ -11,9 +11,9 @@ from typing import Self
 from sqlite_utils import Database
 
 from pocketpref.errors import InputError
-from pocketpref.vault.database import next_number
-from pocketpref.vault.freshness import Multiset, UserState
-from pocketpref.vault.sealing import Place, Sealer, derive_key, new_key
+from pocketpref.vault.crypto.sealing import Place, Sealer, derive_key, new_key
+from pocketpref.vault.integrity.set_hash import Multiset, UserState
+from pocketpref.vault.storage.database import next_number
 
 MAX_NAME_CHARACTERS = 200
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
-from pocketpref.vault.freshness import UserState
-from pocketpref.vault.ledger import Ledger
-from pocketpref.vault.rows import UserRows
-from pocketpref.vault.sealing import new_key
-from pocketpref.vault.users import (
+from pocketpref.vault.crypto.sealing import new_key
+from pocketpref.vault.integrity.set_hash import UserState
+from pocketpref.vault.integrity.transactions import Ledger
+from pocketpref.vault.storage.rows import UserRows
+from pocketpref.vault.storage.users import (
     KEY,
     NEXT,
     NOBODY,

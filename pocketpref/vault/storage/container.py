@@ -6,21 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError
-from pocketpref.vault.database import VaultFile
-from pocketpref.vault.files import (
-    new_private_file,
-    part_path,
-    private_folder,
-    publish,
-    storage_errors,
-)
-from pocketpref.vault.schema import APPLICATION_ID, check_file, check_tables, migrate
-from pocketpref.vault.sealing import SALVAGE
+from pocketpref.files import new_private_file, part_path, private_folder, publish, storage_errors
+from pocketpref.vault.crypto.sealing import SALVAGE
+from pocketpref.vault.storage.database import VaultFile
+from pocketpref.vault.storage.schema import APPLICATION_ID, check_file, check_tables, migrate
 
 VAULT_ID_BYTES = 16
 
 
-class Header(NamedTuple):
+class VaultHeader(NamedTuple):
     """What the vault says about itself before its key is there.
 
     Attributes:
@@ -34,7 +28,7 @@ class Header(NamedTuple):
     wrapped: bytes
 
 
-def build(path: Path, header: Header, state: bytes) -> None:
+def build(path: Path, header: VaultHeader, state: bytes) -> None:
     """Make a vault's file under another name, so that it appears whole or not at all.
 
     Args:
@@ -53,7 +47,7 @@ def build(path: Path, header: Header, state: bytes) -> None:
         raise already_there(path) from None
 
 
-def _build(path: Path, header: Header, state: bytes) -> None:
+def _build(path: Path, header: VaultHeader, state: bytes) -> None:
     private_folder(path.parent)
     part = part_path(path)
     try:
@@ -97,7 +91,7 @@ def checked_file(path: Path, busy_seconds: float) -> VaultFile:
     return file
 
 
-def read_header(file: VaultFile) -> Header:
+def read_header(file: VaultFile) -> VaultHeader:
     """What the vault says about itself.
 
     Raises:
@@ -108,7 +102,7 @@ def read_header(file: VaultFile) -> Header:
     sound = row is not None and [type(part) for part in row] == [bytes, str, bytes]
     if not sound or len(row[0]) != VAULT_ID_BYTES:
         raise TamperedError(f"the header of {file.path} was changed", hint=SALVAGE)
-    return Header(*row)
+    return VaultHeader(*row)
 
 
 def already_there(path: Path) -> InputError:

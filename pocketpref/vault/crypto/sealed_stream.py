@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pocketpref.errors import FileError, KeyMissingError, TamperedError, WrongKeyError
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.sealing import KEY_BYTES, TAG_BYTES, derive_key, new_key
+from pocketpref.vault.crypto.sealing import KEY_BYTES, TAG_BYTES, derive_key, new_key
 
 MAGIC = b"pocketpref archive 1\n"
 CHUNK_BYTES = 64 * 1024

@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from pocketpref.errors import InputError, KeyMissingError, TamperedError, WrongKeyError
+from pocketpref.files import building, private_folder, storage_errors
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.files import building, private_folder, storage_errors
-from pocketpref.vault.sealing import KEY_BYTES, NONCE_BYTES, new_key
-from pocketpref.vault.secrets import Secret
+from pocketpref.vault.crypto.sealing import KEY_BYTES, NONCE_BYTES, new_key
+from pocketpref.vault.crypto.secure_memory import Secret
 
 _WRAP_VERSION = b"\x01"
 _KEY_FILE_PREFIX = "pocketpref-key-1:"

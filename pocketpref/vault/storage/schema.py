@@ -24,7 +24,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from pocketpref.errors import NewerFormatError, TamperedError
-from pocketpref.vault.sealing import SALVAGE
+from pocketpref.vault.crypto.sealing import SALVAGE
 
 APPLICATION_ID = 0x706B7066  # "pkpf" in SQLite's application_id marks the file as a vault
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from pocketpref.errors import TamperedError
-from pocketpref.vault.ids import is_id
+from pocketpref.vault.storage.serialization import is_id
 
 ENCRYPTION = "AES-256-GCM"
 KEY_BYTES = 32

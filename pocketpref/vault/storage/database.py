@@ -22,8 +22,8 @@ from pocketpref.errors import (
     VaultBusyError,
     VaultError,
 )
-from pocketpref.vault.schema import has_log, pragma
-from pocketpref.vault.sealing import SALVAGE
+from pocketpref.vault.crypto.sealing import SALVAGE
+from pocketpref.vault.storage.schema import has_log, pragma
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""

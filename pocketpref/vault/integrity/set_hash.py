@@ -31,7 +31,7 @@ import numpy as np
 from sqlite_utils import Database
 
 from pocketpref.errors import TamperedError
-from pocketpref.vault.sealing import KEY_BYTES, NONCE_BYTES, SALVAGE
+from pocketpref.vault.crypto.sealing import KEY_BYTES, NONCE_BYTES, SALVAGE
 
 HEAD_BYTES = 1 + NONCE_BYTES
 """A blob's version and nonce: enough to tell whether it was sealed anew."""

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pocketpref.errors import RolledBackError
-from pocketpref.vault.files import building, private_folder
-from pocketpref.vault.sealing import derive_key
+from pocketpref.files import building, private_folder
+from pocketpref.vault.crypto.sealing import derive_key
 
 _LIMIT = 1024  # bytes read at most; a real note has under 100
 _TRIES = 3  # another process may be just writing

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError, VaultBusyError
+from pocketpref.files import new_private_file, private_folder, publish, storage_errors
 from pocketpref.protocols import KeyStore
-from pocketpref.vault.files import new_private_file, private_folder, publish, storage_errors
-from pocketpref.vault.remains import Owner, ProgressCallback, Remains, stated_custody
+from pocketpref.vault.recovery.recoverable import Owner, ProgressCallback, Remains, stated_custody
 from pocketpref.vault.vault import Vault
 
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from sqlite_utils import Database
 
 from pocketpref.errors import KeyChangedError, RolledBackError, TamperedError
-from pocketpref.vault.anchor import ACCEPT, Anchor
-from pocketpref.vault.database import VaultFile
-from pocketpref.vault.freshness import (
+from pocketpref.vault.crypto.sealing import SALVAGE, Place, Sealer, derive_key
+from pocketpref.vault.integrity.rollback import ACCEPT, Anchor
+from pocketpref.vault.integrity.set_hash import (
     Multiset,
     VaultState,
     check_ids,
     record_marks,
     user_marks,
 )
-from pocketpref.vault.schema import pragma
-from pocketpref.vault.sealing import SALVAGE, Place, Sealer, derive_key
+from pocketpref.vault.storage.database import VaultFile
+from pocketpref.vault.storage.schema import pragma
 
 
 @dataclass(frozen=True, slots=True)

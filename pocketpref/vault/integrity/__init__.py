@@ -1,0 +1,1 @@
+"""Detect tampering, rollback and incomplete erasure."""

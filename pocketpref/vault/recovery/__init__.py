@@ -1,0 +1,1 @@
+"""Read and save what a damaged vault still holds."""

@@ -1,0 +1,1 @@
+"""The SQLite file: container, schema, rows and users."""
