@@ -20,7 +20,7 @@ from pocketpref import custody
 from pocketpref.attributes import AttributeBank
 from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
-from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact import Exact, ExactSettings

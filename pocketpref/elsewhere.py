@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, overload
 
 from pocketpref import insight
-from pocketpref.disclosure import Destination, Disclosure, Level
-from pocketpref.egress import Ask, Door, Offer, Preview, Request
-from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.egress import Ask, EgressGate, Offer, Preview, Request
+from pocketpref.egress.api_keys import ApiKeys
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError
 from pocketpref.exits import Exit
 from pocketpref.parts import Parts
@@ -28,7 +29,7 @@ class Elsewhere:
         self._profiled: tuple[Sequence[Lesson], Sequence[ProfileEntry]] | None = None
 
     @property
-    def egress(self) -> Door:
+    def egress(self) -> EgressGate:
         """What may leave, and the log of what left."""
         return self._exit.door()
 

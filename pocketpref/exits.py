@@ -7,9 +7,10 @@ from typing import Any
 
 from pocketpref import summaries as summary_store
 from pocketpref.attributes import AttributeBank
-from pocketpref.disclosure import Destination, Disclosure, Level
-from pocketpref.egress import Ask, Door, Known, Offer, Request
-from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.egress import Ask, EgressGate, Known, Offer, Request
+from pocketpref.egress.api_keys import ApiKeys
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError, RemoteError
 from pocketpref.protocols import MemoryStore, RemoteGenerator
 from pocketpref.results import ProfileEntry
@@ -45,7 +46,7 @@ class Exit:
         self._seen: tuple[int, Hashable] | None = None
         self.keys = ApiKeys(store)
 
-    def door(self, ask: Ask | None = None) -> Door:
+    def door(self, ask: Ask | None = None) -> EgressGate:
         """The door, with somebody to ask or nobody."""
         if self._known is None:  # it remembers what it has read of the memory
             self._known = Known(
@@ -56,7 +57,7 @@ class Exit:
                 attributes=tuple(AttributeBank.standard()),
                 version=self._version,
             )
-        return Door(self._store, self._known.attributes, self._known, ask)
+        return EgressGate(self._store, self._known.attributes, self._known, ask)
 
     def describe(self) -> str:
         """In words, for ``status``: whether anything may leave."""
@@ -126,7 +127,7 @@ class Exit:
         return _stream(remote, door, door.clear(request, offer, destination, level=level))
 
 
-def _stream(remote: RemoteGenerator, door: Door, disclosure: Disclosure) -> Iterator[str]:
+def _stream(remote: RemoteGenerator, door: EgressGate, disclosure: Disclosure) -> Iterator[str]:
     outcome = "interrupted"
     try:
         yield from remote.generate(disclosure)

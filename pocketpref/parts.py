@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketpref.adapters import Adapter
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.apikeys import ApiKeys
+from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.methods import Method
 from pocketpref.methods.palm import Portfolio
 from pocketpref.protocols import (

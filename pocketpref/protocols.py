@@ -25,7 +25,7 @@ from pocketpref.records import (
 
 if TYPE_CHECKING:
     from pocketpref.adapters import Blend, HypernetworkManifest
-    from pocketpref.disclosure import Disclosure
+    from pocketpref.egress.disclosure import Disclosure
 
 
 @runtime_checkable

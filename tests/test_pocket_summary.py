@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import pocketpref
-from pocketpref.disclosure import Level
 from pocketpref.egress import Destination, Offer, Request
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from attack_memory import Secret, words_of
 from attack_tricks import Trick, covered
 
-from pocketpref.egress.checks.vocabulary import SMALL_WORDS, base_words
+from pocketpref.egress.dlp.text import SMALL_WORDS, base_words
 
 _A_SENTENCE = 8
 _MOST_LETTERS = 40

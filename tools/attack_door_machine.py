@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from pocketpref.disclosure import Destination, Disclosure, Level
-from pocketpref.egress import Answer, Door, Offer, Request
+from pocketpref.egress import Decision, EgressGate, Offer, Request
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import DeniedError
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.vault import UserStore, Vault
@@ -102,12 +103,12 @@ class Use(RuleBasedStateMachine):
         """The person's part, through one of the connections."""
         return self.vaults[side].store("ada")
 
-    def door(self, side: int, answer: str | None = None) -> Door:
+    def door(self, side: int, answer: str | None = None) -> EgressGate:
         """A door in front of it; with somebody who gives this answer."""
-        ask = (lambda preview: Answer(answer)) if answer else None
+        ask = (lambda preview: Decision(answer)) if answer else None
         scene = self.scene
         parts = (self.store(side), scene.bank, scene.known, ask)
-        return Door(*parts, clock=lambda: self.now, check=scene.look)
+        return EgressGate(*parts, clock=lambda: self.now, check=scene.look)
 
     def text(self, drawn: Any) -> str:
         """A text, or a secret where a number was drawn."""

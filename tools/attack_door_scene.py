@@ -15,9 +15,9 @@ from attack_memory import Secret, plant
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.http import HttpGenerator
-from pocketpref.disclosure import Destination
 from pocketpref.egress import Finding, Known
-from pocketpref.egress.checks import findings
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.dlp import findings
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile

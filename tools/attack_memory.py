@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pocketpref.egress.checks.numbers import luhn, mod_97
+from pocketpref.egress.dlp.identifiers import luhn, mod_97
 from pocketpref.samples import SAMPLES, sample_pairs
 
 Kind = Literal[

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks.vocabulary import SMALL_WORDS, base_words
+from pocketpref.egress.dlp.text import SMALL_WORDS, base_words
 
 IN_ANY_WORDS = {
     "multiple sclerosis": (

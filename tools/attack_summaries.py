@@ -33,9 +33,9 @@ from attack_memory import USERS, Secret, memory, plant
 from attack_tricks import Trick
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks import Known, findings
-from pocketpref.egress.checks.reading import fold, folded_words, words
-from pocketpref.egress.levels import TOPICS, Vocabulary
+from pocketpref.egress.attribute_sentence import TOPICS, Vocabulary
+from pocketpref.egress.dlp import Known, findings
+from pocketpref.egress.dlp.text import fold, folded_words, words
 from pocketpref.methods.popi_wording import render
 from pocketpref.readers import read
 from pocketpref.records import Feedback

@@ -16,8 +16,8 @@ from pocketpref.cli.console import report
 from pocketpref.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from pocketpref.disclosure import Destination
-    from pocketpref.egress.apikeys import ApiKey
+    from pocketpref.egress.api_keys import ApiKey
+    from pocketpref.egress.destination import Destination
 
 
 @click.group("key")
@@ -53,7 +53,7 @@ def set_key(
 
     Example: pass show openai | pocketpref egress key set openai:gpt-5 --file -
     """
-    from pocketpref.disclosure import Destination
+    from pocketpref.egress.destination import Destination
 
     if file is not None and fd is not None:
         raise MisuseError("choose one of --file and --fd")
@@ -74,7 +74,7 @@ def remove_key(app: App, *, destination: str, user: str | None, model: str | Non
 
     Example: pocketpref egress key remove openai:gpt-5
     """
-    from pocketpref.disclosure import Destination
+    from pocketpref.egress.destination import Destination
 
     to = Destination.parse(destination)
     with app.pocket(user, model) as pocket:
@@ -86,13 +86,13 @@ def remove_key(app: App, *, destination: str, user: str | None, model: str | Non
 
 
 def _address(to: Destination) -> str:
-    from pocketpref.egress.apikeys import address
+    from pocketpref.egress.api_keys import address
 
     return address(to)
 
 
 def _read(to: Destination, file: str | None, fd: int | None) -> ApiKey:
-    from pocketpref.egress.apikeys import ApiKey
+    from pocketpref.egress.api_keys import ApiKey
 
     if file == "-":
         return ApiKey.read(sys.stdin.buffer)
@@ -110,7 +110,7 @@ def _read(to: Destination, file: str | None, fd: int | None) -> ApiKey:
 
 
 def _from_file(path: Path) -> ApiKey:
-    from pocketpref.egress.apikeys import ApiKey
+    from pocketpref.egress.api_keys import ApiKey
 
     with suppress(OSError), path.open("rb") as file:
         return ApiKey.read(file)
@@ -118,7 +118,7 @@ def _from_file(path: Path) -> ApiKey:
 
 
 def _from_descriptor(number: int) -> ApiKey:
-    from pocketpref.egress.apikeys import ApiKey
+    from pocketpref.egress.api_keys import ApiKey
 
     # What Python and SQLite open is not inheritable, what a shell hands in is.
     with suppress(OSError):

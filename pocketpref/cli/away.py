@@ -47,7 +47,7 @@ class Away:
         Raises:
             EgressError: it may not leave, or came to no good end.
         """
-        from pocketpref.disclosure import Level
+        from pocketpref.egress.disclosure import Level
 
         level = Level.NONE if plain else Level.SUMMARY
         shown = self._pocket.preview(
@@ -147,7 +147,7 @@ class Sides:
             self._view.note("what was said so far leaves with the next prompt")
 
     def _go(self, to: str) -> None:
-        from pocketpref.disclosure import Destination
+        from pocketpref.egress.destination import Destination
 
         if self._options.offline:
             raise InputError("this chat is offline", hint="start one without --offline")

@@ -192,13 +192,13 @@ def check_disk(app: App, model: str | None) -> Finding:
 
 def check_egress(app: App, model: str | None) -> Finding:
     """What may leave, and whether everybody's log of what left is whole."""
-    from pocketpref.egress import Door, Known
+    from pocketpref.egress import EgressGate, Known
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):
         return Finding("egress", "ok", "off: nothing may leave")
     with app.vault() as vault:
-        doors = [Door(vault.store(user), (), Known(list, (), ())) for user in vault.users()]
+        doors = [EgressGate(vault.store(user), (), Known(list, (), ())) for user in vault.users()]
         open_to = sum(len(door.live()) for door in doors)
         logs = [door.verify() for door in doors]
     if not all(log.ok for log in logs):

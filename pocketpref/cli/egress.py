@@ -17,7 +17,7 @@ from pocketpref.errors import NotFoundError
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.egress import Door, Grant, Offer
+    from pocketpref.egress import EgressGate, Grant, Offer
     from pocketpref.pocket import Pocket
 
 _LEVELS = ("none", "attributes", "summary")
@@ -60,7 +60,7 @@ def egress_status(app: App, *, as_json: bool, user: str | None, model: str | Non
     _print_status(found)
 
 
-def _grant_as_dict(door: Door, grant: Grant) -> dict[str, Any]:
+def _grant_as_dict(door: EgressGate, grant: Grant) -> dict[str, Any]:
     refusal = door.refusal(grant)
     return {
         "id": grant.id,

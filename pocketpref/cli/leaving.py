@@ -15,8 +15,8 @@ from pocketpref.cli.console import note, report
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.disclosure import Level
-    from pocketpref.egress import Answer, Ask, Finding, Preview
+    from pocketpref.egress import Ask, Decision, Finding, Preview
+    from pocketpref.egress.disclosure import Level
 
 _SPAN = re.compile(r"([0-9]{1,5})([hdw])")
 _SHOWN = 6000  # bytes of a request that a question shows; /preview and `egress preview` show all
@@ -101,7 +101,7 @@ def _difference(preview: Preview) -> list[str]:
 
 def mark(shown: Preview) -> str:
     """The quiet sign of a remote answer: where the request went, and what went along."""
-    from pocketpref.disclosure import Level
+    from pocketpref.egress.disclosure import Level
 
     along = f" with {shown.level.words}" if shown.text else f", {Level.NONE.words}"
     return f"[sent to {shown.destination.host}{along}]"
@@ -149,17 +149,17 @@ class _TerminalAsk:
         self._for_this_chat = for_this_chat
         self._said: set[tuple[str, str]] = set()
 
-    def __call__(self, preview: Preview) -> Answer:
-        from pocketpref.egress import Answer
+    def __call__(self, preview: Preview) -> Decision:
+        from pocketpref.egress import Decision
 
         said = (str(preview.destination), preview.text)
         if said in self._said:
-            return Answer.ONCE
+            return Decision.ONCE
         self._show(preview)
         letter = self._letter_or_no()
         if letter == "c":
             self._said.add(said)
-        return {"n": Answer.NO, "k": Answer.KEEP}.get(letter, Answer.ONCE)
+        return {"n": Decision.NO, "k": Decision.KEEP}.get(letter, Decision.ONCE)
 
     def _show(self, preview: Preview) -> None:
         body = preview.body.decode()

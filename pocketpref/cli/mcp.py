@@ -86,7 +86,7 @@ def install(
 
     Example: pocketpref mcp install claude-desktop --dry-run
     """
-    from pocketpref.disclosure import Destination
+    from pocketpref.egress.destination import Destination
     from pocketpref.hosts import wiring
 
     known = wiring.host(host_name)
@@ -130,7 +130,7 @@ def entry(app: App, *, client: str | None, read_only: bool, user: str | None) ->
 
     Example: pocketpref mcp entry --client my-assistant
     """
-    from pocketpref.disclosure import Destination
+    from pocketpref.egress.destination import Destination
     from pocketpref.hosts import wiring
 
     name = Destination.parse(f"mcp:{client or 'assistant'}").model

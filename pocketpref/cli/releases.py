@@ -15,7 +15,7 @@ from pocketpref.errors import NotFoundError
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.egress import Entry
+    from pocketpref.egress import LogEntry
 
 
 @click.command("preview")
@@ -76,7 +76,7 @@ def log(
         _print_log(entries, forgotten)
 
 
-def _print_log(entries: list[Entry], forgotten: frozenset[str]) -> None:
+def _print_log(entries: list[LogEntry], forgotten: frozenset[str]) -> None:
     if not entries:
         report("nothing was ever asked for")
         return
@@ -95,11 +95,11 @@ def _print_log(entries: list[Entry], forgotten: frozenset[str]) -> None:
     note("`pocketpref egress log ID` shows the bytes of one that was allowed")
 
 
-def _fate(entry: Entry, forgotten: frozenset[str]) -> str:
+def _fate(entry: LogEntry, forgotten: frozenset[str]) -> str:
     return "it left, and its text is forgotten here" if entry.id in forgotten else ""
 
 
-def _print_release(entry: Entry | None, body: bytes | None) -> None:
+def _print_release(entry: LogEntry | None, body: bytes | None) -> None:
     if entry is None:
         raise NotFoundError(
             "the log has no entry of this id", hint="`pocketpref egress log` lists them"

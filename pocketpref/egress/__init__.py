@@ -4,28 +4,27 @@ Nothing here sends. A `Door` decides, and gives out a `Disclosure`; `backends/ht
 in one and knows nothing else.
 """
 
-from pocketpref.disclosure import Destination, Disclosure, Level
-from pocketpref.egress.bodies import Request
-from pocketpref.egress.checks import Finding, Known
-from pocketpref.egress.door import Door
-from pocketpref.egress.grants import Grant
-from pocketpref.egress.levels import Offer
-from pocketpref.egress.log import Entry
-from pocketpref.egress.previews import Answer, Ask, Preview
-from pocketpref.egress.reasons import Reason
-from pocketpref.egress.verification import Verification
+from pocketpref.egress.attribute_sentence import Offer
+from pocketpref.egress.audit_log import LogEntry, Verification
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level
+from pocketpref.egress.dlp import Finding, Known
+from pocketpref.egress.gate import EgressGate
+from pocketpref.egress.grants import Grant, Reason
+from pocketpref.egress.preview import Ask, Decision, Preview
+from pocketpref.egress.request_body import Request
 
 __all__ = [
-    "Answer",
     "Ask",
+    "Decision",
     "Destination",
     "Disclosure",
-    "Door",
-    "Entry",
+    "EgressGate",
     "Finding",
     "Grant",
     "Known",
     "Level",
+    "LogEntry",
     "Offer",
     "Preview",
     "Reason",

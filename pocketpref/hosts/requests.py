@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
-from pocketpref.egress.bodies import is_unicode
+from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
 from pocketpref.records import Discreet, Message, Role, Sampling
 

@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pocketpref.disclosure import Destination
+from pocketpref.egress.destination import Destination
 from pocketpref.errors import DeniedError, InputError, NotFoundError, PocketprefError, RemoteError
 from pocketpref.hosts.description import description
 from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pocketpref.disclosure import Destination, Disclosure, Level
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.elsewhere import with_system
 from pocketpref.errors import DeniedError, InputError, NotFoundError
 from pocketpref.methods.popi_signals import ANSWERED_UNDER

@@ -10,7 +10,7 @@ from pocketpref.cli import remote as remote_module
 from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.leaving import terminal_ask
 from pocketpref.cli.talk import ChatOptions
-from pocketpref.egress import Answer
+from pocketpref.egress import Decision
 from pocketpref.methods.popi_signals import is_evidence
 from pocketpref.testing import ScriptedModel
 from tests.cli.test_cli_egress import TEXT, write_summary
@@ -193,12 +193,12 @@ def test_for_this_chat_means_this_text_to_this_destination(desk, pocket, monkeyp
     ask = terminal_ask(for_this_chat=True)
     there = "openai:tiny@http://127.0.0.1:9/v1"
     for prompt in ("one", "two"):
-        assert ask(pocket.preview(prompt, to=there)) is Answer.ONCE
+        assert ask(pocket.preview(prompt, to=there)) is Decision.ONCE
     assert len(asked) == 1
-    assert ask(pocket.preview("one", to=there.replace("tiny", "large"))) is Answer.ONCE
+    assert ask(pocket.preview("one", to=there.replace("tiny", "large"))) is Decision.ONCE
     assert len(asked) == 2
     write_summary(desk, "Prefers long answers.")
-    assert ask(pocket.preview("one", to=there)) is Answer.ONCE
+    assert ask(pocket.preview("one", to=there)) is Decision.ONCE
     assert len(asked) == 3
     assert "Prefers long answers." in capsys.readouterr().err
 
@@ -209,7 +209,7 @@ def test_ctrl_c_at_the_question_is_a_no_that_ends_a_chat_no_more(pocket, monkeyp
 
     monkeypatch.setattr("click.prompt", give_up)
     shown = pocket.preview("one", to="openai:tiny")
-    assert terminal_ask(for_this_chat=True)(shown) is Answer.NO
+    assert terminal_ask(for_this_chat=True)(shown) is Decision.NO
     with pytest.raises(click.Abort):
         terminal_ask()(shown)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.disclosure import Destination
-from pocketpref.egress import Ask, Door, Finding, Known, Offer, Request
+from pocketpref.egress import Ask, EgressGate, Finding, Known, Offer, Request
+from pocketpref.egress.destination import Destination
 from pocketpref.records import Feedback, Message, Pair
 from pocketpref.vault import UserStore, Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
@@ -91,18 +91,18 @@ def clock() -> Clock:
     return Clock()
 
 
-Make = Callable[..., Door]
+Make = Callable[..., EgressGate]
 
 
 @pytest.fixture
 def make(store: UserStore, clock: Clock) -> Make:
-    def make(ask: Ask | None = None, store: UserStore = store) -> Door:
+    def make(ask: Ask | None = None, store: UserStore = store) -> EgressGate:
         bank = tuple(AttributeBank.standard())
-        return Door(store, bank, nothing_known(), ask, clock=clock, check=finds_secret)
+        return EgressGate(store, bank, nothing_known(), ask, clock=clock, check=finds_secret)
 
     return make
 
 
 @pytest.fixture
-def door(make: Make) -> Door:
+def door(make: Make) -> EgressGate:
     return make()

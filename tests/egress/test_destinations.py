@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref.disclosure import Destination
+from pocketpref.egress.destination import Destination
 from pocketpref.errors import InputError
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import pocketpref
-from pocketpref.disclosure import Disclosure, Level
 from pocketpref.egress import Request
+from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import DeniedError
 from pocketpref.records import Message
 from tests.egress.conftest import ASKED, CLAUDE, GPT
 
 MISUSE = """
-from pocketpref.disclosure import Disclosure
+from pocketpref.egress.disclosure import Disclosure
 from pocketpref.backends.http import HttpGenerator
 
 def send(remote: HttpGenerator, prompt: str, made: Disclosure) -> None:
@@ -56,7 +56,7 @@ def test_only_the_door_names_what_makes_one() -> None:
         for file in package.rglob("*.py")
         if re.search(r"\b_cleared\b|object\.__new__\(Disclosure", file.read_text("utf-8"))
     }
-    assert naming == {"disclosure.py", "egress/door.py"}
+    assert naming == {"egress/disclosure.py", "egress/gate.py"}
 
 
 def test_the_type_checker_refuses_anything_else(tmp_path) -> None:

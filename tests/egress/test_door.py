@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pocketpref.disclosure import Level
-from pocketpref.egress import Answer, Offer, Preview, Request
+from pocketpref.egress import Decision, Offer, Preview, Request
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Message, Sampling
 from tests.egress.conftest import ASKED, CLAUDE, GPT, LOCAL, SECRET
@@ -18,11 +18,11 @@ HOST = Request((Message(role="system", content="Be kind."), *ASKED.messages))
 class Person:
     """Answers as told, and remembers what was shown."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Decision) -> None:
         self.answers = list(answers)
         self.shown: list[Preview] = []
 
-    def __call__(self, preview: Preview) -> Answer:
+    def __call__(self, preview: Preview) -> Decision:
         self.shown.append(preview)
         return self.answers.pop(0)
 
@@ -111,7 +111,7 @@ def test_a_changed_summary_with_a_finding_needs_no_asking_for_attributes(make, o
 
 
 def test_the_checks_are_told_which_values_may_be_said(store, clock, offer) -> None:
-    from pocketpref.egress import Door
+    from pocketpref.egress import EgressGate
     from tests.egress.conftest import nothing_known
 
     told = []
@@ -120,7 +120,7 @@ def test_the_checks_are_told_which_values_may_be_said(store, clock, offer) -> No
         told.append(known.values)
         return ()
 
-    door = Door(store, nothing_known().attributes, nothing_known(), clock=clock, check=look)
+    door = EgressGate(store, nothing_known().attributes, nothing_known(), clock=clock, check=look)
     door.allow(GPT, Level.SUMMARY, any_summary=True, values=["Western"])
     door.clear(ASKED, offer, GPT)
     door.preview(ASKED, offer, LOCAL)
@@ -128,7 +128,7 @@ def test_the_checks_are_told_which_values_may_be_said(store, clock, offer) -> No
 
 
 def test_the_real_checks_stand_at_the_door_by_default(store, clock, ids) -> None:
-    from pocketpref.egress import Door, Known
+    from pocketpref.egress import EgressGate, Known
     from pocketpref.records import Feedback, Pair
     from tests.egress.conftest import nothing_known
 
@@ -136,7 +136,7 @@ def test_the_real_checks_stand_at_the_door_by_default(store, clock, ids) -> None
     store.add(Feedback(Pair(said, "See a doctor.", "Wait.")))
     texts = lambda: [m.pair.prompt for m in store.memories()]  # noqa: E731 - shorter than a def
     known = Known(texts, ("ada",), nothing_known().attributes)
-    door = Door(store, known.attributes, known, clock=clock)
+    door = EgressGate(store, known.attributes, known, clock=clock)
     door.allow(GPT, Level.SUMMARY, any_summary=True)
     for leak in (said, "Prefers what Mr Zebrowski says.", "Has a persistent cough since Tuesday."):
         sent = door.clear(ASKED, Offer(leak, ("Concise",), tuple(ids)), GPT)
@@ -179,7 +179,7 @@ def test_what_is_offered_without_need_is_never_shown_or_sent(door, offer) -> Non
 
 
 def test_without_a_grant_the_person_is_asked(make, offer) -> None:
-    person = Person(Answer.ONCE, Answer.NO, Answer.KEEP)
+    person = Person(Decision.ONCE, Decision.NO, Decision.KEEP)
     door = make(person)
     assert door.clear(ASKED, offer, GPT).body == person.shown[0].body
     assert door.grants() == []
@@ -199,14 +199,14 @@ def test_without_a_grant_the_person_is_asked(make, offer) -> None:
 
 
 def test_what_is_kept_is_what_was_shown_and_no_more(make, offer) -> None:
-    door = make(Person(Answer.KEEP, Answer.KEEP))
+    door = make(Person(Decision.KEEP, Decision.KEEP))
     door.clear(ASKED, offer, GPT, level=Level.ATTRIBUTES)
     door.clear(ASKED, replace(offer, summary=SECRET), LOCAL)
     assert [(g.level, g.summary_hash) for g in door.grants()] == [(Level.ATTRIBUTES, None)] * 2
 
 
 def test_a_changed_summary_asks_again_and_shows_the_difference(make, offer, clock) -> None:
-    person = Person(Answer.ONCE, Answer.KEEP)
+    person = Person(Decision.ONCE, Decision.KEEP)
     door = make(person)
     granted = door.allow(GPT, Level.SUMMARY, offer=offer, values=["Western"], daily=9)
     other = replace(offer, summary="Likes short answers.")
@@ -222,7 +222,7 @@ def test_a_changed_summary_asks_again_and_shows_the_difference(make, offer, cloc
 
 
 def test_asking_never_goes_beyond_the_level_that_was_chosen(make, offer, clock) -> None:
-    person = Person(Answer.NO)
+    person = Person(Decision.NO)
     door = make(person)
     door.allow(GPT, Level.ATTRIBUTES)
     clock.tick(days=31)
@@ -232,7 +232,7 @@ def test_asking_never_goes_beyond_the_level_that_was_chosen(make, offer, clock) 
 
 
 def test_an_expired_grant_is_renewed_on_its_terms(make, offer, clock) -> None:
-    door = make(Person(Answer.KEEP))
+    door = make(Person(Decision.KEEP))
     door.allow(GPT, Level.SUMMARY, any_summary=True, values=["Western"])
     clock.tick(days=31)
     door.clear(ASKED, offer, GPT)
@@ -242,7 +242,7 @@ def test_an_expired_grant_is_renewed_on_its_terms(make, offer, clock) -> None:
 
 
 def test_whoever_gives_no_answer_lets_nothing_leave(make, door, offer) -> None:
-    def interrupted(_: Preview) -> Answer:
+    def interrupted(_: Preview) -> Decision:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -253,11 +253,11 @@ def test_whoever_gives_no_answer_lets_nothing_leave(make, door, offer) -> None:
 def test_what_is_revoked_while_the_person_thinks_is_asked_again(make, door, offer) -> None:
     shown = []
 
-    def slow(preview: Preview) -> Answer:
+    def slow(preview: Preview) -> Decision:
         shown.append(preview)
         if len(shown) == 1:
             door.revoke(GPT)
-        return Answer.KEEP if len(shown) == 1 else Answer.NO
+        return Decision.KEEP if len(shown) == 1 else Decision.NO
 
     door.allow(GPT, Level.SUMMARY, offer=offer, values=["Western"])
     with pytest.raises(DeniedError):
@@ -268,7 +268,7 @@ def test_what_is_revoked_while_the_person_thinks_is_asked_again(make, door, offe
 
 def test_the_last_use_that_goes_meanwhile_is_asked_about(make, door, offer) -> None:
     """Between the draft and the decision another takes the last one."""
-    person = Person(Answer.NO)
+    person = Person(Decision.NO)
     asking = make(person)
     door.allow(GPT, Level.NONE, daily=1)
     first = asking._draft(ASKED, offer, GPT, Level.SUMMARY)
@@ -280,9 +280,9 @@ def test_the_last_use_that_goes_meanwhile_is_asked_about(make, door, offer) -> N
 
 
 def test_what_is_forgotten_while_the_person_thinks_does_not_leave(make, store, offer, ids) -> None:
-    def slow(_: Preview) -> Answer:
+    def slow(_: Preview) -> Decision:
         store.forget(ids[:1])
-        return Answer.KEEP
+        return Decision.KEEP
 
     door = make(slow)
     with pytest.raises(DeniedError, match="forgotten"):
@@ -293,12 +293,12 @@ def test_what_is_forgotten_while_the_person_thinks_does_not_leave(make, store, o
 
 
 def test_a_grant_that_never_stands_still_ends_in_a_denial(make, door, offer) -> None:
-    def restless(_: Preview) -> Answer:
+    def restless(_: Preview) -> Decision:
         door.allow(GPT, Level.NONE)
         door.revoke(GPT)
         door.allow(GPT, Level.NONE, daily=1)
         door.clear(ASKED, offer, GPT)
-        return Answer.ONCE
+        return Decision.ONCE
 
     door.allow(GPT, Level.NONE, daily=1)
     door.clear(ASKED, offer, GPT)

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from pocketpref.disclosure import Destination, Level
 from pocketpref.egress import Offer
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError, InputError, NotFoundError, RolledBackError, TamperedError
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress import Offer
-from pocketpref.egress.levels import MOST, TOPICS, Vocabulary
+from pocketpref.egress.attribute_sentence import MOST, TOPICS, Vocabulary
 from pocketpref.errors import InputError
 from pocketpref.methods.popi_signals import TOPICS as LEARNED_TOPICS
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from pocketpref.disclosure import Level
 from pocketpref.egress import Offer, Request
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError, InputError, TamperedError
 from pocketpref.records import Message
 from tests.egress.conftest import ASKED, GPT, LOCAL

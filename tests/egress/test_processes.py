@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref.disclosure import Level
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError
 from tests.egress.conftest import ASKED, GPT
 

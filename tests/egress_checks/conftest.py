@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks import Known
+from pocketpref.egress.dlp import Known
 
 STORED = (
     "My name is Miriam Goodman and I work at Quillfeather Logistics as a dispatcher.",

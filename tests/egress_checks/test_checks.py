@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocketpref.egress.checks import CHECKS, MAX_CHARACTERS, Check, Known, findings
+from pocketpref.egress.dlp import CHECKS, MAX_CHARACTERS, Check, Known, findings
 
 BY_NAME = {check.__name__: check for check in CHECKS}
 

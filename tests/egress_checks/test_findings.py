@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import pocketpref
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks import CHECKS, MAX_CHARACTERS, Finding, Known, findings
-from pocketpref.egress.checks.memory import RUN
-from pocketpref.egress.checks.reading import folded_words
-from pocketpref.egress.levels import TOPICS
+from pocketpref.egress.attribute_sentence import TOPICS
+from pocketpref.egress.dlp import CHECKS, MAX_CHARACTERS, Finding, Known, findings
+from pocketpref.egress.dlp.memory_index import RUN
+from pocketpref.egress.dlp.text import folded_words
 from pocketpref.methods.popi_wording import render
 from pocketpref.samples import sample_pairs
 from pocketpref.summary import Clause

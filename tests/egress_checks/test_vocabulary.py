@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks.reading import folded_words
-from pocketpref.egress.checks.vocabulary import (
+from pocketpref.egress.attribute_sentence import TOPICS
+from pocketpref.egress.dlp.text import (
     SMALL_WORDS,
     about_answers,
     answer_words,
     base_words,
     common,
+    folded_words,
 )
-from pocketpref.egress.levels import TOPICS
 
 OF_A_LIFE = """
 diabetes cancer pregnant depression insulin therapy hospital doctor nurse surgeon illness disease

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters
 
 import pocketpref
 from pocketpref.config import Config
-from pocketpref.disclosure import Destination
+from pocketpref.egress.destination import Destination
 from pocketpref.pocket import Pocket
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.crypto.key_stores import KeyFile

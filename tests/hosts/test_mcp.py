@@ -12,7 +12,8 @@ import mcp_types as types
 import pytest
 from mcp import Client, MCPError
 
-from pocketpref.disclosure import Destination, Level
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY
 
 PLANT = "Žquux77"

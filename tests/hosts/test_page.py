@@ -19,7 +19,8 @@ import pytest
 
 import pocketpref
 from pocketpref.config import Config
-from pocketpref.disclosure import Destination, Level
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import StorageError
 from pocketpref.hosts.page.entry import GOOD_FOR, Session, opening_file
 from pocketpref.hosts.page.gate import MOST_FORM_BYTES

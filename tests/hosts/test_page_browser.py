@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from pocketpref.disclosure import Destination, Level
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from pocketpref.hosts.page.entry import opening_file
 from tests.hosts.browsing import (
     AXE,

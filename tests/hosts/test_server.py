@@ -21,7 +21,8 @@ import numpy as np
 import openai
 import pytest
 
-from pocketpref.disclosure import Destination, Level
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import StorageError
 from pocketpref.hosts.guard import MOST_BODY_BYTES
 from pocketpref.hosts.server import serve

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pocketpref.disclosure import Level
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import InputError, NotFoundError, PocketprefError
 from pocketpref.hosts.tools import TOOLS, Assistant, offered
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY

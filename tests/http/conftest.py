@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress import Destination, Disclosure, Door, Known, Level, Offer, Request
+from pocketpref.egress import Destination, Disclosure, EgressGate, Known, Level, Offer, Request
 from pocketpref.protocols import DocumentStore
 from pocketpref.records import Message
 from pocketpref.vault import Vault
@@ -42,15 +42,15 @@ def assert_only_approved(peer: Peer, disclosure: Disclosure) -> None:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, bank: AttributeBank) -> Iterator[Door]:
+def door(tmp_path_factory: pytest.TempPathFactory, bank: AttributeBank) -> Iterator[EgressGate]:
     """One for all tests of a file. Nothing is remembered, so that its checks find nothing."""
     folder = tmp_path_factory.mktemp("door")
     with Vault.create(folder / "vault.db", KeyFile.make(folder / "key")) as vault:
-        yield Door(vault.store("ada"), tuple(bank), Known(lambda: (), (), tuple(bank)))
+        yield EgressGate(vault.store("ada"), tuple(bank), Known(lambda: (), (), tuple(bank)))
 
 
 @pytest.fixture
-def clear(door: Door) -> Clear:
+def clear(door: EgressGate) -> Clear:
     def make(url: str, question: str = QUESTION, dialect: str = "openai") -> Disclosure:
         destination = Destination.parse(f"{dialect}:tiny@{url}")
         door.allow(destination, Level.NONE)

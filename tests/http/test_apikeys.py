@@ -10,7 +10,7 @@ import pytest
 
 from pocketpref.backends.http import HttpGenerator
 from pocketpref.egress import Destination
-from pocketpref.egress.apikeys import ApiKey, ApiKeys, address
+from pocketpref.egress.api_keys import ApiKey, ApiKeys, address
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.protocols import DocumentStore
 from tests.http.conftest import Clear

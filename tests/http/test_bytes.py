@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
-from pocketpref.egress.apikeys import ApiKey
+from pocketpref.egress.api_keys import ApiKey
 from pocketpref.errors import DeniedError, InputError, RemoteError, RemoteRefusedError
 from pocketpref.protocols import RemoteGenerator
 from tests.http.conftest import QUESTION, Clear, assert_only_approved

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts, network
 from pocketpref.backends.http.watch import MOST_BYTES
-from pocketpref.disclosure import Disclosure
+from pocketpref.egress.disclosure import Disclosure
 from pocketpref.errors import (
     RemoteError,
     RemoteGarbledError,

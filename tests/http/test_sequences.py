@@ -32,7 +32,7 @@ from pocketpref import Pocket
 from pocketpref.attributes import AttributeBank
 from pocketpref.config import Places
 from pocketpref.egress import Destination, Level
-from pocketpref.egress.apikeys import ApiKey
+from pocketpref.egress.api_keys import ApiKey
 from pocketpref.errors import DeniedError, InputError
 from pocketpref.records import Message, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pocketpref.backends.http import HttpGenerator, Timeouts, wire
-from pocketpref.egress.apikeys import ApiKey
+from pocketpref.egress.api_keys import ApiKey
 from pocketpref.errors import InputError, RemoteRefusedError, RemoteUnreachableError
 from tests.http.certificates import DAY, Certificate, authority, issue
 from tests.http.conftest import Clear

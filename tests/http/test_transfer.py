@@ -25,7 +25,7 @@ import pytest
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.http import HttpGenerator
 from pocketpref.backends.llama.tensors import Tensors
-from pocketpref.egress import Destination, Door, Known, Level, Offer, Request
+from pocketpref.egress import Destination, EgressGate, Known, Level, Offer, Request
 from pocketpref.records import Message, Sampling
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
@@ -86,7 +86,7 @@ def _await(port: int, running: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server does not start")
 
 
-def ask_all(door: Door, url: str) -> Answers:
+def ask_all(door: EgressGate, url: str) -> Answers:
     """Each question without the summary, again, and with it."""
     destination = Destination.parse(f"openai:any@{url}")
     door.allow(destination, Level.SUMMARY, any_summary=True)
@@ -119,7 +119,7 @@ def answers(
     with ExitStack() as stack:
         vault = Vault.create(folder / "vault.db", KeyFile.make(folder / "key"))
         store = stack.enter_context(vault).store("ada")
-        door = Door(store, tuple(bank), Known(lambda: (), (), tuple(bank)))
+        door = EgressGate(store, tuple(bank), Known(lambda: (), (), tuple(bank)))
         urls = [stack.enter_context(server(path)) for path in (starter_path, second_path)]
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(lambda url: ask_all(door, url), urls)

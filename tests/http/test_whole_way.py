@@ -13,7 +13,7 @@ from pocketpref import Pocket
 from pocketpref import assemble as opening
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
 from pocketpref.egress import Destination, Level, Request
-from pocketpref.egress.apikeys import ApiKey, ApiKeys
+from pocketpref.egress.api_keys import ApiKey, ApiKeys
 from pocketpref.errors import (
     DeniedError,
     RemoteGarbledError,

@@ -10,8 +10,8 @@ from attack_door_machine import attack
 from attack_door_oracle import disguises, request_bytes
 from attack_door_scene import SECRETS
 
-from pocketpref.egress import Grant, door, previews
-from pocketpref.egress.levels import Vocabulary
+from pocketpref.egress import Grant, gate, preview
+from pocketpref.egress.attribute_sentence import Vocabulary
 
 
 def test_what_is_on_the_wire_is_what_was_approved(tmp_path, capsys) -> None:
@@ -26,7 +26,7 @@ def test_what_is_on_the_wire_is_what_was_approved(tmp_path, capsys) -> None:
     assert SECRETS == 500
 
 
-def leaves_a_mark(destination, request, text, real=previews.body):
+def leaves_a_mark(destination, request, text, real=preview.body):
     return real(destination, request, text).replace(b'"stream":true', b'"stream":true,"user":"ada"')
 
 
@@ -46,14 +46,14 @@ def says_everything(self, offer, values, real=Vocabulary.sentence):
 @pytest.mark.parametrize(
     ("where", "name", "hole"),
     [
-        (previews, "body", leaves_a_mark),
-        (door.Door, "_look", finds_nothing),
+        (preview, "body", leaves_a_mark),
+        (gate.EgressGate, "_look", finds_nothing),
         (Grant, "refusal", puts_nothing_off),
         (Grant, "used", lambda self: self),
         (Grant, "covers", lambda self, summary: True),
         (Vocabulary, "sentence", says_everything),
-        (door.Door, "_refuse", lambda self, documents, destination, reason: reason),
-        (door.log, "ENTRY", "released"),
+        (gate.EgressGate, "_refuse", lambda self, documents, destination, reason: reason),
+        (gate.log, "ENTRY", "released"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

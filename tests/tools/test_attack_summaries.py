@@ -16,8 +16,8 @@ import pytest
 from attack_memory import USERS, Secret, memory, plant
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks import Known
-from pocketpref.egress.checks.numbers import luhn, mod_97
+from pocketpref.egress.dlp import Known
+from pocketpref.egress.dlp.identifiers import luhn, mod_97
 
 NAME = Secret("name", "Anna Short", "My neighbour is called Anna Short.")
 
@@ -62,10 +62,10 @@ def test_an_attack_that_succeeds_is_noticed(
 @pytest.mark.parametrize("missing", ["foreign", "acrostic", "invisible"])
 def test_a_missing_check_is_noticed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks overlap, but none of these is there for nothing."""
-    from pocketpref.egress import checks
+    from pocketpref.egress import dlp
 
-    fewer = tuple(check for check in checks.CHECKS if check.__name__ != missing)
-    monkeypatch.setattr(checks, "CHECKS", fewer)
+    fewer = tuple(check for check in dlp.CHECKS if check.__name__ != missing)
+    monkeypatch.setattr(dlp, "CHECKS", fewer)
     rng = random.Random(1)
     secrets = plant(rng, 20)
     stored = memory(secrets, [], 60)

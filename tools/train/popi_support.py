@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress.checks import Known, findings
+from pocketpref.egress.dlp import Known, findings
 from pocketpref.methods.popi_checks import Draft, flaw
 from pocketpref.methods.traits import words
 from pocketpref.records import Pair

@@ -14,7 +14,7 @@ from typing import Any
 
 from pocketpref.backends.http.events import Event
 from pocketpref.backends.http.refusals import broken_off
-from pocketpref.disclosure import Dialect
+from pocketpref.egress.destination import Dialect
 from pocketpref.errors import RemoteGarbledError
 
 Pieces = Generator[str, None, bool]

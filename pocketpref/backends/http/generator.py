@@ -18,7 +18,8 @@ from pocketpref.backends.http import dialects
 from pocketpref.backends.http.events import events
 from pocketpref.backends.http.refusals import Refusal
 from pocketpref.backends.http.watch import Timeouts, Watch
-from pocketpref.disclosure import Destination, Disclosure
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure
 from pocketpref.errors import InputError, RemoteGarbledError
 
 if TYPE_CHECKING:

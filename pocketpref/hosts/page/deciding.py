@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from pocketpref.disclosure import Destination, Level
-from pocketpref.egress.apikeys import ApiKey
+from pocketpref.egress.api_keys import ApiKey
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.hosts.page import looking
 from pocketpref.hosts.page.forms import Form

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pocketpref.disclosure import Level
-from pocketpref.egress import Entry, Grant, Preview
-from pocketpref.egress.previews import DEFAULT_EXPIRY
+from pocketpref.egress import Grant, LogEntry, Preview
+from pocketpref.egress.disclosure import Level
+from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
 from pocketpref.hosts.page.machine import Machine
 from pocketpref.pocket import Pocket
@@ -219,7 +219,7 @@ def release(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _end(log: Iterable[Entry], entry: Entry) -> str:
+def _end(log: Iterable[LogEntry], entry: LogEntry) -> str:
     return next((e.reason for e in log if e.event == "finished" and e.release == entry.id), "")
 
 

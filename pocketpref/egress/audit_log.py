@@ -18,6 +18,7 @@ puts older ones back is noticed by the vault itself, which holds a keyed hash of
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pocketpref.disclosure import Destination, Level
-from pocketpref.egress.bodies import contents
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
+from pocketpref.egress.request_body import contents
 from pocketpref.errors import TamperedError
 from pocketpref.protocols import Documents
 from pocketpref.records import Document
@@ -45,7 +47,7 @@ _DAMAGED = "restore the vault from a backup, or save what is intact: pocketpref 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One line of the log. It holds no text of anybody.
 
     Attributes:
@@ -126,7 +128,7 @@ class Log:
             salted = secrets.token_bytes(SALT_BYTES) + body
             name, commitment = documents.insert(BYTES, salted, sources), sha256(salted)
         end, count, previous = self._where(documents)
-        entry = Entry(
+        entry = LogEntry(
             id=name,
             number=count + 1,
             when=when,
@@ -173,7 +175,7 @@ class Log:
         content = parsed(known)
         return known.id, content["count"], content["last"]
 
-    def _move(self, documents: Documents, end: str, last: Entry) -> None:
+    def _move(self, documents: Documents, end: str, last: LogEntry) -> None:
         content = _json({"form": _END, "count": last.number, "last": last.hash})
         if end:
             documents.put(ENTRY, end, content)
@@ -182,7 +184,7 @@ class Log:
         self._end = end
 
 
-def entries(documents: Documents) -> list[Entry]:
+def entries(documents: Documents) -> list[LogEntry]:
     """All entries, the oldest first."""
     return read_all(documents)[0]
 
@@ -193,7 +195,7 @@ def released(documents: Documents, name: str) -> bytes | None:
     return None if document is None else document.content[SALT_BYTES:]
 
 
-def _holds(documents: Documents, entry: Entry, texts: Sequence[str]) -> bool:
+def _holds(documents: Documents, entry: LogEntry, texts: Sequence[str]) -> bool:
     body = released(documents, entry.id) if entry.commitment else None
     said = list(contents(body)) if body else []
     return any(_stands(text.strip(), said) for text in texts)
@@ -206,7 +208,7 @@ def _stands(text: str, said: Sequence[str]) -> bool:
     return any(text in content for content in said)
 
 
-def read_all(documents: Documents) -> tuple[list[Entry], list[Document]]:
+def read_all(documents: Documents) -> tuple[list[LogEntry], list[Document]]:
     """Entries by their number, and what says where the log ends (one, if all is well)."""
     found, ends = [], []
     for document in documents.all(ENTRY):
@@ -231,10 +233,10 @@ def parsed(document: Document) -> dict[str, Any]:
     raise _misformed()
 
 
-def _entry(name: str, content: dict[str, Any]) -> Entry:
+def _entry(name: str, content: dict[str, Any]) -> LogEntry:
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         level = content["level"]
-        entry = Entry(
+        entry = LogEntry(
             id=name,
             number=content["number"],
             when=datetime.fromisoformat(content["when"]),
@@ -254,7 +256,7 @@ def _entry(name: str, content: dict[str, Any]) -> Entry:
     raise _misformed()
 
 
-def _content(entry: Entry) -> dict[str, Any]:
+def _content(entry: LogEntry) -> dict[str, Any]:
     return {
         "form": _FORM,
         "number": entry.number,
@@ -282,3 +284,89 @@ def _json(content: Mapping[str, Any]) -> bytes:
 def sha256(content: bytes) -> str:
     """As hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+# Whether the log is whole, and the bytes in it are those that left.
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What ``verify`` found.
+
+    Attributes:
+        entries: how many there are.
+        kept: releases whose exact bytes are in the vault.
+        forgotten: ids of releases whose bytes are gone, because what went into them was forgotten
+            or they were erased. They left; that cannot be undone.
+        problems: what is wrong, in words; empty if nothing is.
+        notes: what is unusual, in words: times that do not ascend.
+    """
+
+    entries: int
+    kept: int
+    forgotten: tuple[str, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify(documents: Documents) -> Verification:
+    """Check the chain, its end, and the bytes that are still there against it."""
+    found, ends = read_all(documents)
+    kept = {document.id: document for document in documents.all(BYTES)}
+    left = [entry for entry in found if entry.commitment]
+    return Verification(
+        entries=len(found),
+        kept=sum(entry.id in kept for entry in left),
+        forgotten=tuple(entry.id for entry in left if entry.id not in kept),
+        problems=(*_chain(found), *_end(found, ends), *_bytes(left, kept)),
+        notes=_clock(found),
+    )
+
+
+def _chain(found: Sequence[LogEntry]) -> list[str]:
+    problems, previous = [], NOTHING
+    for place, entry in enumerate(found, 1):
+        if entry.number != place or entry.previous != previous:
+            problems.append(f"entry {entry.number} does not follow the one before it")
+        previous = entry.hash
+    return problems
+
+
+def _end(found: Sequence[LogEntry], ends: Sequence[Document]) -> list[str]:
+    if len(ends) != (1 if found else 0):
+        return [f"{len(ends)} documents say where the log ends"]
+    if not found:
+        return []
+    content = parsed(ends[0])
+    if (content["count"], content["last"]) == (len(found), found[-1].hash):
+        return []
+    return [f"the log ends after {len(found)} entries, and should after {content['count']}"]
+
+
+def _bytes(left: Sequence[LogEntry], kept: Mapping[str, Document]) -> list[str]:
+    problems = []
+    for entry in left:
+        document = kept.get(entry.id)
+        if document is not None and (
+            sha256(document.content) != entry.commitment
+            or len(document.content) - SALT_BYTES != entry.sent
+            or document.sources != entry.sources
+        ):
+            problems.append(f"the bytes of entry {entry.number} are not those that left")
+    known = {entry.id for entry in left}
+    problems += ["bytes are kept that no entry tells of" for name in kept if name not in known]
+    return problems
+
+
+def _clock(found: Sequence[LogEntry]) -> tuple[str, ...]:
+    pairs = itertools.pairwise(found)
+    return tuple(
+        f"the clock was set back before entry {later.number}"
+        for earlier, later in pairs
+        if later.when < earlier.when
+    )

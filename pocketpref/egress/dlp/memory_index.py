@@ -17,8 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.egress.checks.reading import fold, folded_words
-from pocketpref.egress.checks.vocabulary import NAMES_THAT_ARE_WORDS, SMALL_WORDS
+from pocketpref.egress.dlp.text import NAMES_THAT_ARE_WORDS, SMALL_WORDS, fold, folded_words
 
 Hashes = NDArray[np.uint64]
 
@@ -59,7 +58,7 @@ class MemoryIndex:
             common: whether a word is one of a summary's vocabulary.
         """
         self._salt = secrets.token_hex(8)
-        reader = _Reader(self._hash)
+        reader = _IndexReader(self._hash)
         self._sum = 0
         for text in texts:
             reader.read(text)
@@ -117,7 +116,7 @@ class MemoryIndex:
         return np.array([self._hash(word) for word in words], dtype=np.uint64)
 
 
-class _Reader:
+class _IndexReader:
     """Collects hashes of texts; holds their distinct words for as long as it reads."""
 
     def __init__(self, hash_word: Callable[[str], int]) -> None:

@@ -16,7 +16,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pocketpref.egress.bodies import is_unicode
+from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
 from pocketpref.records import Attribute, Discreet
 

@@ -19,16 +19,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from pocketpref.disclosure import Destination, Disclosure, Level, _cleared
-from pocketpref.egress import grants, log
-from pocketpref.egress.bodies import Request
-from pocketpref.egress.checks import Finding, Known, findings
-from pocketpref.egress.grants import Grant
-from pocketpref.egress.levels import Offer, Vocabulary
-from pocketpref.egress.log import Entry, Log
-from pocketpref.egress.previews import DEFAULT_EXPIRY, Answer, Ask, Draft, Preview, draft
-from pocketpref.egress.reasons import Reason, denied
-from pocketpref.egress.verification import Verification, verify
+from pocketpref.egress import audit_log, grants
+from pocketpref.egress.attribute_sentence import Offer, Vocabulary
+from pocketpref.egress.audit_log import Log, LogEntry, Verification, verify
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Disclosure, Level, _cleared
+from pocketpref.egress.dlp import Finding, Known, findings
+from pocketpref.egress.grants import Grant, Reason, denied
+from pocketpref.egress.preview import DEFAULT_EXPIRY, Ask, Decision, Preview, RequestDraft, draft
+from pocketpref.egress.request_body import Request
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.protocols import Documents, DocumentStore
 from pocketpref.records import Attribute
@@ -43,7 +42,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Door:
+class EgressGate:
     """The only way out of one person's part of a vault. Safe to use from threads and processes.
 
     Default is deny. Every method raises ``VaultError`` if the vault cannot be read or written; then
@@ -217,7 +216,7 @@ class Door:
 
     def _draft(
         self, request: Request, offer: Offer, destination: Destination, level: Level
-    ) -> Draft:
+    ) -> RequestDraft:
         restored = self._store.restored
         with self._store.documents() as documents:
             grant = grants.find(documents, destination)
@@ -234,7 +233,7 @@ class Door:
         known = self._known.setdefault(values, replace(self._strict, values=values))
         return tuple(self._check(summary, known))
 
-    def _settle(self, draft: Draft, answer: Answer | None) -> Disclosure | Reason | None:
+    def _settle(self, draft: RequestDraft, answer: Decision | None) -> Disclosure | Reason | None:
         """Decide, count and log in one transaction; None if the draft is no more up to date."""
         with suppress(NotFoundError), self._store.changing() as documents:
             return self._decide(documents, draft, answer)
@@ -242,19 +241,19 @@ class Door:
         return self._deny(draft.preview.destination, Reason.FORGOTTEN)
 
     def _decide(
-        self, documents: Documents, draft: Draft, answer: Answer | None
+        self, documents: Documents, draft: RequestDraft, answer: Decision | None
     ) -> Disclosure | Reason | None:
         destination, now = draft.preview.destination, self._clock()
         grant = grants.find(documents, destination)
         if (grant and grant.terms) != (draft.grant and draft.grant.terms):
             return None
         grant = grant and grant.at(now)
-        if answer is Answer.ONCE:
+        if answer is Decision.ONCE:
             return self._release(documents, draft, Reason.ONCE)
-        if answer is Answer.KEEP:
+        if answer is Decision.KEEP:
             grants.update(documents, self._keep(documents, draft.kept(now)).used())
             return self._release(documents, draft, Reason.KEPT)
-        verdict = Reason.DECLINED if answer is Answer.NO else draft.verdict(grant)
+        verdict = Reason.DECLINED if answer is Decision.NO else draft.verdict(grant)
         if draft.preview.allowed and verdict is not Reason.GRANTED and self._ask is not None:
             return None  # it has just been used up or expired, so the person will be asked
         if grant is not None:
@@ -265,7 +264,7 @@ class Door:
             return self._release(documents, draft, verdict)
         return self._refuse(documents, destination, verdict)
 
-    def _release(self, documents: Documents, draft: Draft, reason: Reason) -> Disclosure:
+    def _release(self, documents: Documents, draft: RequestDraft, reason: Reason) -> Disclosure:
         shown = draft.preview
         name = self._log.write(
             *(documents, "allowed", self._clock()),
@@ -310,15 +309,15 @@ class Door:
 
     # ------------------------------------------------------------------------------ the log
 
-    def log(self) -> list[Entry]:
+    def log(self) -> list[LogEntry]:
         """Every decision, the oldest first."""
         with self._store.documents() as documents:
-            return log.entries(documents)
+            return audit_log.entries(documents)
 
     def released(self, release: str) -> bytes | None:
         """The exact bytes that left, or None if there were none or they are forgotten."""
         with self._store.documents() as documents:
-            return log.released(documents, release)
+            return audit_log.released(documents, release)
 
     def verify(self) -> Verification:
         """Check that the log is whole, and the bytes in it are those that left."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pocketpref.disclosure import Destination
+from pocketpref.egress.destination import Destination
 from pocketpref.errors import InputError
 from pocketpref.records import Discreet, Message, Role, Sampling
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from pocketpref.disclosure import Destination, Level
-from pocketpref.egress.bodies import Request, body
-from pocketpref.egress.checks import Finding
-from pocketpref.egress.grants import Grant
-from pocketpref.egress.levels import Offer, Vocabulary
-from pocketpref.egress.reasons import Reason
+from pocketpref.egress.attribute_sentence import Offer, Vocabulary
+from pocketpref.egress.destination import Destination
+from pocketpref.egress.disclosure import Level
+from pocketpref.egress.dlp import Finding
+from pocketpref.egress.grants import Grant, Reason
+from pocketpref.egress.request_body import Request, body
 from pocketpref.records import Discreet
 
 DEFAULT_EXPIRY = timedelta(days=30)
@@ -27,7 +27,7 @@ DEFAULT_EXPIRY = timedelta(days=30)
 _SENTENCES = re.compile(r"(?<=[.!?;:])\s+|\n+")
 
 
-class Answer(Enum):
+class Decision(Enum):
     """What a person says to a preview."""
 
     NO = "no"
@@ -71,7 +71,7 @@ class Preview(Discreet):
     _open = ("destination", "level", "allowed", "reason", "bits")
 
 
-Ask = Callable[[Preview], Answer]
+Ask = Callable[[Preview], Decision]
 """Shows a preview to the person and returns the answer; may raise, and then nothing leaves."""
 
 Look = Callable[[str, frozenset[str]], tuple[Finding, ...]]
@@ -79,7 +79,7 @@ Look = Callable[[str, frozenset[str]], tuple[Finding, ...]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Draft(Discreet):
+class RequestDraft(Discreet):
     """A preview with what the door needs to decide on it.
 
     Attributes:
@@ -136,7 +136,7 @@ def draft(
     restored: int,
     vocabulary: Vocabulary,
     look: Look,
-) -> Draft:
+) -> RequestDraft:
     """Work out what would leave under a grant, as of ``grant.seen``, or without one.
 
     What a grant does not allow is no part of the draft, even where the person will be asked: a
@@ -164,7 +164,7 @@ def draft(
         grant=grant,
     )
     sources = () if shown is Level.NONE else offer.sources
-    return Draft(preview, offer, grant, restored, changed, sources)
+    return RequestDraft(preview, offer, grant, restored, changed, sources)
 
 
 def _added(offer: Offer, limit: Level, sentence: str, *, clean: bool) -> tuple[Level, str]:

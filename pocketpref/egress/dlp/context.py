@@ -6,10 +6,28 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from pocketpref.egress.checks.memory import MemoryIndex
-from pocketpref.egress.checks.reading import fold, folded_words
-from pocketpref.egress.checks.vocabulary import common
+from pocketpref.egress.dlp.memory_index import MemoryIndex
+from pocketpref.egress.dlp.text import common, fold, folded_words
 from pocketpref.records import Attribute
+
+# What a check finds: where in a text, and why; never the text itself.
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """A place in a text that keeps it from leaving.
+
+    Attributes:
+        start: of the place, in characters from the beginning of the text.
+        end: one past its last character.
+        check: name of the check that found it.
+        reason: what is wrong there, in words that quote nothing.
+    """
+
+    start: int
+    end: int
+    check: str
+    reason: str
 
 
 def _never_changes() -> Hashable:

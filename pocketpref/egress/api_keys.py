@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from typing import BinaryIO, NoReturn, final
 
-from pocketpref.disclosure import Destination
+from pocketpref.egress.destination import Destination
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.protocols import Documents, DocumentStore
 from pocketpref.records import Document

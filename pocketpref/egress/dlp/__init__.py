@@ -20,33 +20,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from pocketpref.egress.checks.addresses import email, postal, url, whereabouts
-from pocketpref.egress.checks.characters import (
-    capitals,
-    foreign_letters,
-    invisible,
-    punctuation,
-    signs,
-)
-from pocketpref.egress.checks.copied import copied, echoed, foreign, named
-from pocketpref.egress.checks.encodings import encoded, spelled
-from pocketpref.egress.checks.finding import Finding
-from pocketpref.egress.checks.hidden import across, acrostic, shifted
-from pocketpref.egress.checks.keys import random_token, secret, told_secret
-from pocketpref.egress.checks.known import Known
-from pocketpref.egress.checks.numbers import card, dates, digits, iban, number_words, phone
-from pocketpref.egress.checks.orders import orders
-from pocketpref.egress.checks.people import organisations, people, users
-from pocketpref.egress.checks.reading import forget_text
-from pocketpref.egress.checks.shape import (
+from pocketpref.egress.dlp.content import orders, values
+from pocketpref.egress.dlp.context import Finding, Known
+from pocketpref.egress.dlp.form import (
     MAX_CHARACTERS,
     blanks,
+    capitals,
+    encoded,
+    foreign_letters,
+    invisible,
     length,
     plain_sentences,
+    punctuation,
     repetition,
+    signs,
+    spelled,
     subject,
 )
-from pocketpref.egress.checks.values import values
+from pocketpref.egress.dlp.identifiers import (
+    card,
+    dates,
+    digits,
+    email,
+    iban,
+    number_words,
+    organisations,
+    people,
+    phone,
+    postal,
+    random_token,
+    secret,
+    told_secret,
+    url,
+    users,
+    whereabouts,
+)
+from pocketpref.egress.dlp.overlap import across, acrostic, copied, echoed, foreign, named, shifted
+from pocketpref.egress.dlp.text import forget_text
 
 __all__ = ["CHECKS", "MAX_CHARACTERS", "Check", "Finding", "Known", "findings"]
 
