@@ -36,8 +36,8 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress.attribute_sentence import TOPICS, Vocabulary
 from pocketpref.egress.dlp import Known, findings
 from pocketpref.egress.dlp.text import fold, folded_words, words
+from pocketpref.importers import read
 from pocketpref.methods.popi_wording import render
-from pocketpref.readers import read
 from pocketpref.records import Feedback
 from pocketpref.summary import Clause
 

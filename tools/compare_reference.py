@@ -41,11 +41,11 @@ from pocketpref.attributes import AttributeBank  # noqa: E402 - after the path, 
 from pocketpref.backends.llama import LlamaModel, prepare  # noqa: E402
 from pocketpref.backends.onnx import open_embedder  # noqa: E402
 from pocketpref.catalogue import Catalogue  # noqa: E402
+from pocketpref.importers import BadEntry, read  # noqa: E402
 from pocketpref.methods.exact import Exact, ExactSettings  # noqa: E402
 from pocketpref.parts import Parts  # noqa: E402
 from pocketpref.pocket import Pocket  # noqa: E402
 from pocketpref.protocols import Embedder, LanguageModel  # noqa: E402
-from pocketpref.readers import BadEntry, read  # noqa: E402
 from pocketpref.records import Feedback, Learned, Pair, Selection  # noqa: E402
 from pocketpref.samples import sample_pairs  # noqa: E402
 from pocketpref.scoring import PairScorer, noise_floor  # noqa: E402

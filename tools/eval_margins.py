@@ -28,7 +28,7 @@ from pocketpref.backends.llama.prepare import Precision
 from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
-from pocketpref.readers import BadEntry, read
+from pocketpref.importers import BadEntry, read
 from pocketpref.records import Feedback, Message
 from pocketpref.scoring import compose
 

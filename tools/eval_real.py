@@ -33,6 +33,7 @@ from pocketpref.evaluation.likelihoods import CachedModel
 from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
 from pocketpref.evaluation.roster import Roster
 from pocketpref.evaluation.run import READINGS, Outcomes, Report, compare
+from pocketpref.importers import BadEntry, read
 from pocketpref.methods.auto import Auto
 from pocketpref.methods.contest import Case, Contestant, Evidence, Judge, Judgement
 from pocketpref.methods.features import Part, Traits
@@ -40,7 +41,6 @@ from pocketpref.methods.longer import Longer
 from pocketpref.methods.other import Other
 from pocketpref.methods.ours import Ours
 from pocketpref.methods.reward import Reward
-from pocketpref.readers import BadEntry, read
 from pocketpref.scoring import compose
 
 OURS: dict[str, tuple[Part, ...]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketpref.readers import BadEntry, read
+from pocketpref.importers import BadEntry, read
 from pocketpref.records import Discreet, Feedback, Pair
 from pocketpref.samples import sample_pairs
 

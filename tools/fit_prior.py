@@ -21,9 +21,9 @@ from eval_margins import item_of
 from threadpoolctl import threadpool_limits
 
 from pocketpref.evaluation.cases import by_user, cases_of
+from pocketpref.importers import BadEntry, read
 from pocketpref.methods import prior
 from pocketpref.methods.features import WITHOUT_MODEL, Traits
-from pocketpref.readers import BadEntry, read
 from pocketpref.testing import HashEmbedder
 
 TARGET = Path(prior.__file__).with_name("prior.json")

@@ -32,11 +32,11 @@ from pocketpref.catalogue.foreign import foreign_models
 from pocketpref.catalogue.handles import parse_handle
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
+from pocketpref.importers import BadEntry, Format, read
 from pocketpref.measurements import Measurements
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import choose
 from pocketpref.methods.palm_weights import infer
-from pocketpref.readers import BadEntry, Format, read
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase

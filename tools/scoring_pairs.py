@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from pocketpref.errors import FileError
-from pocketpref.readers import BadEntry, read
+from pocketpref.importers import BadEntry, read
 from pocketpref.records import Discreet, Feedback, Pair
 from pocketpref.samples import sample_pairs
 

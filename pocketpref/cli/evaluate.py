@@ -15,8 +15,8 @@ from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
     from pocketpref.evaluation import Outcomes, Report
+    from pocketpref.importers import Format
     from pocketpref.pocket import Pocket
-    from pocketpref.readers import Format
     from pocketpref.records import Feedback
 
 _HEADINGS = {
@@ -157,7 +157,7 @@ def _evaluated(
 
 
 def _read(file: Path, kind: Format | None) -> list[Feedback]:
-    from pocketpref.readers import BadEntry, read
+    from pocketpref.importers import BadEntry, read
 
     entries = list(read(file, kind))
     good = [entry for entry in entries if not isinstance(entry, BadEntry)]

@@ -16,7 +16,7 @@ from pocketpref.errors import FileError
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.readers import BadEntry
+    from pocketpref.importers import BadEntry
     from pocketpref.records import Feedback, Pair
 
 _SHOWN_BAD = 20  # bad entries told in full
@@ -67,13 +67,13 @@ def import_file(
 
 
 def _read(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
-    from pocketpref import readers
+    from pocketpref import importers
     from pocketpref.records import Feedback
 
     good: list[Feedback] = []
     bad: list[BadEntry] = []
     with click.open_file(file, "rb") as stream:
-        for entry in readers.read(stream, kind):  # type: ignore[arg-type]  # click let FORMATS only through
+        for entry in importers.read(stream, kind):  # type: ignore[arg-type]  # click let FORMATS only through
             if isinstance(entry, Feedback):
                 good.append(entry)
             else:

@@ -9,8 +9,8 @@ from importlib import resources
 from typing import Final, Literal, get_args
 
 from pocketpref.errors import FileError, NotFoundError
-from pocketpref.readers import read
-from pocketpref.readers.entries import BadEntry
+from pocketpref.importers import read
+from pocketpref.importers.base import BadEntry
 from pocketpref.records import Feedback
 
 Sample = Literal["demo", "ukp", "mtbench"]

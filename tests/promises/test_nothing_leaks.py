@@ -22,9 +22,9 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.cli.talk import ChatOptions, Turn
 from pocketpref.config import Config, Places
 from pocketpref.errors import PocketprefError
+from pocketpref.importers import read
 from pocketpref.methods.exact import ExactSettings
 from pocketpref.pocket import Pocket
-from pocketpref.readers import read
 from pocketpref.records import Feedback, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault, archive

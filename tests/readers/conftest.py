@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocketpref.readers import BadEntry, Format, read
+from pocketpref.importers import BadEntry, Format, read
 from pocketpref.records import Feedback
 
 

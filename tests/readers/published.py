@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketpref.readers import Format
+from pocketpref.importers import Format
 
 PLANTED = "xyzzyplanted"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pocketpref.errors import FileError
-from pocketpref.readers import document, read
+from pocketpref.importers import json_stream, read
 from tests.readers.conftest import chatgpt_conversation, chatgpt_node
 
 QUESTION = chatgpt_node("q", None, "user", "Why?")
@@ -240,7 +240,7 @@ def test_zip_bombs_and_unusable_zip_files_are_refused(
     for raw in (bomb, other, sound[:-30], sound[:40] + b"xxxx" + sound[44:], zipped(a=b"")):
         with pytest.raises(FileError):
             list(read(io.BytesIO(raw)))
-    monkeypatch.setattr(document, "MAX_DOCUMENT_BYTES", len(content) - 1)
+    monkeypatch.setattr(json_stream, "MAX_DOCUMENT_BYTES", len(content) - 1)
     for raw in (sound, content):
         with pytest.raises(FileError, match=r"more than|larger than"):
             list(read(io.BytesIO(raw)))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pocketpref.readers.entries import moment_from_epoch
+from pocketpref.importers.base import moment_from_epoch
 
 NOON = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 

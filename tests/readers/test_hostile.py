@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketpref.errors import FileError
-from pocketpref.readers import FORMATS, BadEntry, Format, read
+from pocketpref.importers import FORMATS, BadEntry, Format, read
 from pocketpref.records import Feedback
 from tests.readers.conftest import (
     chatgpt_conversation,

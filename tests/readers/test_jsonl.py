@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pocketpref.errors import FileError
-from pocketpref.readers import BadEntry, read
-from pocketpref.readers import jsonl as jsonl_module
+from pocketpref.importers import BadEntry, read
+from pocketpref.importers import jsonl as jsonl_module
 
 GOOD = {"prompt": "Explain DNS", "chosen": "Short.", "rejected": "Long."}
 

@@ -12,7 +12,7 @@ import pytest
 from pocketpref.cli import arguments
 from pocketpref.errors import FileError
 from pocketpref.evaluation.cases import by_user, cases_of, splits
-from pocketpref.readers import FORMATS, BadEntry, Format, read
+from pocketpref.importers import FORMATS, BadEntry, Format, read
 from pocketpref.records import Feedback
 from pocketpref.testing import HashEmbedder
 from tests.readers.published import (

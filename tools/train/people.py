@@ -27,8 +27,8 @@ import numpy as np
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.importers import Format, read
 from pocketpref.protocols import Embedder
-from pocketpref.readers import Format, read
 from pocketpref.records import Feedback, Pair
 
 from .base import Tokens, starter_path

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketpref.readers import FORMATS, BadEntry, Format, read
+from pocketpref.importers import FORMATS, BadEntry, Format, read
 from pocketpref.records import Feedback
 
 from .people import PEOPLE

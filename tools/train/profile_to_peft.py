@@ -26,7 +26,7 @@ import torch
 from pocketpref.adapters import HypernetworkManifest
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.onnx import open_embedder
-from pocketpref.readers import FORMATS
+from pocketpref.importers import FORMATS
 
 from .base import Base, load_base, starter_path
 from .export import Made, write_json

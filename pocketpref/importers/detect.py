@@ -12,32 +12,20 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Literal, cast, get_args
 
 from pocketpref.errors import FileError
-from pocketpref.readers import (
-    alignx,
-    chatgpt,
-    document,
-    fspo,
-    jsonl,
-    lamp,
-    openwebui,
-    prefeval,
-    prism,
-    rows,
-    tldr,
-)
-from pocketpref.readers.entries import Entry
+from pocketpref.importers import chatgpt, datasets, json_stream, jsonl, openwebui
+from pocketpref.importers.base import Entry
 
 Format = Literal[
     "jsonl", "chatgpt", "openwebui", "prism", "tldr", "fspo", "alignx", "lamp", "prefeval"
 ]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
-_PUBLISHED: Final[dict[str, rows.Convert]] = {
-    "prism": prism.convert,
-    "tldr": tldr.convert,
-    "fspo": fspo.convert,
-    "alignx": alignx.convert,
-    "prefeval": prefeval.convert,
+_PUBLISHED: Final[dict[str, datasets.Convert]] = {
+    "prism": datasets.convert_prism,
+    "tldr": datasets.convert_tldr,
+    "fspo": datasets.convert_fspo,
+    "alignx": datasets.convert_alignx,
+    "prefeval": datasets.convert_prefeval,
 }
 """Data as researchers publish it: their files look like one another, so a format must be named."""
 
@@ -111,20 +99,20 @@ def _read_file(file: IO[bytes], known: Format | None, path: Path | None) -> Iter
             yield from jsonl.read_pairs(whole)
         case "chatgpt":
             for content in _contents(head, whole):
-                yield from chatgpt.read_conversations(document.elements(content))
+                yield from chatgpt.read_conversations(json_stream.elements(content))
         case "openwebui":
-            yield from openwebui.read_exports(document.elements(document.read_bytes(whole)))
+            yield from openwebui.read_exports(json_stream.elements(json_stream.read_bytes(whole)))
         case "lamp":
-            yield from lamp.read_questions(whole, path)
+            yield from datasets.read_questions(whole, path)
         case _:
-            yield from rows.read_rows(whole, _PUBLISHED[found])
+            yield from datasets.read_rows(whole, _PUBLISHED[found])
 
 
 def _contents(head: bytes, whole: BinaryIO) -> Iterator[bytes]:
-    if head.startswith(document.ZIP_MAGIC):
-        yield from document.unzip(whole)
+    if head.startswith(json_stream.ZIP_MAGIC):
+        yield from json_stream.unzip(whole)
     else:
-        yield document.read_bytes(whole)
+        yield json_stream.read_bytes(whole)
 
 
 class _Rewound(io.RawIOBase):
@@ -153,7 +141,7 @@ def _recognize(head: bytes, name: str) -> Format:
     Raises:
         FileError: it is none of them.
     """
-    if head.startswith(document.ZIP_MAGIC):
+    if head.startswith(json_stream.ZIP_MAGIC):
         return "chatgpt"
     if name.lower().endswith(_LINE_SUFFIXES):
         return "jsonl"

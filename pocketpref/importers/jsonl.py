@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 from pocketpref.errors import PairError
-from pocketpref.readers.entries import BadEntry, Entry, feedback_from, is_user, moment_from_iso
+from pocketpref.importers.base import BadEntry, Entry, feedback_from, is_user, moment_from_iso
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Longest line that is parsed; three texts of the longest size kept fit well into it."""

@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from pocketpref.errors import FileError, PairError
-from pocketpref.readers.entries import BadEntry, Entry, feedback_from, moment_from_epoch, named
-from pocketpref.readers.tree import Answer, Conversation, TreeError, Turn
+from pocketpref.importers.base import BadEntry, Entry, feedback_from, moment_from_epoch, named
+from pocketpref.importers.message_tree import AnswerNode, MessageTree, TreeError, Turn
 
 # Places of search results in a text, which ChatGPT draws as links: private-use characters.
 _CITATION: Final = re.compile("\ue200[^\ue200\ue201]*\ue201")
@@ -72,7 +72,7 @@ def _read_conversation(number: int, element: dict[str, Any]) -> Iterator[Entry]:
                 yield _entry(number, source, prompt, kept, left)
 
 
-def _entry(number: int, source: object, prompt: Turn, kept: Answer, left: Answer) -> Entry:
+def _entry(number: int, source: object, prompt: Turn, kept: AnswerNode, left: AnswerNode) -> Entry:
     times = [t for t in (kept.created, left.created, prompt.created) if t is not None]
     found = feedback_from(
         prompt.text,
@@ -96,10 +96,10 @@ def _entry(number: int, source: object, prompt: Turn, kept: Answer, left: Answer
     return found
 
 
-def _conversation(element: dict[str, Any]) -> Conversation:
+def _conversation(element: dict[str, Any]) -> MessageTree:
     nodes = element["mapping"]
     current = element.get("current_node")
-    return Conversation(
+    return MessageTree(
         turns={key: _turn(key, node) for key, node in nodes.items() if isinstance(node, dict)},
         current=current if isinstance(current, str) else None,
     )

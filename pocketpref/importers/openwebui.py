@@ -32,7 +32,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from pocketpref.errors import FileError, PairError
-from pocketpref.readers.entries import (
+from pocketpref.importers.base import (
     BadEntry,
     Entry,
     feedback_from,
@@ -40,7 +40,7 @@ from pocketpref.readers.entries import (
     moment_from_epoch,
     named,
 )
-from pocketpref.readers.tree import MAX_ALTERNATIVES, Conversation, TreeError, Turn
+from pocketpref.importers.message_tree import MAX_ALTERNATIVES, MessageTree, TreeError, Turn
 from pocketpref.records import Feedback
 
 _HIDDEN_BLOCK: Final = re.compile(r'<details type="(?:reasoning|tool_calls|code_interpreter)"')
@@ -155,7 +155,7 @@ def _chosen(element: dict[str, Any]) -> tuple[str, list[_Preference]]:
     ]
 
 
-def _among(conversation: Conversation, prompt: Turn, kept: set[str]) -> list[_Preference]:
+def _among(conversation: MessageTree, prompt: Turn, kept: set[str]) -> list[_Preference]:
     answers = _answers(conversation, prompt)
     if any(answer.rating == 1 for answer in answers):
         return _by_rating(prompt, answers)
@@ -180,7 +180,7 @@ def _by_rating(prompt: Turn, answers: list[Turn]) -> list[_Preference]:
     ]
 
 
-def _answers(conversation: Conversation, prompt: Turn) -> list[Turn]:
+def _answers(conversation: MessageTree, prompt: Turn) -> list[Turn]:
     finished = [turn for turn in conversation.children.get(prompt.id, ()) if _usable(turn)]
     return finished[: MAX_ALTERNATIVES + 1]
 
@@ -229,9 +229,9 @@ def _history(element: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _conversation(history: dict[str, Any]) -> Conversation:
+def _conversation(history: dict[str, Any]) -> MessageTree:
     current = history.get("currentId")
-    return Conversation(
+    return MessageTree(
         turns={
             key: _turn(key, message)
             for key, message in history["messages"].items()

@@ -51,7 +51,7 @@ class Turn(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer(Discreet):
+class AnswerNode(Discreet):
     """Everything the person saw between one prompt and their next.
 
     Attributes:
@@ -79,7 +79,7 @@ class Answer(Discreet):
 
 
 @dataclass(frozen=True)
-class Conversation:
+class MessageTree:
     """A tree of turns.
 
     Attributes:
@@ -117,7 +117,7 @@ class Conversation:
             turn = self.turns.get(turn.parent) if turn.parent is not None else None
         return tuple(reversed(found))
 
-    def kept_answers(self) -> Iterator[tuple[Turn, Answer]]:
+    def kept_answers(self) -> Iterator[tuple[Turn, AnswerNode]]:
         """Each prompt on the kept branch with the answer that stands on it."""
         prompt: Turn | None = None
         turns: list[Turn] = []
@@ -131,13 +131,13 @@ class Conversation:
         if prompt is not None and turns:
             yield prompt, _answer(turns)
 
-    def left_answers(self, prompt: Turn, kept: Answer) -> list[Answer]:
+    def left_answers(self, prompt: Turn, kept: AnswerNode) -> list[AnswerNode]:
         """Answers to a prompt that part from the kept one, at most ``MAX_ALTERNATIVES``.
 
         There is one for each way down from the prompt to a leaf or to the next prompt. What
         continues the kept answer is no other answer.
         """
-        found: list[Answer] = []
+        found: list[AnswerNode] = []
         above: dict[str, Turn] = {}
         waiting = [prompt]
         while waiting and len(found) < MAX_ALTERNATIVES:
@@ -159,6 +159,6 @@ def _climb(turn: Turn, parents: Mapping[str, Turn]) -> list[Turn]:
     return turns
 
 
-def _answer(turns: list[Turn]) -> Answer:
+def _answer(turns: list[Turn]) -> AnswerNode:
     visible = (t.text.strip() for t in turns if t.role == "assistant")
-    return Answer(turns=tuple(turns), text="\n\n".join(text for text in visible if text))
+    return AnswerNode(turns=tuple(turns), text="\n\n".join(text for text in visible if text))

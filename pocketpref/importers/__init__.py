@@ -20,7 +20,7 @@ Files are taken as hostile: whatever their bytes, reading ends with entries or a
 
 from __future__ import annotations
 
-from pocketpref.readers.entries import BadEntry, Entry
-from pocketpref.readers.sources import FORMATS, Format, read
+from pocketpref.importers.base import BadEntry, Entry
+from pocketpref.importers.detect import FORMATS, Format, read
 
 __all__ = ["FORMATS", "BadEntry", "Entry", "Format", "read"]
