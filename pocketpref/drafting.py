@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 
-from pocketpref.adapters import Adapter, Blend
 from pocketpref.errors import AdapterError, ModelError
+from pocketpref.lora import Adapter, Blend
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_language import ENGLISH
 from pocketpref.methods.popi_proposals import Proposal, Refused, draft, read_draft, shown

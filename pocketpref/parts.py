@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pocketpref.adapters import Adapter
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.api_keys import ApiKeys
+from pocketpref.lora import Adapter
 from pocketpref.methods import Method
 from pocketpref.methods.palm import Portfolio
 from pocketpref.protocols import (

@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.adapters import Adapter
-from pocketpref.adapters.kept import kept
 from pocketpref.errors import AdapterError, NotFoundError
+from pocketpref.lora import Adapter
+from pocketpref.lora.store import kept
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import Choice, best_question, choose, in_words
 from pocketpref.methods.palm_weights import Array, Posterior, infer

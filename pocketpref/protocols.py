@@ -24,8 +24,8 @@ from pocketpref.records import (
 )
 
 if TYPE_CHECKING:
-    from pocketpref.adapters import Blend, HypernetworkManifest
     from pocketpref.egress.disclosure import Disclosure
+    from pocketpref.lora import Blend, HypernetworkManifest
 
 
 @runtime_checkable

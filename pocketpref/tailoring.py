@@ -18,9 +18,9 @@ from itertools import islice
 from typing import Final
 
 from pocketpref import summaries as summary_store
-from pocketpref.adapters import Adapter, Blend, HypernetworkManifest
-from pocketpref.adapters.kept import discard, keep, kept
 from pocketpref.errors import AdapterError, NotFoundError
+from pocketpref.lora import Adapter, Blend, HypernetworkManifest
+from pocketpref.lora.store import discard, keep, kept
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.popi_signals import is_evidence
 from pocketpref.methods.wearing import wearing

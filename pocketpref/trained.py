@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pocketpref.adapters import Adapter
 from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.hypernetwork import find_hypernetwork
+from pocketpref.lora import Adapter
 from pocketpref.methods import palm, popi_trained
 from pocketpref.methods.palm import Portfolio
 from pocketpref.protocols import Hypernetwork

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import device
 from pocketpref.backends.llama.adapting import Rack, Wearing, bare, from_memory, prove
@@ -36,6 +35,7 @@ from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm import Portfolio
 from pocketpref.records import Pair

@@ -24,7 +24,6 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz_checks import Parser, UnusableError
 
-from pocketpref.adapters import AdapterManifest, read_lora
 from pocketpref.attributes import AttributeBank, read_attributes
 from pocketpref.backends.bundled import Manifest
 from pocketpref.catalogue.files import check_gguf, read_record
@@ -33,6 +32,7 @@ from pocketpref.catalogue.handles import parse_handle
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read
+from pocketpref.lora import AdapterManifest, read_lora
 from pocketpref.measurements import Measurements
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import choose

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import HypernetworkManifest
-from pocketpref.adapters.hypernetwork import FILE_NAME
 from pocketpref.backends.onnx import failures, session
 from pocketpref.errors import ModelError
+from pocketpref.lora import HypernetworkManifest
+from pocketpref.lora.manifest import FILE_NAME
 from pocketpref.records import Vector
 
 

@@ -14,7 +14,7 @@ from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.phrases import size
 
 if TYPE_CHECKING:
-    from pocketpref.adapters import Adapter, HypernetworkManifest
+    from pocketpref.lora import Adapter, HypernetworkManifest
     from pocketpref.methods.palm import Portfolio
     from pocketpref.pocket import Pocket
     from pocketpref.records import Pair
@@ -128,9 +128,9 @@ def check(app: App, *, file: Path, manifest: Path | None, model: str | None) -> 
 
     Example: pocketpref adapters check brief.gguf
     """
-    from pocketpref.adapters import Adapter, Blend
     from pocketpref.backends.llama import LlamaModel
     from pocketpref.catalogue import Catalogue
+    from pocketpref.lora import Adapter, Blend
 
     adapter = Adapter.load(manifest or file.with_suffix(".json"), file)
     catalogue = Catalogue(app.places.models)

@@ -34,9 +34,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend
-from pocketpref.adapters.manifest import FILE, NAME, SHA256, Fields, parse_object, read_bounded
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Adapter, AdapterManifest, Base, Blend
+from pocketpref.lora.manifest import FILE, NAME, SHA256, Fields, parse_object, read_bounded
 from pocketpref.methods import traits
 from pocketpref.methods.palm_weights import simplex
 

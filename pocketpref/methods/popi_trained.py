@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pocketpref.adapters import Adapter, AdapterManifest
+from pocketpref.lora import Adapter, AdapterManifest
 from pocketpref.methods.popi_proposals import SYMBOL, generated, seed_of
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.popi_wording import headings

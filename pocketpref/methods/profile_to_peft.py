@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Adapter, AdapterManifest, HypernetworkManifest, lora_bytes
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Adapter, AdapterManifest, HypernetworkManifest, lora_bytes
 from pocketpref.protocols import Embedder, Hypernetwork
 from pocketpref.records import Pair, Vector
 

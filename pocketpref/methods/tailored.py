@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pocketpref.adapters import Blend
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Blend
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
 from pocketpref.methods.wearing import wearing

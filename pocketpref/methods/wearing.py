@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pocketpref.adapters import Blend
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Blend
 from pocketpref.protocols import Adaptable, LanguageModel
 
 

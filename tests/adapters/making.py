@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Adapter, AdapterManifest, Base, lora_bytes
+from pocketpref.lora import Adapter, AdapterManifest, Base, lora_bytes
 
 Pairs = dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]]
 QV = ("attn_q", "attn_v")

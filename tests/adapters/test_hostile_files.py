@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pocketpref.adapters import Adapter, Blend, lora_bytes, read_lora
-from pocketpref.adapters.gguf import read_header
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Adapter, Blend, lora_bytes, read_lora
+from pocketpref.lora.gguf_reader import read_header
 from pocketpref.records import Sampling
 from tests.adapters.making import adapter_of, with_data
 

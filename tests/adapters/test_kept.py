@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketpref.adapters import Adapter
-from pocketpref.adapters.kept import KIND, MOST_BYTES, discard, keep, kept
 from pocketpref.errors import AdapterError, InputError, NotFoundError, TamperedError
+from pocketpref.lora import Adapter
+from pocketpref.lora.store import KIND, MOST_BYTES, discard, keep, kept
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import UserStore, Vault
 from pocketpref.vault.archive import export_user, restore

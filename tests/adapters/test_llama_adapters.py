@@ -16,12 +16,12 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Adapter, Blend, permuted, read_lora
 from pocketpref.backends.llama import LlamaModel, adapting
 from pocketpref.backends.llama.native import quantize
 from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.likelihoods import CachedModel
+from pocketpref.lora import Adapter, Blend, permuted, read_lora
 from pocketpref.records import Message, Sampling
 from tests.adapters.conftest import Shapes
 from tests.adapters.making import ALL, adapter_of, random_pairs

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pocketpref.adapters import Adapter, AdapterManifest, Base
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Adapter, AdapterManifest, Base
 
 
 def test_a_manifest_says_what_others_rely_on(adapter: Adapter) -> None:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from pocketpref import Pocket
 from pocketpref import open as open_pocket
-from pocketpref.adapters import Base, HypernetworkManifest
-from pocketpref.adapters.hypernetwork import FILE_NAME
-from pocketpref.adapters.kept import keep, kept
 from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.run import LEAST_PAIRS, READINGS
+from pocketpref.lora import Base, HypernetworkManifest
+from pocketpref.lora.manifest import FILE_NAME
+from pocketpref.lora.store import keep, kept
 from pocketpref.methods import profile_to_peft
 from pocketpref.records import Feedback, Message, Pair, Sampling, Vector
 from pocketpref.tailoring import KEPT

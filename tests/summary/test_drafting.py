@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketpref.adapters import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.drafting import Drafting
 from pocketpref.errors import AdapterError
+from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.methods import popi_trained
 from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft

@@ -52,8 +52,8 @@ def test_an_exported_adapter_computes_in_llama_cpp_what_it_does_in_torch(
 
 def test_the_manifest_is_one_that_the_library_accepts(base: Any, worn: Any) -> None:
     """And what it read back are the factors that were written."""
-    from pocketpref.adapters import AdapterManifest
     from pocketpref.errors import AdapterError
+    from pocketpref.lora import AdapterManifest
     from tools.train.export import Made, gguf_bytes, manifest, read_gguf
     from tools.train.lora import factors
 

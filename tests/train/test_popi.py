@@ -238,8 +238,8 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     data: Path, tmp_path: Path
 ) -> None:
     """Warm start, a step of the policy gradient, turns of both, report, export."""
-    from pocketpref.adapters import Blend
     from pocketpref.backends.llama import LlamaModel
+    from pocketpref.lora import Blend
     from pocketpref.methods import popi_trained
     from pocketpref.methods.popi_proposals import read_draft
     from pocketpref.methods.popi_signals import Signal

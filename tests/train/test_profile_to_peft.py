@@ -129,9 +129,9 @@ def test_onnx_and_llama_compute_what_torch_does(
     """The graph to 1e-4; logits of all tokens through GGUF to what float16 factors leave."""
     import torch
 
-    from pocketpref.adapters import permuted
     from pocketpref.backends.hypernetwork import OnnxHypernetwork, find_hypernetwork
     from pocketpref.backends.onnx import open_embedder
+    from pocketpref.lora import permuted
     from pocketpref.methods.profile_to_peft import adapter
     from tools.train.check import llama_logits, torch_logits
     from tools.train.export import Made

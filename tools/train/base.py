@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pocketpref.adapters import Base as BaseName
 from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.backends.threads import threads
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.lora import Base as BaseName
 from pocketpref.records import Message
 
 

@@ -1,6 +1,6 @@
 """An adapter as the two files that the device loads: GGUF, and a manifest beside it.
 
-The format, the order of rows and the manifest are the library's own (``pocketpref.adapters``), so
+The format, the order of rows and the manifest are the library's own (``pocketpref.lora``), so
 that nothing is written here that it would not read.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import AdapterManifest, lora_bytes, permuted, read_lora
-from pocketpref.adapters import Base as BaseName
 from pocketpref.evaluation.metrics import without_nan
+from pocketpref.lora import AdapterManifest, lora_bytes, permuted, read_lora
+from pocketpref.lora import Base as BaseName
 
 from .base import Shape
 from .lora import MODULES, Factor, LoraShape

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pocketpref.adapters import HypernetworkManifest, permuted
-from pocketpref.adapters.hypernetwork import FILE_NAME
+from pocketpref.lora import HypernetworkManifest, permuted
+from pocketpref.lora.manifest import FILE_NAME
 
 from .base import Base, Shape
 from .export import LICENCE, Made, permuted_heads

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from pocketpref.adapters import Adapter, Blend
 from pocketpref.backends.llama import LlamaModel
+from pocketpref.lora import Adapter, Blend
 
 from .export import Factors, Made, manifest, read_gguf
 from .loop import Plan

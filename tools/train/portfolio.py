@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import AdapterManifest
-from pocketpref.adapters import Base as BaseName
+from pocketpref.lora import AdapterManifest
+from pocketpref.lora import Base as BaseName
 from pocketpref.methods.traits import KNOWN, rewards
 
 from .base import identity, starter_path

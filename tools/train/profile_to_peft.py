@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocketpref.adapters import HypernetworkManifest
 from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.onnx import open_embedder
 from pocketpref.importers import FORMATS
+from pocketpref.lora import HypernetworkManifest
 
 from .base import Base, load_base, starter_path
 from .export import Made, write_json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Blend
+from pocketpref.lora import Blend
 from pocketpref.records import Likelihoods, Message, Sampling
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Adapters in llama.cpp's hands: loaded from memory, put on and taken off, proven to work.
 
-An adapter is checked by our own reader before llama.cpp sees a byte (``pocketpref.adapters``). It
+An adapter is checked by our own reader before llama.cpp sees a byte (``pocketpref.lora``). It
 is read from a file in memory, so one that was made for a person touches no disk. What a context has
 computed belongs to what it wore at the time: when that changes, its cache is emptied.
 """
@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Blend, Lora
-from pocketpref.adapters.blend import Key, merged
 from pocketpref.backends.llama.native import Context, Slot, Weights, library
 from pocketpref.backends.llama.tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
+from pocketpref.lora import Blend, Lora
+from pocketpref.lora.blend import Key, merged
 
 _CANARY = "Hello there"
 """What the model goes on from when an adapter is tried on: two tokens or so, for with one alone the

@@ -7,13 +7,13 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 
-from pocketpref.adapters import Blend
 from pocketpref.backends.llama.adapting import Rack, Wearing
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.likelihoods import common_length, shorten
 from pocketpref.backends.llama.native import Context, Slot, Weights
 from pocketpref.backends.llama.sampling import Sampler
 from pocketpref.backends.llama.template import ChatTemplate
+from pocketpref.lora import Blend
 from pocketpref.records import Message, Sampling
 
 _BATCH = 512

@@ -18,10 +18,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Blend
 from pocketpref.backends.llama.adapting import Rack, Wearing
 from pocketpref.backends.llama.courtesy import courtesy
 from pocketpref.backends.llama.native import Context, Slot, Weights
+from pocketpref.lora import Blend
 from pocketpref.records import Likelihoods
 
 BARE = Blend()

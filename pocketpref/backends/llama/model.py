@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters import Blend
 from pocketpref.backends.llama.adapted import AdaptedModel
 from pocketpref.backends.llama.adapting import Rack
 from pocketpref.backends.llama.firstorder import FirstOrder
@@ -20,6 +19,7 @@ from pocketpref.backends.llama.native import Weights
 from pocketpref.backends.llama.template import ChatTemplate
 from pocketpref.backends.llama.transformer import Shape
 from pocketpref.catalogue.files import file_sha256
+from pocketpref.lora import Blend
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Likelihoods, Message, Sampling
 

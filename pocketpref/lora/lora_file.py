@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.adapters.gguf import FLOAT32, STRING, Header, Tensor, read_header
 from pocketpref.errors import AdapterError
+from pocketpref.lora.gguf_reader import FLOAT32, STRING, GgufHeader, Tensor, read_header
 
 _LARGEST: Final = 1000.0
 """Largest magnitude of a number that is taken; those of trained adapters stay below ten. What is
@@ -83,7 +83,7 @@ def read_lora(data: bytes) -> Lora:
     return Lora(architecture, alpha, ranks.pop(), targets, pairs)
 
 
-def _pairs(header: Header) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[str, ...]]:
+def _pairs(header: GgufHeader) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[str, ...]]:
     """A and B of each weight, and the kinds of weights."""
     halves: dict[str, dict[str, Tensor]] = {}
     targets: set[str] = set()
@@ -107,7 +107,7 @@ def _pair(weight: str, found: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _check_numbers(header: Header, data: bytes) -> None:
+def _check_numbers(header: GgufHeader, data: bytes) -> None:
     """Without the sign, floats are ordered as their bits are; what is no number stands highest."""
     for tensor in header.tensors:
         values = tensor.values(data)

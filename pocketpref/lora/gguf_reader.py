@@ -85,7 +85,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class GgufHeader:
     """What an adapter file says of itself.
 
     Attributes:
@@ -108,7 +108,7 @@ class Header:
         return found[1]
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes) -> GgufHeader:
     """Read and check the header of an adapter.
 
     Raises:
@@ -128,7 +128,7 @@ def read_header(data: bytes) -> Header:
     found = _keys(cursor, keys)
     if "general.alignment" in found and found["general.alignment"] != (UINT32, ALIGNMENT):
         raise AdapterError(f"the adapter file is not aligned to {ALIGNMENT} bytes")
-    return Header(found, _tensors(cursor, tensors))
+    return GgufHeader(found, _tensors(cursor, tensors))
 
 
 class _Cursor:

@@ -17,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters.lora import Lora
-from pocketpref.adapters.manifest import Adapter
-from pocketpref.adapters.writer import lora_bytes
 from pocketpref.errors import AdapterError
+from pocketpref.lora.gguf_writer import lora_bytes
+from pocketpref.lora.lora_file import Lora
+from pocketpref.lora.manifest import Adapter
 from pocketpref.records import Discreet
 
 MOST_PARTS: Final = 8

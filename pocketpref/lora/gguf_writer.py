@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.adapters.gguf import ALIGNMENT, FLOAT32, MAGIC, STRING, TENSOR_TYPES, VERSION
+from pocketpref.lora.gguf_reader import ALIGNMENT, FLOAT32, MAGIC, STRING, TENSOR_TYPES, VERSION
 
 Matrix = NDArray[np.floating[Any]]
 

@@ -16,8 +16,8 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from pocketpref.adapters.manifest import MOST_MANIFEST_BYTES, Adapter, AdapterManifest
 from pocketpref.errors import AdapterError, InputError, TamperedError
+from pocketpref.lora.manifest import MOST_MANIFEST_BYTES, Adapter, AdapterManifest
 
 if TYPE_CHECKING:
     from pocketpref.protocols import DocumentStore
