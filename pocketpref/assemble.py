@@ -377,7 +377,7 @@ def _embedder(wanted: str | Embedder | None) -> Lazy[Embedder]:
         return Lazy(lambda: own)
 
     def load() -> Embedder:
-        from pocketpref.backends.onnx import open_embedder
+        from pocketpref.backends.onnx.embedder import open_embedder
 
         return open_embedder(wanted)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pocketpref.backends.bundled import models_folder
-from pocketpref.backends.hypernetwork import find_hypernetwork
+from pocketpref.backends.onnx.hypernetwork import find_hypernetwork
 from pocketpref.lora import Adapter
 from pocketpref.methods import palm, popi_trained
 from pocketpref.methods.palm import Portfolio
+from pocketpref.models.bundled import models_folder
 from pocketpref.protocols import Hypernetwork
 
 

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import device
-from pocketpref.backends.llama.adapting import Rack, Wearing, bare, from_memory, prove
-from pocketpref.backends.llama.native import Context, Slot, Weights
-from pocketpref.backends.llama.tensors import Tensors
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.llama.adapters import AdapterPool, Wearing, bare, from_memory, prove
+from pocketpref.backends.llama.bindings import Context, Slot, Weights
+from pocketpref.backends.llama.gguf_tensors import Tensors
+from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
@@ -99,7 +99,7 @@ def timed(work: Callable[[], Any], repeats: int) -> float:
 def costs(path: Path, sha256: str, blend: Blend, repeats: int) -> dict[str, Any]:
     """What one blend costs, in milliseconds and ratios."""
     weights = Weights(path)
-    rack = Rack(weights, path, sha256)
+    rack = AdapterPool(weights, path, sha256)
     data = rack.checked(blend)
     pointer, scale = rack.hold(blend)
     plain = bare(weights)
@@ -165,7 +165,7 @@ def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
     factors = network.write(vector)
     made = profile_to_peft.adapter(factors, network.manifest, "00")
     weights = Weights(path)
-    rack = Rack(weights, path, network.manifest.base.sha256)
+    rack = AdapterPool(weights, path, network.manifest.base.sha256)
     blend = Blend(((made, 1.0),))
     data = rack.checked(blend)
     pointer, plain = from_memory(weights, data, personal=True), bare(weights)
@@ -194,7 +194,7 @@ def cycles(path: Path, sha256: str, adapter: Adapter, count: int) -> dict[str, A
     Every tenth of the cycles is noted. What grows at first is the allocator's; a leak grows on.
     """
     weights = Weights(path)
-    rack = Rack(weights, path, sha256)
+    rack = AdapterPool(weights, path, sha256)
     context = Context(weights, cells=256, batch=8, sequences=1, outputs=1)
     wearing = Wearing(rack)
     blend = Blend(((adapter, 1.0),))

@@ -47,8 +47,8 @@ from scoring_statistics import DEFAULT, EXHAUSTIVE, PLAIN, REFERENCE, TORCH, Doc
 from scoring_workers import Worker
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.llama import LlamaModel, native
-from pocketpref.backends.threads import threads
+from pocketpref.backends.llama import LlamaModel, bindings
+from pocketpref.backends.scheduling import threads
 from pocketpref.catalogue import Catalogue
 from pocketpref.errors import PocketprefError
 from pocketpref.records import Pair, Selection
@@ -226,7 +226,7 @@ def make_copies(path: Path, folder: Path) -> dict[str, Path]:
     copies = {"q4_1": path}
     for name, file_type in _FILE_TYPES.items():
         copies[name] = folder / f"{name}.gguf"
-        native.quantize(path, copies[name], file_type)
+        bindings.quantize(path, copies[name], file_type)
     return copies
 
 

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pocketpref.backends.llama import device
-from pocketpref.backends.llama.native import Context, Slot, Weights
-from pocketpref.backends.threads import WAITING
+from pocketpref.backends.llama.bindings import Context, Slot, Weights
+from pocketpref.backends.scheduling import WAITING
 from pocketpref.catalogue import Catalogue
 
 WAYS = {

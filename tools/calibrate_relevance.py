@@ -33,7 +33,7 @@ import manifest as manifests
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.onnx import OnnxEmbedder
+from pocketpref.backends.onnx.embedder import OnnxEmbedder
 from pocketpref.protocols import Embedder
 
 MODELS = Path(__file__).resolve().parent.parent / "models"

@@ -24,7 +24,7 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.backends.llama.prepare import Precision
+from pocketpref.backends.llama.half_precision import Precision
 from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile

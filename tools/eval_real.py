@@ -26,7 +26,7 @@ import numpy as np
 from eval_margins import bank_of, blocks_of, item_of, open_cached
 from threadpoolctl import threadpool_limits
 
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import by_user, cases_of
 from pocketpref.evaluation.curves import After
 from pocketpref.evaluation.likelihoods import CachedModel

@@ -32,7 +32,7 @@ from simulated_worlds import both_sides
 from threadpoolctl import threadpool_limits
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import cases_of, shuffled
 from pocketpref.evaluation.judging import judge, ties, win_rate
 from pocketpref.evaluation.likelihoods import CachedModel

@@ -33,7 +33,7 @@ from simulated_worlds import (
 )
 from threadpoolctl import threadpool_limits
 
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.curves import After
 from pocketpref.evaluation.likelihoods import CachedModel

@@ -46,8 +46,8 @@ from eval_summary_styles import lively, understanding
 from pocketpref.assemble import throwaway
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.backends.llama.native import quantize
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.llama.bindings import quantize
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile

@@ -13,7 +13,7 @@ lets the texts of a batch change each other's vectors, its rounding differs betw
 CUDA kernel runs it, and vectors lie farther from the true ones (``--compare`` measures it).
 
 The graph ends with the last hidden state; pooling and scaling to unit length are done by
-``pocketpref/backends/onnx.py``, so that sentence-transformers can load the same file.
+``pocketpref/backends/onnx/embedder.py``, so that sentence-transformers can load the same file.
 
 Checked here: the float graph against torch, at several shapes; the rounded graph against the float
 one; that no path of this machine is left in the file. Not covered here: what the vectors are good

@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz_checks import Parser, UnusableError
 
 from pocketpref.attributes import AttributeBank, read_attributes
-from pocketpref.backends.bundled import Manifest
 from pocketpref.catalogue.files import check_gguf, read_record
 from pocketpref.catalogue.foreign import foreign_models
 from pocketpref.catalogue.handles import parse_handle
@@ -37,6 +36,7 @@ from pocketpref.measurements import Measurements
 from pocketpref.methods.palm import Portfolio
 from pocketpref.methods.palm_choice import choose
 from pocketpref.methods.palm_weights import infer
+from pocketpref.models.bundled import Manifest
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase

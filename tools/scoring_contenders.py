@@ -13,8 +13,8 @@ import numpy as np
 from scoring_costs import DECODE, SOFTMAX, Clock, Cost, Size, Stopwatch, best_rate
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.llama import WORTH, LlamaModel, native, speedup
-from pocketpref.backends.threads import threads
+from pocketpref.backends.llama import WORTH, LlamaModel, bindings, speedup
+from pocketpref.backends.scheduling import threads
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Pair, Selection
@@ -48,7 +48,7 @@ class Plain:
     """llama-cpp-python's own class: every context and answer evaluated alone, from its start."""
 
     def __init__(self, path: Path, size: Size) -> None:
-        self._llama = native.library().Llama(
+        self._llama = bindings.library().Llama(
             str(path),
             n_ctx=_PLAIN_WINDOW,
             logits_all=True,

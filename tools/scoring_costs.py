@@ -12,7 +12,8 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama import LlamaModel, likelihoods, native, transformer
+from pocketpref.backends.llama import LlamaModel, bindings, scorer
+from pocketpref.backends.llama.gradients import transformer
 
 DECODE, SOFTMAX, ESTIMATES = "decode", "log-softmax", "estimates"
 
@@ -42,7 +43,7 @@ class Size:
         kind = weights.metadata("general.architecture")
         hidden = int(weights.metadata(f"{kind}.embedding_length") or 0)
         embedding = hidden * weights.vocabulary_size
-        count = int(native.library().llama_model_n_params(weights.pointer))
+        count = int(bindings.library().llama_model_n_params(weights.pointer))
         layers = int(weights.metadata(f"{kind}.block_count") or 0)
         return cls(2.0 * (count - embedding), 2.0 * embedding, layers)
 
@@ -137,9 +138,9 @@ class Clock:
         self.operations: dict[str, float] = {}
         self._patches = ExitStack()
         wrappers: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-            (native.Context, "__init__", self._opened),
-            (native.Context, "decode", self._decoded),
-            (likelihoods, "_collect", self._timed(SOFTMAX)),
+            (bindings.Context, "__init__", self._opened),
+            (bindings.Context, "decode", self._decoded),
+            (scorer, "_collect", self._timed(SOFTMAX)),
             (LlamaModel, "estimates", self._timed(ESTIMATES)),
             (transformer.Block, "forward", self._forwarded),
         )
@@ -160,7 +161,7 @@ class Clock:
         return Cost(self.watch.seconds, self.tokens, self.watch.parts, self.operations)
 
     def _opened(self, inner: Callable[..., None]) -> Callable[..., None]:
-        def opened(context: native.Context, weights: native.Weights, **options: Any) -> None:
+        def opened(context: bindings.Context, weights: bindings.Weights, **options: Any) -> None:
             inner(context, weights, **options)
             kind = weights.metadata("general.file_type") or ""
             self._arithmetic[id(context)] = _FILE_TYPES.get(kind, "integers")
@@ -168,7 +169,7 @@ class Clock:
         return opened
 
     def _decoded(self, inner: Callable[..., bool]) -> Callable[..., bool]:
-        def decoded(context: native.Context, slots: Sequence[native.Slot]) -> bool:
+        def decoded(context: bindings.Context, slots: Sequence[bindings.Slot]) -> bool:
             with self.watch.of(DECODE):
                 done = inner(context, slots)
             self.tokens += len(slots)

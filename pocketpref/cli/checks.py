@@ -155,7 +155,7 @@ def check_model(app: App, model: str | None) -> Finding:
 
 def check_embedder(app: App, model: str | None) -> Finding:
     """The embedder loads and embeds."""
-    from pocketpref.backends.onnx import open_embedder
+    from pocketpref.backends.onnx.embedder import open_embedder
 
     embedder = open_embedder(app.config.embedder)
     shape = embedder.embed(["a sentence to try it"]).shape
@@ -164,7 +164,7 @@ def check_embedder(app: App, model: str | None) -> Finding:
 
 def check_telemetry(app: App, model: str | None) -> Finding:
     """The telemetry of onnxruntime was turned off before it was loaded."""
-    from pocketpref.backends.onnx import load_onnxruntime, telemetry_note
+    from pocketpref.backends.onnx.embedder import load_onnxruntime, telemetry_note
 
     load_onnxruntime()
     if note := telemetry_note():

@@ -27,7 +27,7 @@ _LEARN_SECONDS = 120.0
 _REPLY_TOKENS = 120
 _SEED = 7  # both answers are drawn with it, so that only the personalization differs
 _STRONGEST = 6  # attributes drawn
-_NETWORK_MODULES = ("pocketpref.backends.hub", "huggingface_hub")
+_NETWORK_MODULES = ("pocketpref.backends.huggingface", "huggingface_hub")
 
 
 @click.command()

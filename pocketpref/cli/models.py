@@ -131,10 +131,10 @@ def pull(app: App, *, model: str) -> None:
 
     Example: pocketpref models pull hf:bartowski/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
     """
-    from pocketpref.backends import hub
+    from pocketpref.backends import huggingface
 
     with _download() as show:
-        path = hub.pull(model, app.places.models, show)
+        path = huggingface.pull(model, app.places.models, show)
     entry = next(e for e in _catalogue(app).ls() if e.path == path)
     report(entry.handle)
     note(f"`pocketpref models default {entry.handle}` makes it the default")

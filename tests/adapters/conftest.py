@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Adapter
 from tests.adapters.making import adapter_of, random_pairs

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama import LlamaModel, adapting
-from pocketpref.backends.llama.native import quantize
-from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.llama import LlamaModel, adapters
+from pocketpref.backends.llama.bindings import quantize
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.likelihoods import CachedModel
 from pocketpref.lora import Adapter, Blend, permuted, read_lora
@@ -322,9 +322,9 @@ def test_loading_writes_no_file(
     starter: LlamaModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On systems with files in memory: no temporary file is made, by Python or by C."""
-    if adapting.memory_files() is None:
+    if adapters.memory_files() is None:
         pytest.skip("this system has no files in memory")
-    monkeypatch.setattr(adapting.tempfile, "TemporaryDirectory", None)
+    monkeypatch.setattr(adapters.tempfile, "TemporaryDirectory", None)
     opened = {file.path for file in psutil.Process().open_files()}
     starter.adapted(Blend(((replace(adapter, personal=True), 0.9),)))
     assert {file.path for file in psutil.Process().open_files()} == opened
@@ -336,7 +336,7 @@ def test_without_files_in_memory_a_personal_adapter_is_refused_and_others_work(
     """As on Windows; in a blend, too."""
     expected = scores(starter.adapted(Blend(((adapter, 0.8),))))
     scores(starter)
-    monkeypatch.setattr(adapting, "memory_files", lambda: None)
+    monkeypatch.setattr(adapters, "memory_files", lambda: None)
     assert np.array_equal(scores(starter.adapted(Blend(((adapter, 0.8),)))), expected)
     scores(starter)
     personal = replace(adapter, personal=True)

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 
 from pocketpref import Pocket
 from pocketpref import open as open_pocket
-from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.cli.app import App
 from pocketpref.cli.root import cli
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, Blend
 from pocketpref.methods.palm import Portfolio
+from pocketpref.models.bundled import models_folder
 from pocketpref.records import Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.crypto.key_stores import KeyFile

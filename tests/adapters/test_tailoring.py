@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from pocketpref import Pocket
 from pocketpref import open as open_pocket
-from pocketpref.backends.bundled import models_folder
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
 from pocketpref.backends.llama import LlamaModel
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.evaluation.run import LEAST_PAIRS, READINGS
 from pocketpref.lora import Base, HypernetworkManifest
 from pocketpref.lora.manifest import FILE_NAME
 from pocketpref.lora.store import keep, kept
 from pocketpref.methods import profile_to_peft
+from pocketpref.models.bundled import models_folder
 from pocketpref.records import Feedback, Message, Pair, Sampling, Vector
 from pocketpref.tailoring import KEPT
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -11,10 +11,10 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.backends.llama.firstorder import FirstOrder, split
-from pocketpref.backends.llama.likelihoods import Scorer
-from pocketpref.backends.llama.tensors import Matrix, Tensors
-from pocketpref.backends.llama.transformer import Block, KeysValues, Rope, Shape, Sight
+from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
+from pocketpref.backends.llama.gradients.estimates import FirstOrder, split
+from pocketpref.backends.llama.gradients.transformer import Block, KeysValues, Rope, Shape, Sight
+from pocketpref.backends.llama.scorer import Scorer
 from pocketpref.errors import ModelDamagedError
 from pocketpref.records import Pair
 from pocketpref.samples import sample_pairs

@@ -15,7 +15,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from pocketpref.backends.hub import pull
+from pocketpref.backends.huggingface import pull
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.handles import parse_handle
 from pocketpref.errors import (
@@ -58,7 +58,7 @@ def _pulling(into: Path) -> str:
     """The program that pulls the model, for a process of its own."""
     return f"""
 from pathlib import Path
-from pocketpref.backends.hub import pull
+from pocketpref.backends.huggingface import pull
 pull({HANDLE!r}, Path({str(into)!r}))
 """
 
@@ -260,7 +260,7 @@ def test_a_token_that_was_set_is_sent(
 def test_offline_mode_is_told_with_a_hint(hub: Hub, into: Path) -> None:
     code = f"""
 from pathlib import Path
-from pocketpref.backends.hub import pull
+from pocketpref.backends.huggingface import pull
 from pocketpref.errors import ModelMissingError
 try:
     pull({HANDLE!r}, Path({str(into)!r}))

@@ -13,10 +13,10 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.backends.llama.courtesy import Courtesy, courtesy
-from pocketpref.backends.llama.generation import held_back
-from pocketpref.backends.llama.likelihoods import shorten
-from pocketpref.backends.llama.native import Context, Slot
+from pocketpref.backends.llama.bindings import Context, Slot
+from pocketpref.backends.llama.generator import held_back
+from pocketpref.backends.llama.scorer import shorten
+from pocketpref.backends.scheduling import ReplyPriority, courtesy
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
 from pocketpref.records import Likelihoods, Message, Sampling
 from pocketpref.scoring import compose, noise_floor
@@ -166,7 +166,7 @@ def test_two_threads_share_one_model(model: LlamaModel) -> None:
 
 
 def test_scoring_steps_aside_while_a_reply_is_written_and_no_longer() -> None:
-    courtesy = Courtesy()
+    courtesy = ReplyPriority()
     order: list[str] = []
 
     def score() -> None:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import pocketpref
-from pocketpref.backends.bundled import models_folder
-from pocketpref.backends.offtopic import offtopic_prompts
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import offtopic_prompts, open_embedder
+from pocketpref.models.bundled import models_folder
 
 TOOLS = Path(pocketpref.__file__).parent.parent / "tools"
 DEBATES = ("Tea or coffee?", "Cats or dogs?", "Sea or mountains?", "Books or films?")

@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 import tomli_w
 
-from pocketpref.backends import onnx
-from pocketpref.backends.bundled import Manifest, models_folder
-from pocketpref.backends.offtopic import measure_relevance, offtopic_prompts
-from pocketpref.backends.onnx import BUNDLED, OnnxEmbedder, open_embedder
+from pocketpref.backends.onnx import embedder
+from pocketpref.backends.onnx.embedder import (
+    BUNDLED,
+    OnnxEmbedder,
+    measure_relevance,
+    offtopic_prompts,
+    open_embedder,
+)
 from pocketpref.errors import ModelDamagedError, ModelMissingError
+from pocketpref.models.bundled import Manifest, models_folder
 from pocketpref.protocols import Embedder
 
 # Cosines of the published float weights, computed with torch and transformers.
@@ -73,13 +78,13 @@ def test_the_texts_beside_it_do_not_change_a_vector(embedder: OnnxEmbedder) -> N
 
 def test_batches_hold_every_text_once_and_little_padding() -> None:
     lengths = [*range(1, 120), *[200] * 40]
-    found = list(onnx.batches(lengths))
+    found = list(embedder.batches(lengths))
     assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
     for batch in found:
         theirs = [lengths[place] for place in batch]
-        assert len(batch) <= onnx.BATCH
+        assert len(batch) <= embedder.BATCH
         assert max(theirs) <= 1.5 * min(theirs)
-    assert list(onnx.batches([])) == []
+    assert list(embedder.batches([])) == []
 
 
 def test_only_the_first_256_tokens_count(embedder: OnnxEmbedder) -> None:
@@ -218,10 +223,10 @@ def test_cuda_is_used_only_where_onnxruntime_has_it() -> None:
     )
     without = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     both = [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
-    assert onnx._providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
+    assert embedder._providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
     assert found == ["libraries"]
-    assert onnx._providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
-    assert onnx._providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
+    assert embedder._providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
+    assert embedder._providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
 
 
 def test_the_default_embedder_is_the_bundled_one() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pocketpref
-from pocketpref.backends.bundled import models_folder
+from pocketpref.models.bundled import models_folder
 
 ROOT = Path(pocketpref.__file__).parent.parent
 EMBED = "from pocketpref.backends import onnx; onnx.open_embedder().embed(['Explain DNS'])"
@@ -83,7 +83,7 @@ def test_a_host_program_that_turned_telemetry_off_itself_is_told_nothing(tmp_pat
 def test_importing_the_module_loads_no_model_library(tmp_path: Path) -> None:
     heavy = ["onnxruntime", "tokenizers", "huggingface_hub", "sentence_transformers", "torch"]
     code = f"""
-import sys, pocketpref.backends.onnx
+import sys, pocketpref.backends.onnx.embedder
 print([name for name in {heavy} if name in sys.modules])
 """
     assert _python(code, tmp_path).stdout.strip() == "[]"

@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from pocketpref.backends.threads import WAITING
+from pocketpref.backends.scheduling import WAITING
 
 LOADS = {
     "the model": """
-from pocketpref.backends.llama.native import library
+from pocketpref.backends.llama.bindings import library
 library()
 """,
     "the tensors first": """
 import sys
 from pathlib import Path
-from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
 Tensors(Path(sys.argv[1])).close()
 """,
 }

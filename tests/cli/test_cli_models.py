@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from pocketpref.backends import hub
+from pocketpref.backends import huggingface
 from pocketpref.catalogue.files import ModelRecord, file_sha256, write_record
 from pocketpref.errors import ModelMissingError
 
@@ -37,7 +37,7 @@ def hub_without_network(monkeypatch):
         write_record(path, ModelRecord(handle, f"{handle}@1", file_sha256(path), len(GGUF)))
         return path
 
-    monkeypatch.setattr(hub, "pull", pull)
+    monkeypatch.setattr(huggingface, "pull", pull)
 
 
 def listed(desk):

@@ -13,7 +13,7 @@ import pytest
 
 import pocketpref
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.cli.root import cli
 from pocketpref.config import Config
 from pocketpref.samples import sample_pairs

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pocketpref.backends.http import HttpGenerator, Retries, Timeouts, network
-from pocketpref.backends.http.watch import MOST_BYTES
+from pocketpref.backends.http import HttpGenerator, Retries, Timeouts, transport
+from pocketpref.backends.http.limits import MOST_BYTES
 from pocketpref.egress.disclosure import Disclosure
 from pocketpref.errors import (
     RemoteError,
@@ -356,7 +356,7 @@ def test_plain_text_goes_nowhere_when_localhost_is_somewhere_else(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", lying)
-    monkeypatch.setattr(network, "_connected", connecting)
+    monkeypatch.setattr(transport, "_connected", connecting)
     disclosure = clear("http://localhost:8080/v1")
     with pytest.raises(RemoteUnreachableError):
         list(HttpGenerator(timeouts=QUICK).generate(disclosure))

@@ -24,7 +24,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.http import HttpGenerator
-from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.egress import Destination, EgressGate, Known, Level, Offer, Request
 from pocketpref.records import Message, Sampling
 from pocketpref.vault import Vault

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket

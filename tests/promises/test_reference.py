@@ -10,7 +10,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import noise_floor

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketpref.backends.bundled import models_folder
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.drafting import Drafting
 from pocketpref.errors import AdapterError
@@ -21,6 +20,7 @@ from pocketpref.methods.popi import PopiSettings
 from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft
 from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.wearing import wearing
+from pocketpref.models.bundled import models_folder
 from pocketpref.parts import Parts
 from pocketpref.records import Pair
 from pocketpref.summarizing import SummarizeRun

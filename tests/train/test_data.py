@@ -71,7 +71,7 @@ def test_rewrites_move_what_they_are_named_after() -> None:
 
 def test_off_topic_and_disagreeing_answers_are_left_out() -> None:
     """The real embedder; what was asked for in one sentence and came out longer is not kept."""
-    from pocketpref.backends.onnx import open_embedder
+    from pocketpref.backends.onnx.embedder import open_embedder
     from tools.train import data
     from tools.train.prompts import Prompt
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketpref.backends.bundled import models_folder
-from pocketpref.backends.onnx import BUNDLED, SentenceTransformersEmbedder, open_embedder
+from pocketpref.backends.onnx.embedder import BUNDLED, SentenceTransformersEmbedder, open_embedder
 from pocketpref.errors import ModelDamagedError
+from pocketpref.models.bundled import models_folder
 from pocketpref.protocols import Embedder
 
 pytestmark = pytest.mark.train

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pocketpref
-from pocketpref.backends.bundled import models_folder
+from pocketpref.models.bundled import models_folder
 
 pytestmark = pytest.mark.train
 TOOL = Path(pocketpref.__file__).parent.parent / "tools" / "export_embedder.py"

@@ -21,7 +21,7 @@ TOPICS = ("rust", "iron that turned red", "the rust on a car", "rust on iron")
 
 
 def comparer(base: Any, traits: tuple[str, ...], *texts: str) -> Any:
-    from pocketpref.backends.onnx import open_embedder
+    from pocketpref.backends.onnx.embedder import open_embedder
     from tools.train.data import Answer, Candidates
     from tools.train.policy import Comparer
     from tools.train.prompts import Prompt

@@ -129,8 +129,8 @@ def test_onnx_and_llama_compute_what_torch_does(
     """The graph to 1e-4; logits of all tokens through GGUF to what float16 factors leave."""
     import torch
 
-    from pocketpref.backends.hypernetwork import OnnxHypernetwork, find_hypernetwork
-    from pocketpref.backends.onnx import open_embedder
+    from pocketpref.backends.onnx.embedder import open_embedder
+    from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork, find_hypernetwork
     from pocketpref.lora import permuted
     from pocketpref.methods.profile_to_peft import adapter
     from tools.train.check import llama_logits, torch_logits

@@ -24,7 +24,7 @@ Run from the repository's root, in the environment that `make test-train` sets u
 
 import os
 
-from pocketpref.backends.threads import unsaid_waiting
+from pocketpref.backends.scheduling import unsaid_waiting
 
 # OpenMP reads this when it is loaded, by whichever of scipy, torch and llama.cpp comes first. With
 # threads that spin for long, drawing answers beside other programs took ten times as long.

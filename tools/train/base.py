@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pocketpref.backends.llama.native import Weights
-from pocketpref.backends.llama.template import ChatTemplate
-from pocketpref.backends.threads import threads
+from pocketpref.backends.llama.bindings import Weights
+from pocketpref.backends.llama.chat_template import ChatTemplate
+from pocketpref.backends.scheduling import threads
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Base as BaseName

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.native import Context, Slot, Weights, quantize
+from pocketpref.backends.llama.bindings import Context, Slot, Weights, quantize
 
 from .base import Base, load_base, starter_path
 from .export import read_gguf

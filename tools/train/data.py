@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pocketpref.backends.llama import prepare
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.methods.style import MEASURES, measures
 from pocketpref.methods.traits import REWARDS, rewards

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pocketpref.backends.llama import prepare
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.protocols import Embedder
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.popi_wording import block
 from pocketpref.methods.profile_to_peft import adapter

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.methods.profile_to_peft import ITEMS, join
 from pocketpref.protocols import Embedder
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.profile_to_peft import adapter
 

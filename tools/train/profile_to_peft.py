@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocketpref.backends.hypernetwork import OnnxHypernetwork
-from pocketpref.backends.onnx import open_embedder
+from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.importers import FORMATS
 from pocketpref.lora import HypernetworkManifest
 

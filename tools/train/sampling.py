@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.native import Context, Slot, Weights, library
+from pocketpref.backends.llama.bindings import Context, Slot, Weights, library
 
 _PREFILL = 512  # tokens of a prompt that are decoded at a time
 

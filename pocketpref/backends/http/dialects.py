@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from pocketpref.backends.http.events import Event
-from pocketpref.backends.http.refusals import broken_off
+from pocketpref.backends.http.errors import broken_off
+from pocketpref.backends.http.sse import Event
 from pocketpref.egress.destination import Dialect
 from pocketpref.errors import RemoteGarbledError
 

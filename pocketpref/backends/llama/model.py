@@ -10,14 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.adapted import AdaptedModel
-from pocketpref.backends.llama.adapting import Rack
-from pocketpref.backends.llama.firstorder import FirstOrder
-from pocketpref.backends.llama.generation import Generator
-from pocketpref.backends.llama.likelihoods import BARE, Scorer
-from pocketpref.backends.llama.native import Weights
-from pocketpref.backends.llama.template import ChatTemplate
-from pocketpref.backends.llama.transformer import Shape
+from pocketpref.backends.llama.adapters import AdapterPool
+from pocketpref.backends.llama.bindings import Weights
+from pocketpref.backends.llama.chat_template import ChatTemplate
+from pocketpref.backends.llama.generator import Generator
+from pocketpref.backends.llama.gradients.estimates import FirstOrder
+from pocketpref.backends.llama.gradients.transformer import Shape
+from pocketpref.backends.llama.scorer import BARE, Scorer
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Blend
 from pocketpref.protocols import LanguageModel
@@ -64,7 +63,7 @@ class LlamaModel:
         self._name = name or path.stem
         self._fingerprint = sha256 or file_sha256(path)
         self._template = ChatTemplate(self._weights)
-        self._rack = Rack(self._weights, path, self._fingerprint)
+        self._rack = AdapterPool(self._weights, path, self._fingerprint)
         self._scorer = Scorer(self._weights, self._rack, context_size)
         self._generator = Generator(self._weights, self._template, self._rack, context_size)
         self._path = path
@@ -187,3 +186,79 @@ class LlamaModel:
         self._scorer.close()
         self._generator.close()
         self._weights.close()
+
+
+# A language model that wears adapters: the same weights, scored and replying as another model.
+
+
+class AdaptedModel:
+    """A view of a model with a blend on, as a ``LanguageModel`` of its own.
+
+    Its fingerprint is made of the base's and the blend's, so that nothing computed with it is ever
+    taken for something computed with the base or with another blend.
+    """
+
+    def __init__(self, base: LlamaModel, blend: Blend) -> None:
+        self._base = base
+        self._blend = blend
+
+    def __repr__(self) -> str:
+        return f"AdaptedModel({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """How people know it."""
+        names = ", ".join(f"{a.manifest.name} x {scale:g}" for a, scale in self._blend.parts)
+        return f"{self._base.name} with {names}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells it from its base and from other blends over it; hex."""
+        return self._blend.fingerprint(self._base.fingerprint)
+
+    @property
+    def context_size(self) -> int:
+        """Longest conversation and reply together, in tokens."""
+        return self._base.context_size
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether its layers were offloaded to a GPU."""
+        return self._base.on_gpu
+
+    def likelihoods(
+        self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
+    ) -> Likelihoods:
+        """See ``LanguageModel.likelihoods``."""
+        return self._base.likelihoods(contexts, answers, blend=self._blend)
+
+    def estimates(
+        self,
+        contexts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        signs: Sequence[float],
+    ) -> NDArray[np.float64] | None:
+        """None: what estimates knows the base's matrices only."""
+        del contexts, answers, signs
+        return None
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        sampling: Sampling | None = None,
+        stop: Sequence[str] = (),
+        grammar: str | None = None,
+    ) -> Iterator[str]:
+        """See ``LanguageModel.generate``."""
+        return self._base.generate(
+            messages, sampling=sampling, stop=stop, grammar=grammar, blend=self._blend
+        )
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has."""
+        return self._base.count_tokens(text)
+
+    def close(self) -> None:
+        """Take the blend off and free it; the base stays. A second call does nothing."""
+        self._base.take_off(self._blend)

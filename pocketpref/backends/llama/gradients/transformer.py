@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.native import Weights
-from pocketpref.backends.llama.tensors import Matrix, Tensors
+from pocketpref.backends.llama.bindings import Weights
+from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
 
 _Floats = NDArray[np.floating]
 

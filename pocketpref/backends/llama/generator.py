@@ -7,14 +7,65 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 
-from pocketpref.backends.llama.adapting import Rack, Wearing
-from pocketpref.backends.llama.courtesy import courtesy
-from pocketpref.backends.llama.likelihoods import common_length, shorten
-from pocketpref.backends.llama.native import Context, Slot, Weights
-from pocketpref.backends.llama.sampling import Sampler
-from pocketpref.backends.llama.template import ChatTemplate
+from pocketpref.backends.llama.adapters import AdapterPool, Wearing
+from pocketpref.backends.llama.bindings import Context, Slot, Weights, library
+from pocketpref.backends.llama.chat_template import ChatTemplate
+from pocketpref.backends.llama.scorer import common_length, shorten
+from pocketpref.backends.scheduling import courtesy
+from pocketpref.errors import ModelError
 from pocketpref.lora import Blend
 from pocketpref.records import Message, Sampling
+
+# llama.cpp's samplers: which token comes next.
+
+
+class Sampler:
+    """Draws the next token: grammar, top-k, top-p, temperature, in this order."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int,
+        grammar: str | None,
+    ) -> None:
+        """Make a sampler.
+
+        Raises:
+            ModelError: the grammar is not valid GBNF.
+        """
+        lib = library()
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if grammar is not None:
+            rules = lib.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
+            if not rules:
+                self.close()
+                raise ModelError("the grammar is not valid GBNF")
+            lib.llama_sampler_chain_add(self._chain, rules)
+        if temperature <= 0:
+            lib.llama_sampler_chain_add(self._chain, lib.llama_sampler_init_greedy())
+            return
+        for part in (
+            lib.llama_sampler_init_top_k(top_k),
+            lib.llama_sampler_init_top_p(top_p, 1),
+            lib.llama_sampler_init_temp(temperature),
+            lib.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+        ):
+            lib.llama_sampler_chain_add(self._chain, part)
+
+    def draw(self, context: Context) -> int:
+        """The next token, from the last wanted logits of the context."""
+        return int(library().llama_sampler_sample(self._chain, context.pointer, -1))
+
+    def close(self) -> None:
+        """Free the sampler; a second call does nothing."""
+        if self._chain:
+            library().llama_sampler_free(self._chain)
+            self._chain = None
+
 
 _BATCH = 512
 _WINDOW = 8192
@@ -29,7 +80,7 @@ class Generator:
     """
 
     def __init__(
-        self, weights: Weights, template: ChatTemplate, rack: Rack, window: int | None
+        self, weights: Weights, template: ChatTemplate, rack: AdapterPool, window: int | None
     ) -> None:
         self._weights = weights
         self._wearing = Wearing(rack)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.native import library
+from pocketpref.backends.llama.bindings import library
 from pocketpref.errors import ModelDamagedError
 
 Matrix = NDArray[np.float32]

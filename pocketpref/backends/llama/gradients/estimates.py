@@ -27,11 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pocketpref.backends.llama.courtesy import courtesy
-from pocketpref.backends.llama.likelihoods import common_length, shorten
-from pocketpref.backends.llama.tensors import Matrix, Tensors
-from pocketpref.backends.llama.transformer import Block, Head, KeysValues, Rope, Shape, Sight, Trace
-from pocketpref.backends.threads import threads
+from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
+from pocketpref.backends.llama.gradients.transformer import (
+    Block,
+    Head,
+    KeysValues,
+    Rope,
+    Shape,
+    Sight,
+    Trace,
+)
+from pocketpref.backends.llama.scorer import common_length, shorten
+from pocketpref.backends.scheduling import courtesy, threads
 
 _READ = 96
 """Tokens of each answer that are looked at. More rank little better and cost in proportion."""

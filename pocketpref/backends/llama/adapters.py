@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.native import Context, Slot, Weights, library
-from pocketpref.backends.llama.tensors import Tensors
+from pocketpref.backends.llama.bindings import Context, Slot, Weights, library
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.lora import Blend, Lora
 from pocketpref.lora.blend import Key, merged
@@ -39,7 +39,7 @@ class _Loaded:
     wearers: int = 0
 
 
-class Rack:
+class AdapterPool:
     """The adapters that are loaded over one copy of the weights. Safe for threads.
 
     One stays loaded for as long as a context wears it; loading again takes milliseconds.
@@ -145,7 +145,7 @@ class Rack:
 class Wearing:
     """What one context wears. Its owner's lock guards it."""
 
-    def __init__(self, rack: Rack) -> None:
+    def __init__(self, rack: AdapterPool) -> None:
         self._rack = rack
         self._context: Context | None = None
         self.key: Key = ()

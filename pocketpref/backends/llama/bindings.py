@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.threads import patient_threads, threads
+from pocketpref.backends.scheduling import patient_threads, threads
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
 
 

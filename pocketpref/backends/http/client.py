@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, SupportsBytes
 from urllib.parse import urlsplit
 
 from pocketpref.backends.http import dialects
-from pocketpref.backends.http.events import events
-from pocketpref.backends.http.refusals import Refusal
-from pocketpref.backends.http.watch import Timeouts, Watch
+from pocketpref.backends.http.errors import Refusal
+from pocketpref.backends.http.limits import Timeouts, TransferWatch
+from pocketpref.backends.http.sse import events
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure
 from pocketpref.errors import InputError, RemoteGarbledError
 
 if TYPE_CHECKING:
-    from pocketpref.backends.http.wire import Answer
+    from pocketpref.backends.http.transport import HttpAnswer
 
 _KEY = re.compile(rb"[\x21-\x7e]{1,4096}")
 _PROXY = re.compile(r"http://[^/?#@\s]+/?")
@@ -120,7 +120,7 @@ class HttpGenerator:
             RemoteGarbledError: what came back cannot be understood, or is far too much.
         """
         destination = disclosure.destination
-        watch = Watch(urlsplit(destination.endpoint).netloc, self._timeouts)
+        watch = TransferWatch(urlsplit(destination.endpoint).netloc, self._timeouts)
         key = _sendable(self._api_key(destination), watch.where)
         body = disclosure.take()
         for tried in itertools.count(1):
@@ -136,9 +136,9 @@ class HttpGenerator:
             time.sleep(pause)
 
     def _exchange(
-        self, destination: Destination, key: bytes | None, body: bytes, watch: Watch
-    ) -> AbstractContextManager[Answer]:
-        from pocketpref.backends.http.wire import exchange
+        self, destination: Destination, key: bytes | None, body: bytes, watch: TransferWatch
+    ) -> AbstractContextManager[HttpAnswer]:
+        from pocketpref.backends.http.transport import exchange
 
         return exchange(
             destination.endpoint,
@@ -162,7 +162,9 @@ def _sendable(key: SupportsBytes | None, where: str) -> bytes | None:
     return content
 
 
-def _reply(destination: Destination, answer: Answer, watch: Watch) -> Generator[str, None, None]:
+def _reply(
+    destination: Destination, answer: HttpAnswer, watch: TransferWatch
+) -> Generator[str, None, None]:
     """The pieces of a good answer.
 
     Raises:

@@ -18,9 +18,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama.adapting import Rack, Wearing
-from pocketpref.backends.llama.courtesy import courtesy
-from pocketpref.backends.llama.native import Context, Slot, Weights
+from pocketpref.backends.llama.adapters import AdapterPool, Wearing
+from pocketpref.backends.llama.bindings import Context, Slot, Weights
+from pocketpref.backends.scheduling import courtesy
 from pocketpref.lora import Blend
 from pocketpref.records import Likelihoods
 
@@ -63,7 +63,7 @@ class Scorer:
         window: longest context and answer together that is scored, in tokens.
     """
 
-    def __init__(self, weights: Weights, rack: Rack, window: int | None) -> None:
+    def __init__(self, weights: Weights, rack: AdapterPool, window: int | None) -> None:
         self._weights = weights
         self._wearing = Wearing(rack)
         self._lock = threading.Lock()

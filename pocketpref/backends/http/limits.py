@@ -38,7 +38,7 @@ class Timeouts:
             raise ValueError("every timeout is above zero")
 
 
-class Watch:
+class TransferWatch:
     """Watches over one call of ``generate``: its clock, and the bytes that arrive.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from pocketpref.backends.llama.native import Weights
+from pocketpref.backends.llama.bindings import Weights
 from pocketpref.errors import ModelUnsupportedError
 from pocketpref.records import Message
 

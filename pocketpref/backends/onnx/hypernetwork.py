@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.onnx import failures, session
+from pocketpref.backends.onnx.embedder import failures, session
 from pocketpref.errors import ModelError
 from pocketpref.lora import HypernetworkManifest
 from pocketpref.lora.manifest import FILE_NAME

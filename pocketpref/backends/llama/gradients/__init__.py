@@ -1,0 +1,1 @@
+"""First-order estimates of margins, by a numpy transformer with a backward pass."""

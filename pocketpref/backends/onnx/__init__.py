@@ -1,0 +1,1 @@
+"""The home of onnxruntime: the embedder and the hypernetwork."""

@@ -1,0 +1,1 @@
+"""pocketpref/models."""
