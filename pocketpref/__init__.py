@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Memory, Message, Pair, Sampling
     from pocketpref.results import LearnReport, Personalized, Profile, Progress
-    from pocketpref.summary import Summary
+    from pocketpref.summary.records import Summary
 
 __version__ = "0.1.0"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pocketpref import conversations, revising, verdicts
-from pocketpref import summaries as summary_store
+from pocketpref import conversations, verdicts
 from pocketpref.conversations import Exchange, Notebook
 from pocketpref.elsewhere import Elsewhere
 from pocketpref.learning import ProgressCallback
-from pocketpref.summaries import Statement
-from pocketpref.summarizing import SummarizeRun
-from pocketpref.summary import Summary, SummaryReport
+from pocketpref.summary import editing
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.records import Summary, SummaryReport
+from pocketpref.summary.run import SummarizeRun
+from pocketpref.summary.store import Statement
 from pocketpref.verdicts import Verdict
 
 
@@ -43,7 +44,7 @@ class Described(Elsewhere):
 
     def summary_due(self) -> str | None:
         """Why ``summarize`` is worth a call now, in words; None if it is not."""
-        return revising.stale(self._parts)
+        return editing.stale(self._parts)
 
     def edit_summary(self, text: str) -> Summary:
         """Put the person's own text in force as their summary.
@@ -52,7 +53,7 @@ class Described(Elsewhere):
             InputError: the text is empty or too long.
             ModelError: a model is missing or failed.
         """
-        return revising.edit(self._parts, text)
+        return editing.edit(self._parts, text)
 
     def state(self, text: str) -> str:
         """Keep a preference in the person's own words; every later summary says it.

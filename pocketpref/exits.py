@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pocketpref import summaries as summary_store
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress import Ask, EgressGate, Known, Offer, Request
 from pocketpref.egress.api_keys import ApiKeys
@@ -14,6 +13,7 @@ from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError, RemoteError
 from pocketpref.protocols import MemoryStore, RemoteGenerator
 from pocketpref.results import ProfileEntry
+from pocketpref.summary import store as summary_store
 
 _OFFERED = 3
 """Attributes of the profile that are offered: as many as a set of EXACT has."""

@@ -23,7 +23,6 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.learning import LearnRun, ProgressCallback
 from pocketpref.methods import profile_to_peft
-from pocketpref.methods.popi_wording import without_block
 from pocketpref.parts import Parts
 from pocketpref.policies import Policies
 from pocketpref.records import (
@@ -39,6 +38,7 @@ from pocketpref.records import (
 )
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
 from pocketpref.scoring import compose
+from pocketpref.summary.wording import without_block
 from pocketpref.tailoring import Tailoring
 from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from pocketpref import summaries as summary_store
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, Blend, HypernetworkManifest
 from pocketpref.lora.store import discard, keep, kept
 from pocketpref.methods import profile_to_peft
-from pocketpref.methods.popi_signals import is_evidence
 from pocketpref.methods.wearing import wearing
 from pocketpref.parts import Parts
 from pocketpref.protocols import Hypernetwork, LanguageModel
 from pocketpref.records import Discreet, Pair
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.evidence import is_evidence
 
 KEPT: Final = 3
 """Adapters of a person that are kept; one takes about a megabyte for the starter model."""

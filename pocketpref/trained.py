@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pocketpref.backends.onnx.hypernetwork import find_hypernetwork
 from pocketpref.lora import Adapter
-from pocketpref.methods import palm, popi_trained
+from pocketpref.methods import palm
 from pocketpref.methods.palm import Portfolio
 from pocketpref.models.bundled import models_folder
 from pocketpref.protocols import Hypernetwork
+from pocketpref.summary import drafts
 
 
 class Trained:
@@ -49,7 +50,7 @@ class Trained:
         Raises:
             AdapterError: there is one that cannot be read.
         """
-        return popi_trained.find(self._folders("adapters"), self._fingerprint())
+        return drafts.find(self._folders("adapters"), self._fingerprint())
 
     def _folders(self, name: str) -> tuple[Path, Path]:
         return self._own / name, models_folder() / name

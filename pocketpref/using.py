@@ -8,14 +8,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final, Literal
 
-from pocketpref import summaries as summary_store
 from pocketpref import verdicts
 from pocketpref.errors import InputError
-from pocketpref.methods import popi
 from pocketpref.methods.reranking import Taste
 from pocketpref.parts import Parts
 from pocketpref.records import Condition, Message, Sampling
 from pocketpref.retrieval import PromptIndex
+from pocketpref.summary import objective
+from pocketpref.summary import store as summary_store
 
 PersonalizeMethod = Literal["exact", "popi", "auto", "palm", "profile-to-peft"]
 
@@ -46,7 +46,7 @@ class Conditions:
         if chosen in IN_WEIGHTS:
             return Condition(method=chosen)
         if chosen == "popi":
-            return popi.condition(summary_store.current(parts.store))
+            return objective.condition(summary_store.current(parts.store))
         index = self.index()
         if chosen == "none" or not len(index):
             return Condition()

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pocketpref import summaries as summary_store
 from pocketpref.errors import TamperedError
 from pocketpref.protocols import DocumentStore
+from pocketpref.summary import store as summary_store
 
 KIND: Final = "verdict"
 """The kind of document that a verdict is kept as."""

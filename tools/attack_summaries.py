@@ -37,9 +37,9 @@ from pocketpref.egress.attribute_sentence import TOPICS, Vocabulary
 from pocketpref.egress.dlp import Known, findings
 from pocketpref.egress.dlp.text import fold, folded_words, words
 from pocketpref.importers import read
-from pocketpref.methods.popi_wording import render
 from pocketpref.records import Feedback
-from pocketpref.summary import Clause
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import render
 
 GROUPS: Mapping[str, Mapping[str, Trick]] = {
     "verbatim": attack_tricks.VERBATIM,

@@ -44,13 +44,13 @@ from pocketpref.methods.history import History
 from pocketpref.methods.longer import Longer
 from pocketpref.methods.none import Plain
 from pocketpref.methods.placebo import Placebo
-from pocketpref.methods.popi import PopiSettings, utility
-from pocketpref.methods.popi_wording import block, render
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer, compose, noise_floor
-from pocketpref.summary import Clause
+from pocketpref.summary.objective import PopiSettings, utility
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import block, render
 
 SIZES = (1, 3, 5, 10)
 """EXACT's k (Figure 1)."""

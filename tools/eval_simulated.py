@@ -50,7 +50,7 @@ from pocketpref.methods.ours import Ours
 from pocketpref.methods.placebo import Placebo
 from pocketpref.methods.recalled import Explained, Global, Recalled
 from pocketpref.scoring import compose
-from pocketpref.summary import Interval
+from pocketpref.summary.records import Interval
 
 AFTER = (5, 10, 20)
 """Choices after which adapting must pay."""

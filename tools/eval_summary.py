@@ -53,15 +53,15 @@ from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
 from pocketpref.learning import LearnRun
 from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_proposals import single_clauses
-from pocketpref.methods.popi_signals import gather
-from pocketpref.methods.popi_wording import render
 from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Feedback
-from pocketpref.summarizing import SummarizeRun
-from pocketpref.summary import SummaryReport
+from pocketpref.summary.candidates import single_clauses
+from pocketpref.summary.evidence import gather
+from pocketpref.summary.objective import PopiSettings
+from pocketpref.summary.records import SummaryReport
+from pocketpref.summary.run import SummarizeRun
+from pocketpref.summary.wording import render
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import EphemeralKey
 

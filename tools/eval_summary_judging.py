@@ -10,12 +10,11 @@ from eval_summary_people import Person
 
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.methods.history import history
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_selection import Margins, Objective
-from pocketpref.methods.popi_wording import block
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import PairScorer
+from pocketpref.summary.objective import Margins, Objective, PopiSettings
+from pocketpref.summary.wording import block
 
 CONDITIONS = ("chosen", "best", "template", "random", "another", "placebo")
 

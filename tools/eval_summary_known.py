@@ -22,10 +22,10 @@ import numpy as np
 from eval_summary_people import Person, entries, split
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi_wording import attribute_clause, block, render
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Feedback, Pair
 from pocketpref.scoring import PairScorer
+from pocketpref.summary.wording import attribute_clause, block, render
 
 Rule = Callable[[str, int], str]
 """Plain sentences and a number that decides between phrases, to an answer in a style."""

@@ -20,7 +20,7 @@ from pocketpref.phrases import duration, plural
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.results import Progress
-    from pocketpref.summary import Summary, SummaryReport
+    from pocketpref.summary.records import Summary, SummaryReport
 
 _WRITERS = {"template": "from what was learned", "model": "by the model", "edit": "by you"}
 

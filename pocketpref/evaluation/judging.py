@@ -22,7 +22,7 @@ import numpy as np
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
-from pocketpref.summary import Interval
+from pocketpref.summary.records import Interval
 
 _ASKED: Final = """\
 Here is a request and two answers to it.

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from pocketpref.methods.contest import Matrix
-from pocketpref.summary import Interval
+from pocketpref.summary.records import Interval
 
 DRAWS: Final = 2000
 COVERAGE: Final = 0.95

@@ -12,7 +12,7 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval, without_nan
 from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
-from pocketpref.summary import Interval
+from pocketpref.summary.records import Interval
 from pocketpref.verdicts import Verdict
 
 READINGS: Final = tuple(field.name for field in fields(Judgement))

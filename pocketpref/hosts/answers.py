@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pocketpref.errors import InputError
-from pocketpref.methods.popi_signals import ANSWERED_UNDER
 from pocketpref.pocket import Pocket
 from pocketpref.records import Origin
+from pocketpref.summary.evidence import ANSWERED_UNDER
 
 PROGRAM: Final = "program"
 """Key in the ``meta`` of a memory: the name of the program that reported it.

@@ -18,10 +18,10 @@ from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.elsewhere import with_system
 from pocketpref.errors import DeniedError, InputError, NotFoundError
-from pocketpref.methods.popi_signals import ANSWERED_UNDER
 from pocketpref.pocket import Pocket
 from pocketpref.records import MAX_TEXT_CHARACTERS, Memory
 from pocketpref.scoring import compose
+from pocketpref.summary.evidence import ANSWERED_UNDER
 
 CLIENT: Final = "client"
 """Key in the ``meta`` of a memory: the name of the assistant that reported it."""

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pocketpref import summaries as summary_store
-from pocketpref.summary import Clause, Summary
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.records import Clause, Summary
 from tests.http.peer import HELLO, answer, serve, status
 
 PROMPT = "Why is the sky blue?"

@@ -11,7 +11,7 @@ from pocketpref.cli.conversation import Conversation
 from pocketpref.cli.leaving import terminal_ask
 from pocketpref.cli.talk import ChatOptions
 from pocketpref.egress import Decision
-from pocketpref.methods.popi_signals import is_evidence
+from pocketpref.summary.evidence import is_evidence
 from pocketpref.testing import ScriptedModel
 from tests.cli.test_cli_egress import TEXT, write_summary
 from tests.cli.test_conversation import Script, hear

@@ -14,7 +14,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress import Offer
 from pocketpref.egress.attribute_sentence import MOST, TOPICS, Vocabulary
 from pocketpref.errors import InputError
-from pocketpref.methods.popi_signals import TOPICS as LEARNED_TOPICS
+from pocketpref.summary.evidence import TOPICS as LEARNED_TOPICS
 
 BANK = tuple(AttributeBank.standard())
 FEW = tuple(a for a in BANK if a.name in ("Concise", "Western", "Formal", "Code", "Vivid"))

@@ -19,9 +19,9 @@ from pocketpref.egress.attribute_sentence import TOPICS
 from pocketpref.egress.dlp import CHECKS, MAX_CHARACTERS, Finding, Known, findings
 from pocketpref.egress.dlp.memory_index import RUN
 from pocketpref.egress.dlp.text import folded_words
-from pocketpref.methods.popi_wording import render
 from pocketpref.samples import sample_pairs
-from pocketpref.summary import Clause
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import render
 from tests.egress_checks.conftest import STORED
 
 HARMLESS = Path(pocketpref.__file__).parent.parent / "tools" / "attack_harmless.txt"

@@ -14,8 +14,8 @@ from pocketpref import verdicts
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Sampling
-from pocketpref.summaries import keep
-from pocketpref.summary import Clause, Interval, Summary
+from pocketpref.summary.records import Clause, Interval, Summary
+from pocketpref.summary.store import keep
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.cli.conftest import Desk

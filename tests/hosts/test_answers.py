@@ -6,7 +6,7 @@ import pytest
 
 from pocketpref.errors import InputError
 from pocketpref.hosts.answers import Answers
-from pocketpref.methods.popi_signals import is_evidence
+from pocketpref.summary.evidence import is_evidence
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from tests.hosts.conftest import SECRETS
 

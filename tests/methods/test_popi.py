@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi import PopiSettings, condition, utility
-from pocketpref.methods.popi_checks import Draft, flaw
-from pocketpref.methods.popi_language import detect, prevailing
-from pocketpref.methods.popi_proposals import (
+from pocketpref.records import Message, Pair, Sampling
+from pocketpref.summary.candidates import (
     Proposal,
     Refused,
     attribute_evidence,
@@ -25,20 +23,24 @@ from pocketpref.methods.popi_proposals import (
     single_clauses,
     topics,
 )
-from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
-from pocketpref.methods.popi_selection import (
+from pocketpref.summary.draft_checks import ClauseDraft, flaw
+from pocketpref.summary.evidence import Signal
+from pocketpref.summary.language import detect, prevailing
+from pocketpref.summary.objective import (
+    Comparison,
     Margins,
     Objective,
-    Verdict,
+    PopiSettings,
+    condition,
     halving,
     screened,
     spread,
+    utility,
     verdict,
 )
-from pocketpref.methods.popi_signals import Signal
-from pocketpref.methods.popi_wording import attribute_clause, bare, render, sentences
-from pocketpref.records import Message, Pair, Sampling
-from pocketpref.summary import Clause
+from pocketpref.summary.records import Clause
+from pocketpref.summary.search import HalfSearch, Meaning, Wishes, merge_finalists
+from pocketpref.summary.wording import attribute_clause, bare, render, sentences
 from pocketpref.testing import HashEmbedder, ScriptedModel
 
 BANK = AttributeBank.standard()
@@ -135,7 +137,7 @@ def test_a_topic_must_be_one_of_the_list():
     ],
 )
 def test_every_fault_has_its_reason(text, reason):
-    found = flaw(Draft((Clause(text),), "en", ("he said one two three four five six",)))
+    found = flaw(ClauseDraft((Clause(text),), "en", ("he said one two three four five six",)))
     assert found is not None
     assert reason in found
 
@@ -143,11 +145,13 @@ def test_every_fault_has_its_reason(text, reason):
 @pytest.mark.parametrize("attribute", [*BANK])
 def test_no_wording_of_an_attribute_is_called_faulty(attribute):
     for text in (attribute.wording, attribute.opposite):
-        assert flaw(Draft((Clause(text),), "en")) is None
+        assert flaw(ClauseDraft((Clause(text),), "en")) is None
 
 
 def test_a_draft_that_contradicts_itself_is_refused():
-    assert "contradicts" in str(flaw(Draft((Clause("kind"), Clause("kind", avoid=True)), "en")))
+    assert "contradicts" in str(
+        flaw(ClauseDraft((Clause("kind"), Clause("kind", avoid=True)), "en"))
+    )
 
 
 @settings(max_examples=300, deadline=None)
@@ -161,7 +165,7 @@ def test_whatever_a_model_writes_is_a_sound_proposal_or_refused(text):
         assert len(found.clauses) > 0
         assert found.text.isprintable()
         assert "\n" not in found.text
-        assert flaw(Draft(found.clauses, "en")) is None
+        assert flaw(ClauseDraft(found.clauses, "en")) is None
         assert not set("<>{}[]|") & set(found.text)
 
 
@@ -352,7 +356,7 @@ def test_a_single_choice_has_no_spread():
     assert spread(np.array([2.0]), [signal(0)]).to_dict() == {"mean": 2.0, "low": 2.0, "high": 2.0}
 
 
-def worlds(count: int, mean: float, contrary: float = 0.0) -> list[Verdict]:
+def worlds(count: int, mean: float, contrary: float = 0.0) -> list[Comparison]:
     """Verdicts on texts of two halves: their margins have a mean, or its opposite at times."""
     few = [signal(n) for n in range(24)]
     sides = [frozenset(s.id for s in few[:12]), frozenset(s.id for s in few[12:])]

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref.methods.popi_signals import (
-    READ,
-    Signal,
-    balanced,
-    clusters,
-    gather,
-    halves,
-    leanings,
-)
 from pocketpref.records import Memory, Pair, Selection
+from pocketpref.summary.evidence import READ, Signal, balanced, clusters, gather, halves, leanings
 from pocketpref.testing import HashEmbedder
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)

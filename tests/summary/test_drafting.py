@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.drafting import Drafting
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
-from pocketpref.methods import popi_trained
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft
-from pocketpref.methods.popi_signals import Signal
 from pocketpref.methods.wearing import wearing
 from pocketpref.models.bundled import models_folder
 from pocketpref.parts import Parts
 from pocketpref.records import Pair
-from pocketpref.summarizing import SummarizeRun
+from pocketpref.summary import drafts
+from pocketpref.summary.candidates import Proposal, Refused, read_draft
+from pocketpref.summary.drafts import Drafting
+from pocketpref.summary.evidence import Signal
+from pocketpref.summary.objective import PopiSettings
+from pocketpref.summary.run import SummarizeRun
 from tests.summary.conftest import FUNNY, SHORT, Writer, choice
 
 SIGNALS = [
@@ -163,7 +163,7 @@ def test_it_is_shown_how_long_answers_are_and_how_they_differ_and_no_prompts():
     pair = Pair(
         "What about Ada Miller?", "Oh, it's blue! The sky is.", "The sky is blue.\nSo is tea."
     )
-    (message,) = popi_trained.request([pair])
+    (message,) = drafts.request([pair])
     assert "Miller" not in message["content"]
     assert "Liked (6): Oh , it's !\n" in message["content"]
     assert "Disliked (7): is . / So tea\n" in message["content"]
@@ -171,25 +171,25 @@ def test_it_is_shown_how_long_answers_are_and_how_they_differ_and_no_prompts():
 
 def test_of_answers_that_have_nothing_in_common_it_sees_little():
     words = [" ".join(f"{letter}{n}" for n in range(400)) for letter in "ab"]
-    (message,) = popi_trained.request([Pair("p", *words)])
+    (message,) = drafts.request([Pair("p", *words)])
     assert len(message["content"]) < 200
 
 
 def test_it_is_found_for_its_base_only(tmp_path):
     one = adapter()
     (tmp_path / one.manifest.file).write_bytes(one.data)
-    (tmp_path / popi_trained.FILE_NAME).write_bytes(one.manifest.dump())
+    (tmp_path / drafts.FILE_NAME).write_bytes(one.manifest.dump())
     folders = (tmp_path / "nothing", tmp_path)
-    found = popi_trained.find(folders, "ab" * 32)
+    found = drafts.find(folders, "ab" * 32)
     assert found is not None
     assert (found.manifest, found.data) == (one.manifest, one.data)
-    assert popi_trained.find(folders, "cd" * 32) is None
+    assert drafts.find(folders, "cd" * 32) is None
 
 
 def test_a_damaged_manifest_is_refused(tmp_path):
-    (tmp_path / popi_trained.FILE_NAME).write_text("{")
+    (tmp_path / drafts.FILE_NAME).write_text("{")
     with pytest.raises(AdapterError):
-        popi_trained.find((tmp_path,), "ab" * 32)
+        drafts.find((tmp_path,), "ab" * 32)
 
 
 TEXTS = (
@@ -216,7 +216,7 @@ LIKED = {
 
 def test_the_summarizer_that_comes_along_reads_what_is_liked(starter):
     """The real model under the real adapter, asked as the device asks it."""
-    found = popi_trained.find([models_folder() / "adapters"], starter.fingerprint)
+    found = drafts.find([models_folder() / "adapters"], starter.fingerprint)
     assert found is not None
     worn = wearing(starter, Blend(((found, 1.0),)))
     read = []
@@ -225,7 +225,7 @@ def test_the_summarizer_that_comes_along_reads_what_is_liked(starter):
             Signal(str(n), Pair(f"Question {n}?", write(text), text), 1.0, f"Question {n}?")
             for n, text in enumerate(TEXTS)
         ]
-        text = popi_trained.trained_draft(worn, signals, 0, lambda: False)
+        text = drafts.trained_draft(worn, signals, 0, lambda: False)
         assert isinstance(read_draft(f"{text}\n", signals, "en"), Proposal)
         read.append(said in text)
     worn.close()

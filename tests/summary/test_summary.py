@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref import summaries as summary_store
 from pocketpref.errors import InputError, TamperedError
 from pocketpref.records import Document
-from pocketpref.summary import Clause, Interval, Summary
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.records import Clause, Interval, Summary
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

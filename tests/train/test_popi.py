@@ -240,9 +240,9 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     """Warm start, a step of the policy gradient, turns of both, report, export."""
     from pocketpref.backends.llama import LlamaModel
     from pocketpref.lora import Blend
-    from pocketpref.methods import popi_trained
-    from pocketpref.methods.popi_proposals import read_draft
-    from pocketpref.methods.popi_signals import Signal
+    from pocketpref.summary import drafts
+    from pocketpref.summary.candidates import read_draft
+    from pocketpref.summary.evidence import Signal
     from tools.train import popi
     from tools.train.base import identity, starter_path
     from tools.train.popi_figure import read_rewards
@@ -270,15 +270,15 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     (run / "report.json").write_text(json.dumps(report))
     assert popi.main(["export", *argv]) == 0
     path = starter_path()
-    adapter = popi_trained.find((into,), identity(path).sha256)
+    adapter = drafts.find((into,), identity(path).sha256)
     assert adapter is not None
     assert set(adapter.manifest.held_out) >= {"untrained", "selected", "trained"}
     signals = [Signal(str(n), pair, 1.0, pair.prompt) for n, pair in enumerate(case().signals)]
     model = LlamaModel(path)
     worn = model.adapted(Blend(((adapter, 1.0),)))
-    text = popi_trained.trained_draft(worn, signals, 0, lambda: False)
+    text = drafts.trained_draft(worn, signals, 0, lambda: False)
     assert text is not None
-    assert text.startswith(popi_trained.heading())
+    assert text.startswith(drafts.heading())
     assert not isinstance(read_draft(f"{text}\n", signals, "en"), type(None))
     model.close()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketpref.methods import popi_trained
-from pocketpref.methods.popi_proposals import SHOWN, Proposal, read_draft
-from pocketpref.methods.popi_signals import Signal
 from pocketpref.records import Pair
+from pocketpref.summary import drafts
+from pocketpref.summary.candidates import SHOWN, Proposal, read_draft
+from pocketpref.summary.evidence import Signal
 
 from .base import Tokens
 from .people import Person
@@ -95,12 +95,12 @@ def _in_turn(signals: Sequence[Pair], draw: int) -> tuple[Pair, ...]:
 
 def asked(case: Case, tokens: Tokens) -> list[int]:
     """What the summarizer is asked about a case, up to where its answer begins."""
-    return tokens.conversation(popi_trained.request(case.shown))
+    return tokens.conversation(drafts.request(case.shown))
 
 
 def begun(tokens: Tokens) -> list[int]:
     """The words that every summary begins with."""
-    return tokens.answer(popi_trained.heading(), ended=False)
+    return tokens.answer(drafts.heading(), ended=False)
 
 
 def sound(text: str, case: Case) -> bool:
@@ -115,7 +115,7 @@ def sound(text: str, case: Case) -> bool:
 
 def clauses(text: str) -> list[str]:
     """The clauses of a summary in the form of the library, without the words around them."""
-    said = text.removeprefix(popi_trained.heading()).strip().removesuffix(".")
+    said = text.removeprefix(drafts.heading()).strip().removesuffix(".")
     return [clause for part in said.split(";") if (clause := " ".join(part.split()))]
 
 
@@ -150,6 +150,5 @@ def write(
     contexts = [[*asked(case, tokens), *start] for case in cases]
     drawn = draw(copy, contexts, how, parts=parts)
     return [
-        Written(popi_trained.heading() + tokens.text(one.tokens), one.tokens, one.ended)
-        for one in drawn
+        Written(drafts.heading() + tokens.text(one.tokens), one.tokens, one.ended) for one in drawn
     ]

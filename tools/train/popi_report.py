@@ -15,15 +15,14 @@ import numpy as np
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.history import history
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_proposals import Proposal, Refused, read_draft
-from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes
-from pocketpref.methods.popi_selection import Margins, Objective
-from pocketpref.methods.popi_signals import Signal
-from pocketpref.methods.popi_wording import NEUTRAL, render
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
-from pocketpref.summary import Clause
+from pocketpref.summary.candidates import Proposal, Refused, read_draft
+from pocketpref.summary.evidence import Signal
+from pocketpref.summary.objective import Margins, Objective, PopiSettings
+from pocketpref.summary.records import Clause
+from pocketpref.summary.search import HalfSearch, Meaning, Wishes
+from pocketpref.summary.wording import NEUTRAL, render
 
 from .base import Tokens
 from .popi_cases import Case

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
-from pocketpref.methods.popi import utility
-from pocketpref.methods.popi_wording import NEUTRAL, block
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import compose
+from pocketpref.summary.objective import utility
+from pocketpref.summary.wording import NEUTRAL, block
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def neutral(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """The objective of ``methods/popi.py``, in nats of margin.
+    """The objective of ``summary/objective.py``, in nats of margin.
 
     Attributes:
         generator: what answers under a summary.

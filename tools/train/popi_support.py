@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.dlp import Known, findings
-from pocketpref.methods.popi_checks import Draft, flaw
 from pocketpref.methods.traits import words
 from pocketpref.records import Pair
-from pocketpref.summary import Clause
+from pocketpref.summary.draft_checks import ClauseDraft, flaw
+from pocketpref.summary.records import Clause
 
 from .popi_cases import Case, clauses
 from .styles import AXES, Option, Style
@@ -110,7 +110,7 @@ def refused(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, dict[str, 
     attributes = tuple(AttributeBank.standard())
     for case, text in zip(cases, texts, strict=True):
         evidence = tuple(_texts(case.shown))
-        fault = flaw(Draft(tuple(Clause(said) for said in clauses(text)), "en", evidence))
+        fault = flaw(ClauseDraft(tuple(Clause(said) for said in clauses(text)), "en", evidence))
         drafts.update([fault] if fault else [])
         stored = tuple(_texts((*case.signals, *case.judged)))
         known = Known(lambda stored=stored: stored, (case.person,), attributes)  # type: ignore[misc]  # mypy takes the default for a parameter

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.methods import popi_trained
+from pocketpref.summary import drafts
 
 from .export import Made, manifest, read_gguf, write_json
 from .popi_cases import Case, cases_to_judge, write
@@ -190,7 +190,7 @@ def export(work: Work, into: Path) -> None:
     data = (work.folder / stage / ADAPTER).read_bytes()
     summarizer = work.summarizer
     rows = {"untrained": "untrained", "selected": "selected", "trained": stage}
-    name = popi_trained.FILE_NAME.removesuffix(".json")
+    name = drafts.FILE_NAME.removesuffix(".json")
     made = Made(
         recipe=f"POPI (arXiv 2510.17881), summarizer: {stage}",
         command=_COMMAND,
@@ -211,4 +211,4 @@ def export(work: Work, into: Path) -> None:
     )
     into.mkdir(parents=True, exist_ok=True)
     (into / found.file).write_bytes(data)
-    (into / popi_trained.FILE_NAME).write_bytes(found.dump())
+    (into / drafts.FILE_NAME).write_bytes(found.dump())

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pocketpref.methods.popi_wording import NEUTRAL, render
 from pocketpref.records import Pair
-from pocketpref.summary import Clause
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import NEUTRAL, render
 
 from .people import Answered
 from .popi_reward import Frame, Reward

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi_proposals import single_clauses
-from pocketpref.methods.popi_wording import block, render
 from pocketpref.protocols import LanguageModel
 from pocketpref.scoring import PairScorer
-from pocketpref.summary import Clause
+from pocketpref.summary.candidates import single_clauses
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import block, render
 
 from .base import Tokens
 from .popi_cases import Case, sound

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.evaluation.metrics import interval
-from pocketpref.methods.popi_wording import block
 from pocketpref.methods.profile_to_peft import adapter
 from pocketpref.protocols import Embedder
+from pocketpref.summary.wording import block
 
 from .base import Shape, Tokens
 from .export import read_gguf

@@ -130,7 +130,7 @@ def gather(
     if not usable:
         return []
     known = {entry.memory_id: entry for entry in learned}
-    vectors = _vectors(usable, known, _Reader(embedder, on_part))
+    vectors = _vectors(usable, known, _EvidenceReader(embedder, on_part))
     topics = _topics(vectors, embedder)
     subjects = clusters(vectors, embedder.relevance)
     newest = max(memory.created for memory, _ in usable)
@@ -257,7 +257,7 @@ def _reason(memory: Memory) -> str:
     return reason.strip() if isinstance(reason, str) else ""
 
 
-class _Reader:
+class _EvidenceReader:
     """Embeds prompts a few at a time, so that the work can be seen and stopped."""
 
     def __init__(self, embedder: Embedder, on_part: Callable[[float], None]) -> None:
@@ -276,7 +276,7 @@ class _Reader:
 
 
 def _vectors(
-    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], reader: _Reader
+    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], reader: _EvidenceReader
 ) -> Vector:
     """Embeddings of all prompts; those that were learned have theirs."""
     fresh = reader.read([pair.prompt for memory, pair in usable if memory.id not in known])

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi_language import ENGLISH
-from pocketpref.methods.popi_proposals import Proposal, Refused, edits, single_clauses, topics
-from pocketpref.methods.popi_selection import Objective, halving, screened
-from pocketpref.methods.popi_signals import Signal
-from pocketpref.methods.popi_wording import render
 from pocketpref.protocols import Embedder
-from pocketpref.summary import Clause
+from pocketpref.summary.candidates import Proposal, Refused, edits, single_clauses, topics
+from pocketpref.summary.evidence import Signal
+from pocketpref.summary.language import ENGLISH
+from pocketpref.summary.objective import Objective, halving, screened
+from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import render
 
 SAME = 0.9
 """Cosine from which on two clauses in other words say the same."""

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.popi_checks import MOST_CHARACTERS, Draft, flaw
-from pocketpref.methods.popi_language import NAMES
-from pocketpref.methods.popi_signals import TOPICS, Signal
-from pocketpref.methods.popi_wording import attribute_clause, headings, render
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Discreet, Message, Sampling
-from pocketpref.summary import Clause, Written
+from pocketpref.summary.draft_checks import MOST_CHARACTERS, ClauseDraft, flaw
+from pocketpref.summary.evidence import TOPICS, Signal
+from pocketpref.summary.language import NAMES
+from pocketpref.summary.records import Clause, Written
+from pocketpref.summary.wording import attribute_clause, headings, render
 
 LEAST_FOR_TOPIC = 4
 """Choices of one topic in the evidence from which on a clause may be conditioned on it."""
@@ -281,7 +281,7 @@ def read_draft(text: str, signals: Sequence[Signal], language: str) -> Proposal 
     evidence = [
         t for s in signals for t in (s.pair.prompt, s.pair.chosen, s.pair.rejected, s.reason)
     ]
-    reason = flaw(Draft(clauses, language, tuple(evidence)))
+    reason = flaw(ClauseDraft(clauses, language, tuple(evidence)))
     if reason is not None:
         return Refused(reason)
     return Proposal(clauses, "model", frozenset(signal.id for signal in signals), language)

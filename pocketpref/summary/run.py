@@ -12,19 +12,19 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pocketpref import summaries as summary_store
-from pocketpref.drafting import Drafting
 from pocketpref.errors import NotFoundError
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_language import ENGLISH, prevailing
-from pocketpref.methods.popi_proposals import Proposal, Refused
-from pocketpref.methods.popi_search import HalfSearch, Meaning, Wishes, merge_finalists
-from pocketpref.methods.popi_selection import Margins, Objective, Verdict, verdict
-from pocketpref.methods.popi_signals import Signal, gather, halves, is_evidence
 from pocketpref.parts import Parts
 from pocketpref.results import Progress
-from pocketpref.revising import recipe
-from pocketpref.summary import Clause, Interval, Summary, SummaryReport, Written
+from pocketpref.summary import checkpoint
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.candidates import Proposal, Refused
+from pocketpref.summary.drafts import Drafting
+from pocketpref.summary.editing import recipe
+from pocketpref.summary.evidence import Signal, gather, halves, is_evidence
+from pocketpref.summary.language import ENGLISH, prevailing
+from pocketpref.summary.objective import Comparison, Margins, Objective, PopiSettings, verdict
+from pocketpref.summary.records import Clause, Interval, Summary, SummaryReport, Written
+from pocketpref.summary.search import HalfSearch, Meaning, Wishes, merge_finalists
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -81,20 +81,20 @@ class SummarizeRun:
             VaultError: the vault cannot be read or written.
         """
         self._recipe = recipe(self._parts, self._settings)
-        self._notes = summary_store.read_notes(self._store, self._recipe)
+        self._notes = checkpoint.read_checkpoint(self._store, self._recipe)
         self._current = summary_store.current(self._store)
         self._wishes = self._read_wishes()
         self._notes.sources |= self._borrowed()
         try:
             self._signals = self._gather()
-        except _StoppedError:
+        except _RunStoppedError:
             hint = "give it more time, or `learn` first, which keeps what it reads"
             return self._stopped(f"the time was up while your choices were read; {hint}")
         if len(self._signals) < self._settings.least_pairs:
             return self._with_few()
         try:
             found = self._search()
-        except _StoppedError:
+        except _RunStoppedError:
             return self._stopped("the time was up; the next call goes on")
         finally:
             self._save()
@@ -120,7 +120,7 @@ class SummarizeRun:
 
     def _reading(self, part: float) -> None:
         if self._over():
-            raise _StoppedError
+            raise _RunStoppedError
         self._report("reading your choices", part / _STAGES)
 
     def _read_wishes(self) -> Wishes:
@@ -137,7 +137,7 @@ class SummarizeRun:
 
     # ------------------------------------------------------------------------------ searching
 
-    def _search(self) -> Verdict | None:
+    def _search(self) -> Comparison | None:
         """The best of both halves, each judged on the other half."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
@@ -151,7 +151,7 @@ class SummarizeRun:
         with self._timed("scoring"):
             return self._judge(Objective(margins, self._settings))
 
-    def _judge(self, objective: Objective) -> Verdict | None:
+    def _judge(self, objective: Objective) -> Comparison | None:
         meaning = Meaning(self._parts.embedder())
         found = [self._half(half, objective, meaning) for half in halves(self._signals)]
         self._report("judging on other choices", 0.0)
@@ -186,7 +186,7 @@ class SummarizeRun:
             with self._timed("drafting"):
                 written = drafting.write(signals, draw)
             if written is None:
-                raise _StoppedError
+                raise _RunStoppedError
             return written
 
         search = HalfSearch(
@@ -246,7 +246,7 @@ class SummarizeRun:
         present = self._current.text.casefold() if self._current else ""
         return any(s.text.casefold().rstrip(".") not in present for s in self._stated)
 
-    def _decide(self, judged: Verdict | None) -> SummaryReport:
+    def _decide(self, judged: Comparison | None) -> SummaryReport:
         self._finalists = list(judged.judged) if judged else []
         if judged is not None and judged.wins:
             reason = f"it explains {len(judged.unseen)} choices that it was not written from"
@@ -260,7 +260,7 @@ class SummarizeRun:
             )
         return self._outcome(self._current, self._why_not(judged))
 
-    def _why_not(self, judged: Verdict | None) -> str:
+    def _why_not(self, judged: Comparison | None) -> str:
         if judged is None:
             return "no proposal could be judged on choices that it was not written from"
         rival = "the present summary" if self._current else "no summary"
@@ -338,7 +338,7 @@ class SummarizeRun:
     def _step(self) -> None:
         """Between two evaluations: stop if it is time, save if it is time, tell how far it is."""
         if self._over():
-            raise _StoppedError
+            raise _RunStoppedError
         self._report(*self._at)
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self._save()
@@ -346,7 +346,7 @@ class SummarizeRun:
     def _save(self) -> None:
         """Keep the notes: they name every choice looked at, and go with any of them."""
         ids = frozenset(signal.id for signal in self._signals)
-        summary_store.write_notes(self._store, self._notes, ids)
+        checkpoint.write_checkpoint(self._store, self._notes, ids)
         self._saved = time.monotonic()
 
     def _over(self) -> bool:
@@ -371,5 +371,5 @@ class SummarizeRun:
                 self._spent["scoring"] -= took
 
 
-class _StoppedError(Exception):
+class _RunStoppedError(Exception):
     """Ends a run whose time is up."""

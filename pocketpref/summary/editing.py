@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pocketpref import summaries as summary_store
-from pocketpref.methods.popi import PopiSettings
-from pocketpref.methods.popi_language import prevailing
-from pocketpref.methods.popi_signals import is_evidence
-from pocketpref.methods.popi_wording import bare, sentences
 from pocketpref.parts import Parts
 from pocketpref.records import Message
-from pocketpref.summaries import Notes
-from pocketpref.summary import Clause, Summary
+from pocketpref.summary import checkpoint
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.checkpoint import SearchCheckpoint
+from pocketpref.summary.evidence import is_evidence
+from pocketpref.summary.language import prevailing
+from pocketpref.summary.objective import PopiSettings
+from pocketpref.summary.records import Clause, Summary
+from pocketpref.summary.wording import bare, sentences
 
 LEAST_NEW = 8
 """New choices from which on a summary is worth making again, if they are a fifth of the old."""
@@ -42,7 +43,7 @@ def stale(parts: Parts) -> str | None:
         return "what you stated is in no summary yet"
     if present is not None and any(s.created > present.created for s in stated):
         return "something was stated since"
-    known = _known(summary_store.last_notes(parts.store), present, evidence)
+    known = _known(checkpoint.last_checkpoint(parts.store), present, evidence)
     if known is None:
         return "there is none yet" if len(evidence) >= PopiSettings().least_pairs else None
     fresh = len(evidence) - known
@@ -53,7 +54,9 @@ def stale(parts: Parts) -> str | None:
     return None
 
 
-def _known(notes: Notes | None, present: Summary | None, choices: Sequence[datetime]) -> int | None:
+def _known(
+    notes: SearchCheckpoint | None, present: Summary | None, choices: Sequence[datetime]
+) -> int | None:
     """How many choices there were when a summary was last looked for; None if it never was."""
     if notes is not None:
         return notes.choices

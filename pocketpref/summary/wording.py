@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from pocketpref.records import Attribute
-from pocketpref.summary import Clause
+from pocketpref.summary.records import Clause
 
 _HEADINGS = {
     "en": ("The user prefers answers that are", "The user dislikes answers that are", "About"),

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pocketpref.methods.popi_language import detect
 from pocketpref.records import Discreet
-from pocketpref.summary import Clause
+from pocketpref.summary.language import detect
+from pocketpref.summary.records import Clause
 
 MOST_CHARACTERS = 100
 """Longest clause; the wordings of attributes have 60 at most."""
@@ -51,7 +51,7 @@ _OPEN_ENDED = frozenset(_SMALL.split())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Draft(Discreet):
+class ClauseDraft(Discreet):
     """A reply and what it has to agree with.
 
     Attributes:
@@ -70,20 +70,20 @@ class Draft(Discreet):
         return [clause.text for clause in self.clauses]
 
 
-Check = Callable[[Draft], bool]
+Check = Callable[[ClauseDraft], bool]
 """Whether a draft has one fault."""
 
 
-def flaw(draft: Draft) -> str | None:
+def flaw(draft: ClauseDraft) -> str | None:
     """Why a draft cannot be used, in words without any of its text; None if it can."""
     return next((reason for reason, found in CHECKS if found(draft)), None)
 
 
-def _says_nothing(draft: Draft) -> bool:
+def _says_nothing(draft: ClauseDraft) -> bool:
     return not draft.clauses or any(len(_words(text)) < 1 for text in draft.texts)
 
 
-def _unprintable(draft: Draft) -> bool:
+def _unprintable(draft: ClauseDraft) -> bool:
     return any(
         unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") or c == "\ufffd"
         for text in draft.texts
@@ -91,23 +91,23 @@ def _unprintable(draft: Draft) -> bool:
     )
 
 
-def _too_long(draft: Draft) -> bool:
+def _too_long(draft: ClauseDraft) -> bool:
     return any(len(text) > MOST_CHARACTERS for text in draft.texts)
 
 
-def _refuses(draft: Draft) -> bool:
+def _refuses(draft: ClauseDraft) -> bool:
     return any(_REFUSALS.search(text) for text in draft.texts)
 
 
-def _instructs(draft: Draft) -> bool:
+def _instructs(draft: ClauseDraft) -> bool:
     return any(_ORDERS.search(text) for text in draft.texts)
 
 
-def _marked_up(draft: Draft) -> bool:
+def _marked_up(draft: ClauseDraft) -> bool:
     return any(_MARKUP.search(text) for text in draft.texts)
 
 
-def _loops(draft: Draft) -> bool:
+def _loops(draft: ClauseDraft) -> bool:
     """One word or one phrase again and again, in a clause or from clause to clause."""
     texts = [text.casefold() for text in draft.texts]
     return len(set(texts)) < len(texts) or any(_repeats(_words(text)) for text in texts)
@@ -118,23 +118,23 @@ def _repeats(words: Sequence[str]) -> bool:
     return doubled or (len(words) >= 6 and len(set(words)) * 5 <= len(words) * 3)
 
 
-def _unfinished(draft: Draft) -> bool:
+def _unfinished(draft: ClauseDraft) -> bool:
     """A clause that ends with a word after which something has to come: it was cut."""
     return any(_words(text)[-1:] and _words(text)[-1] in _OPEN_ENDED for text in draft.texts)
 
 
-def _contradicts(draft: Draft) -> bool:
+def _contradicts(draft: ClauseDraft) -> bool:
     """The same thing is asked for and to be avoided."""
     wanted = {c.text.casefold() for c in draft.clauses if not c.avoid}
     return any(c.avoid and c.text.casefold() in wanted for c in draft.clauses)
 
 
-def _foreign(draft: Draft) -> bool:
+def _foreign(draft: ClauseDraft) -> bool:
     found = detect(". ".join(draft.texts))
     return found is not None and found != draft.language
 
 
-def _copies(draft: Draft) -> bool:
+def _copies(draft: ClauseDraft) -> bool:
     shown = {run for text in draft.evidence for run in _runs(text)}
     return any(run in shown for text in draft.texts for run in _runs(text))
 
