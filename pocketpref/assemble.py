@@ -23,7 +23,7 @@ from pocketpref.config import Config, Places
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
-from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pocketpref import conversations, verdicts
 from pocketpref.conversations import Exchange, Notebook
 from pocketpref.elsewhere import Elsewhere
-from pocketpref.learning import ProgressCallback
+from pocketpref.methods.exact.indexing import ProgressCallback
 from pocketpref.summary import editing
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.records import Summary, SummaryReport

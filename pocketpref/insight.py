@@ -8,8 +8,8 @@ from typing import Any
 
 from pocketpref import verdicts
 from pocketpref.attributes import Wording
+from pocketpref.methods.palm.service import Policies
 from pocketpref.parts import Parts
-from pocketpref.policies import Policies
 from pocketpref.records import Effort, Learned, Pair
 from pocketpref.results import Profile, ProfileEntry, Scores
 from pocketpref.scoring import PairScorer

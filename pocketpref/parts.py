@@ -10,7 +10,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.lora import Adapter
 from pocketpref.methods import Method
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.protocols import (
     EmbedderLoader,
     Hypernetwork,

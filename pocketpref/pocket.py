@@ -21,10 +21,11 @@ from pocketpref.described import Described
 from pocketpref.elsewhere import checked, with_system
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
-from pocketpref.learning import LearnRun, ProgressCallback
-from pocketpref.methods import profile_to_peft
+from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
+from pocketpref.methods.palm.service import Policies
+from pocketpref.methods.profile_to_peft import encoding
+from pocketpref.methods.profile_to_peft.service import Tailoring
 from pocketpref.parts import Parts
-from pocketpref.policies import Policies
 from pocketpref.records import (
     Counts,
     Feedback,
@@ -39,7 +40,6 @@ from pocketpref.records import (
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
 from pocketpref.scoring import compose
 from pocketpref.summary.wording import without_block
-from pocketpref.tailoring import Tailoring
 from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
@@ -281,7 +281,7 @@ class Pocket(Described):
         else:
             given = self.personalize(prompt, system=system, history=history, method=method)
             messages = given.messages
-            worn = {"palm": self.policies.model, profile_to_peft.NAME: self.tailoring.model}
+            worn = {"palm": self.policies.model, encoding.NAME: self.tailoring.model}
             parts = replace(parts, model=worn.get(method, parts.model))
         if best_of != 1:
             if stream:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pocketpref.backends.onnx.hypernetwork import find_hypernetwork
 from pocketpref.lora import Adapter
-from pocketpref.methods import palm
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm import portfolio
+from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import models_folder
 from pocketpref.protocols import Hypernetwork
 from pocketpref.summary import drafts
@@ -33,7 +33,7 @@ class Trained:
         Raises:
             AdapterError: there is a portfolio that cannot be read.
         """
-        return palm.find(self._folders("palm"), self._fingerprint())
+        return portfolio.find(self._folders("palm"), self._fingerprint())
 
     def hypernetwork(self) -> Hypernetwork | None:
         """What writes a person's adapter.

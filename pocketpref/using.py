@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from pocketpref import verdicts
 from pocketpref.errors import InputError
-from pocketpref.methods.reranking import Taste
+from pocketpref.methods.exact.retrieval import PromptIndex
+from pocketpref.methods.reranking.reranker import Reranker
 from pocketpref.parts import Parts
 from pocketpref.records import Condition, Message, Sampling
-from pocketpref.retrieval import PromptIndex
 from pocketpref.summary import objective
 from pocketpref.summary import store as summary_store
 
@@ -95,4 +95,4 @@ def best_reply(
         "".join(model.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
     ]
     choices = islice(parts.store.memories(), TASTE_FROM)
-    return replies[Taste([memory.pair for memory in choices]).best(replies)]
+    return replies[Reranker([memory.pair for memory in choices]).best(replies)]

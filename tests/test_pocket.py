@@ -16,7 +16,7 @@ import pocketpref
 from pocketpref import assemble as opening
 from pocketpref.attributes import AttributeBank
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
-from pocketpref.learning import LearnRun
+from pocketpref.methods.exact.indexing import LearnRun
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.results import Progress

@@ -36,8 +36,8 @@ from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.catalogue import Catalogue
 from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
-from pocketpref.methods import profile_to_peft
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.records import Pair
 
 QV = ("attn_q", "attn_v")
@@ -161,21 +161,19 @@ def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
         repeats: how often each part is done.
     """
     embedder, network = open_embedder(None), OnnxHypernetwork(folder)
-    vector = profile_to_peft.encode(_SUMMARY, _CHOICES, embedder)
+    vector = encoding.encode(_SUMMARY, _CHOICES, embedder)
     factors = network.write(vector)
-    made = profile_to_peft.adapter(factors, network.manifest, "00")
+    made = encoding.adapter(factors, network.manifest, "00")
     weights = Weights(path)
     rack = AdapterPool(weights, path, network.manifest.base.sha256)
     blend = Blend(((made, 1.0),))
     data = rack.checked(blend)
     pointer, plain = from_memory(weights, data, personal=True), bare(weights)
     parts = {
-        "read_profile_ms": timed(
-            lambda: profile_to_peft.encode(_SUMMARY, _CHOICES, embedder), repeats
-        ),
+        "read_profile_ms": timed(lambda: encoding.encode(_SUMMARY, _CHOICES, embedder), repeats),
         "hypernetwork_ms": timed(lambda: network.write(vector), repeats),
         "write_adapter_ms": timed(
-            lambda: profile_to_peft.adapter(factors, network.manifest, "00"), repeats
+            lambda: encoding.adapter(factors, network.manifest, "00"), repeats
         ),
         "check_ms": timed(lambda: rack.checked(blend), repeats),
         "load_ms": timed(lambda: rack.free(from_memory(weights, data, personal=True)), repeats),

@@ -25,7 +25,7 @@ from pathlib import Path
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.catalogue import Catalogue
-from pocketpref.methods.exact import Exact
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.records import Message, Sampling
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer

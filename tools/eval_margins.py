@@ -7,7 +7,7 @@ answer that several people judged is scored once. Debate after debate (or prompt
 finished before the next is begun: whatever is there when it is stopped is enough to evaluate on a
 part of the data, and the next call goes on where the last one stopped.
 
-The cache holds hashes and numbers, no text (``pocketpref/evaluation/likelihoods.py``).
+The cache holds hashes and numbers, no text (``pocketpref/evaluation/likelihood_cache.py``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.backends.llama.half_precision import Precision
 from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.importers import BadEntry, read
 from pocketpref.records import Feedback, Message
 from pocketpref.scoring import compose

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from pocketpref.methods.palm import Portfolio
-from pocketpref.methods.palm_choice import best_question, choose
-from pocketpref.methods.palm_weights import Array, infer
+from pocketpref.methods.palm.decision import best_question, choose
+from pocketpref.methods.palm.inference import Array, infer
+from pocketpref.methods.palm.portfolio import Portfolio
 
 _LONGEST = 150  # words of an answer that is put to a person: longer ones nobody reads for it
 _OFFERED = 60  # questions that there are for one person, drawn at random

@@ -28,19 +28,15 @@ from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import by_user, cases_of
-from pocketpref.evaluation.curves import After
-from pocketpref.evaluation.likelihoods import CachedModel
+from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
-from pocketpref.evaluation.roster import Roster
-from pocketpref.evaluation.run import READINGS, Outcomes, Report, compare
+from pocketpref.evaluation.predictors.auto import Auto
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Predictor
+from pocketpref.evaluation.predictors.baselines import Longer, Other
+from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours, Part, Reward
+from pocketpref.evaluation.registry import Roster
+from pocketpref.evaluation.runner import READINGS, After, Outcomes, Report, compare
 from pocketpref.importers import BadEntry, read
-from pocketpref.methods.auto import Auto
-from pocketpref.methods.contest import Case, Contestant, Evidence, Judge, Judgement
-from pocketpref.methods.features import Part, Traits
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.other import Other
-from pocketpref.methods.ours import Ours
-from pocketpref.methods.reward import Reward
 from pocketpref.scoring import compose
 
 OURS: dict[str, tuple[Part, ...]] = {
@@ -153,29 +149,29 @@ def _is_there(case: Case, evidence: Evidence) -> bool:
     )
 
 
-def text_methods() -> list[Contestant]:
+def text_methods() -> list[Predictor]:
     """The methods that need no model."""
-    style = Traits(("style",))
+    style = FeatureSet(("style",))
     pooled, ours = Ours(style, name="ours-pooled", adapt=False), Ours(style)
     near = Ours(style, name="ours, similar prompts", width=WIDTH)
     recent = Ours(style, name="ours, recent choices", half_life=HALF_LIFE)
-    length = Ours(Traits(("length",)), name="ours, length alone")
+    length = Ours(FeatureSet(("length",)), name="ours, length alone")
     plain, longer = Nothing(), Longer()
     auto = Auto(plain, (longer, pooled, ours))
     others = Other(ours, "ours-other")
     return [plain, longer, Reward(style), length, pooled, ours, others, near, recent, auto]
 
 
-def ablations(evidence: Evidence) -> list[Contestant]:
+def ablations(evidence: Evidence) -> list[Predictor]:
     """Ours with less, with other features, and with past choices weighted."""
-    found: list[Contestant] = []
+    found: list[Predictor] = []
     for name, parts in OURS.items():
-        traits = Traits(parts, evidence)
+        traits = FeatureSet(parts, evidence)
         found += [
             Ours(traits, name=f"pooled: {name}", adapt=False),
             Ours(traits, name=f"adapted: {name}"),
         ]
-    whole = Traits(OURS["style, likelihood, contrasts"], evidence)
+    whole = FeatureSet(OURS["style, likelihood, contrasts"], evidence)
     found.append(Ours(whole, name="adapted: similar prompts count more", width=WIDTH))
     found.append(Ours(whole, name="adapted: recent choices count more", half_life=HALF_LIFE))
     return found

@@ -35,16 +35,13 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import cases_of, shuffled
 from pocketpref.evaluation.judging import judge, ties, win_rate
-from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.evaluation.run import READINGS, Report, compare
-from pocketpref.methods.contest import Case, Contestant, Evidence, Frame, Judge
-from pocketpref.methods.drift import Drift
-from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.history import History
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.none import Plain
-from pocketpref.methods.placebo import Placebo
-from pocketpref.methods.recalled import Explained, Global, Recalled
+from pocketpref.evaluation.likelihood_cache import CachedModel
+from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
+from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo, Plain
+from pocketpref.evaluation.predictors.drift import Drift
+from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
+from pocketpref.evaluation.runner import READINGS, Report, compare
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer, compose, noise_floor
@@ -111,7 +108,7 @@ def _timed(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 class Named:
     """A method under another name."""
 
-    def __init__(self, name: str, method: Contestant) -> None:
+    def __init__(self, name: str, method: Predictor) -> None:
         self.name = name
         self._method = method
 
@@ -163,8 +160,8 @@ def explained(
     return found
 
 
-def _methods(evidence: Evidence, found: dict[Pair, Selection]) -> list[Contestant]:
-    methods: list[Contestant] = [
+def _methods(evidence: Evidence, found: dict[Pair, Selection]) -> list[Predictor]:
+    methods: list[Predictor] = [
         *(Plain(evidence), Placebo(evidence), Longer(), Drift(evidence)),
         *(History(evidence, characters=HISTORY), OneClause(evidence)),
     ]

@@ -35,20 +35,16 @@ from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import shuffled
-from pocketpref.evaluation.curves import After
-from pocketpref.evaluation.likelihoods import CachedModel
+from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.metrics import interval
-from pocketpref.evaluation.run import Outcomes, Report, compare
-from pocketpref.methods.auto import Auto
-from pocketpref.methods.contest import Case, Contestant, Evidence
-from pocketpref.methods.drift import Drift
-from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.features import Traits
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.none import Plain
-from pocketpref.methods.ours import Ours
-from pocketpref.methods.placebo import Placebo
-from pocketpref.methods.recalled import Explained, Global, Recalled
+from pocketpref.evaluation.predictors.auto import Auto
+from pocketpref.evaluation.predictors.base import Case, Evidence, Predictor
+from pocketpref.evaluation.predictors.baselines import Longer, Placebo, Plain
+from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
+from pocketpref.evaluation.predictors.drift import Drift
+from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
+from pocketpref.evaluation.runner import After, Outcomes, Report, compare
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.scoring import compose
 from pocketpref.summary.records import Interval
 
@@ -115,10 +111,10 @@ def _score(here: World, model: CachedModel) -> None:
         print(f"{number} of {len(here.topic)} prompts scored", file=sys.stderr, flush=True)
 
 
-def methods(evidence: Evidence) -> list[Contestant]:
+def methods(evidence: Evidence) -> list[Predictor]:
     """What is compared; EXACT takes one attribute, as many as are planted for a topic."""
     explained = Explained(evidence, Exact(evidence.bank, ExactSettings(k=1, exhaustive=True)))
-    traits = Traits(("contrast",), evidence)
+    traits = FeatureSet(("contrast",), evidence)
     plain, longer, drift = Plain(evidence), Longer(), Drift(evidence)
     recalled, pooled = Recalled(explained), Ours(traits, name="pooled", adapt=False)
     ours = Ours(traits)

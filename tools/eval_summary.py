@@ -50,9 +50,9 @@ from pocketpref.backends.llama.bindings import quantize
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
-from pocketpref.learning import LearnRun
-from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
+from pocketpref.methods.exact.indexing import LearnRun
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Feedback

@@ -9,7 +9,7 @@ import numpy as np
 from eval_summary_people import Person
 
 from pocketpref.evaluation.metrics import credited, interval
-from pocketpref.methods.history import history
+from pocketpref.evaluation.predictors.baselines import history
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import PairScorer

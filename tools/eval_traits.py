@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from eval_summary_styles import CASES
 
-from pocketpref.methods import traits
-from pocketpref.methods.palm_choice import SURE
-from pocketpref.methods.palm_weights import infer
+from pocketpref.methods.palm import traits
+from pocketpref.methods.palm.decision import SURE
+from pocketpref.methods.palm.inference import infer
 
 FORMULAS: Mapping[str, Callable[[str], float]] = {
     "brevity": traits.log_length,

@@ -21,12 +21,12 @@ from eval_margins import item_of
 from threadpoolctl import threadpool_limits
 
 from pocketpref.evaluation.cases import by_user, cases_of
+from pocketpref.evaluation.predictors.bradley_terry import WITHOUT_MODEL, FeatureSet
 from pocketpref.importers import BadEntry, read
-from pocketpref.methods import prior
-from pocketpref.methods.features import WITHOUT_MODEL, Traits
+from pocketpref.methods.reranking import bradley_terry
 from pocketpref.testing import HashEmbedder
 
-TARGET = Path(prior.__file__).with_name("prior.json")
+TARGET = Path(bradley_terry.__file__).with_name("prior.json")
 LICENCES = "UKPConvArg1 (CC-BY 4.0) and votes of MT-Bench (CC-BY 4.0)"
 
 
@@ -36,17 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("files", type=Path, nargs="+", help="pair files")
     parser.add_argument("--to", type=Path, default=TARGET)
     options = parser.parse_args(argv)
-    traits = Traits(WITHOUT_MODEL)
+    traits = FeatureSet(WITHOUT_MODEL)
     people, sources = [], []
     for path in options.files:
         feedback = [entry for entry in read(path) if not isinstance(entry, BadEntry)]
         cases = cases_of(feedback, HashEmbedder(1), item_of=item_of)
         for theirs in by_user(cases).values():
             table = traits.table(theirs)
-            people.append(prior.Person(table, tuple(case.item for case in theirs)))
+            people.append(bradley_terry.Person(table, tuple(case.item for case in theirs)))
         sources.append(_source(path, len(cases), len(by_user(cases))))
     with threadpool_limits(1):
-        found = prior.fit_prior(traits.names, people)
+        found = bradley_terry.fit_prior(traits.names, people)
     about: dict[str, Any] = {"fitted_on": sources, "licence": LICENCES}
     about["recipe"] = f"python tools/fit_prior.py {' '.join(path.name for path in options.files)}"
     options.to.write_text(json.dumps(found.to_dict() | about, indent=1) + "\n", "utf-8")

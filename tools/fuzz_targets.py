@@ -33,9 +33,9 @@ from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read
 from pocketpref.lora import AdapterManifest, read_lora
 from pocketpref.measurements import Measurements
-from pocketpref.methods.palm import Portfolio
-from pocketpref.methods.palm_choice import choose
-from pocketpref.methods.palm_weights import infer
+from pocketpref.methods.palm.decision import choose
+from pocketpref.methods.palm.inference import infer
+from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import Manifest
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive

@@ -15,7 +15,7 @@ from scoring_costs import DECODE, SOFTMAX, Clock, Cost, Size, Stopwatch, best_ra
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import WORTH, LlamaModel, bindings, speedup
 from pocketpref.backends.scheduling import threads
-from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Pair, Selection
 from pocketpref.scoring import PairScorer, noise_floor

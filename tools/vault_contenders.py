@@ -11,8 +11,8 @@ from typing import Any
 
 from vault_samples import RECIPE, RELEVANCE, Answer, Samples
 
+from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.records import Feedback, Vector
-from pocketpref.retrieval import PromptIndex
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
 from pocketpref.vault.storage.rows import RowEntry

@@ -15,7 +15,7 @@ from pocketpref.phrases import size
 
 if TYPE_CHECKING:
     from pocketpref.lora import Adapter, HypernetworkManifest
-    from pocketpref.methods.palm import Portfolio
+    from pocketpref.methods.palm.portfolio import Portfolio
     from pocketpref.pocket import Pocket
     from pocketpref.records import Pair
 

@@ -12,9 +12,9 @@
 * ``deciding``: what "auto" applies for a person, kept in their vault
 """
 
-from pocketpref.evaluation.own import evaluate
-from pocketpref.evaluation.page import page
-from pocketpref.evaluation.roster import ALL, DEFAULT
-from pocketpref.evaluation.run import Outcomes, Report
+from pocketpref.evaluation.registry import ALL, DEFAULT
+from pocketpref.evaluation.report_html import page
+from pocketpref.evaluation.runner import Outcomes, Report
+from pocketpref.evaluation.service import evaluate
 
 __all__ = ["ALL", "DEFAULT", "Outcomes", "Report", "evaluate", "page"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pocketpref.methods.contest import Matrix
+from pocketpref.evaluation.predictors.base import Matrix
 from pocketpref.summary.records import Interval
 
 DRAWS: Final = 2000

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.records import Condition, Effort, Selection, Vector
-from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
 PartCallback = Callable[[float], bool]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.lora import Adapter, AdapterManifest, Blend
-from pocketpref.methods.wearing import wearing
+from pocketpref.lora.store import wearing
 from pocketpref.parts import Parts
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair

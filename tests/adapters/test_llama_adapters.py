@@ -20,7 +20,7 @@ from pocketpref.backends.llama import LlamaModel, adapters
 from pocketpref.backends.llama.bindings import quantize
 from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.errors import AdapterError, ModelError
-from pocketpref.evaluation.likelihoods import CachedModel
+from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.lora import Adapter, Blend, permuted, read_lora
 from pocketpref.records import Message, Sampling
 from tests.adapters.conftest import Shapes

@@ -16,7 +16,7 @@ from pocketpref.cli.app import App
 from pocketpref.cli.root import cli
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, Blend
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import models_folder
 from pocketpref.records import Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.methods.contest import Case, Evidence
+from pocketpref.evaluation.likelihood_cache import CachedModel
+from pocketpref.evaluation.predictors.base import Case, Evidence
 from pocketpref.records import Attribute, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 

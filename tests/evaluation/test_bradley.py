@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pocketpref.methods.bradley import fit, log_losses
+from pocketpref.methods.reranking.bradley_terry import fit, log_losses
 
 tables = arrays(np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.floats(-30, 30))
 

@@ -12,12 +12,12 @@ import pocketpref
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import cases_of
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
-from pocketpref.evaluation.roster import Roster
-from pocketpref.evaluation.run import READINGS, compare
-from pocketpref.methods.contest import Case, Evidence
-from pocketpref.methods.prior import shipped
-from pocketpref.methods.style import MEASURES
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
+from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.registry import Roster
+from pocketpref.evaluation.runner import READINGS, compare
+from pocketpref.methods.reranking.bradley_terry import shipped
+from pocketpref.methods.reranking.style import MEASURES
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel

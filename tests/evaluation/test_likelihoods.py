@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketpref.errors import FileError, ModelMissingError
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.scoring import compose
 from pocketpref.testing import ScriptedModel
 

@@ -10,25 +10,21 @@ import pytest
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import shuffled
-from pocketpref.evaluation.roster import Roster
-from pocketpref.methods.contest import Case, Contestant, Evidence, Frame, Judge
-from pocketpref.methods.drift import Drift, weights
-from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.features import Traits
-from pocketpref.methods.history import history
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.other import Other
-from pocketpref.methods.placebo import Placebo
-from pocketpref.methods.recalled import Explained, Global, Recalled
-from pocketpref.methods.reward import Reward
-from pocketpref.methods.style import MEASURES, difference, measures
+from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
+from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, history
+from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
+from pocketpref.evaluation.predictors.drift import Drift, weights
+from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
+from pocketpref.evaluation.registry import Roster
+from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.reranking.style import MEASURES, difference, measures
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
 
 ALL = Roster(Evidence(None, small_bank())).names  # type: ignore[arg-type]  # names need no model
 
 
-def accuracy(method: Contestant, cases: list[Case], crowd: list[Case] | None = None) -> float:
+def accuracy(method: Predictor, cases: list[Case], crowd: list[Case] | None = None) -> float:
     split = shuffled(cases, 0)
     assert split is not None
     judge = method.fit(split.past, crowd or [])
@@ -142,7 +138,7 @@ def test_reward_learns_one_person_from_stated_features() -> None:
         rejected = texts[int(np.argmin(marks == "?"))]
         pair = Pair(f"p{place}", chosen, rejected)
         cases.append(Case("me", pair, np.ones(1, np.float32), f"p{place}", f"p{place}"))
-    assert accuracy(Reward(Traits(("style",))), cases) == 1.0
+    assert accuracy(Reward(FeatureSet(("style",))), cases) == 1.0
 
 
 def test_another_persons_profile_is_another_persons(evidence: Evidence) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
-from pocketpref.methods.auto import _chances
-from pocketpref.methods.bradley import fit
+from pocketpref.evaluation.predictors.auto import _chances
+from pocketpref.methods.reranking.bradley_terry import fit
 
 pytestmark = pytest.mark.train  # scikit-learn and scipy come with what needs torch
 

@@ -7,23 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.curves import curve
-from pocketpref.evaluation.run import compare
-from pocketpref.methods.auto import LEVEL, Auto
-from pocketpref.methods.contest import Case, Evidence
-from pocketpref.methods.drift import Drift
-from pocketpref.methods.features import Traits
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.none import Plain
-from pocketpref.methods.ours import Ours
-from pocketpref.methods.prior import Person, Prior, fit_prior
+from pocketpref.evaluation.predictors.auto import LEVEL, Auto
+from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.baselines import Longer, Plain
+from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
+from pocketpref.evaluation.predictors.drift import Drift
+from pocketpref.evaluation.runner import compare, curve
+from pocketpref.methods.reranking.bradley_terry import Person, Prior, fit_prior
 from pocketpref.records import Vector
 from tests.evaluation.conftest import people, person
 
 
 def test_where_people_differ_a_person_is_adapted_to(evidence: Evidence) -> None:
     """Half like what the other half dislikes: what they have in common says nothing."""
-    traits = Traits(("contrast",), evidence)
+    traits = FeatureSet(("contrast",), evidence)
     methods = [Ours(traits, name="pooled", adapt=False), Ours(traits)]
     found = compare(people(12, 30), methods, seeds=1)
     assert found["pooled"].accuracy("absolute").mean < 0.65
@@ -33,7 +30,7 @@ def test_where_people_differ_a_person_is_adapted_to(evidence: Evidence) -> None:
 
 @pytest.mark.parametrize("pairs", [5, 10, 20])
 def test_a_few_choices_are_enough_to_adapt(evidence: Evidence, pairs: int) -> None:
-    traits = Traits(("contrast",), evidence)
+    traits = FeatureSet(("contrast",), evidence)
     methods = [Ours(traits, name="pooled", adapt=False), Ours(traits)]
     found = curve(people(12, 30), methods, [pairs], seeds=2)
     assert found["ours"][pairs].above(found["pooled"][pairs], "absolute").low > 0
@@ -41,7 +38,7 @@ def test_a_few_choices_are_enough_to_adapt(evidence: Evidence, pairs: int) -> No
 
 def test_where_people_are_alike_the_first_choice_is_predicted(evidence: Evidence) -> None:
     """Nothing is known of a newcomer but what everybody likes."""
-    ours = Ours(Traits(("contrast",), evidence))
+    ours = Ours(FeatureSet(("contrast",), evidence))
     found = curve(people(10, 20, alike=True), [ours], [0], seeds=1)
     assert found["ours"][0].accuracy("absolute").mean > 0.9
 
@@ -77,7 +74,7 @@ def test_what_is_near_counts_more(evidence: Evidence) -> None:
     axes = np.eye(2, dtype=np.float32)
     past = [_with_vector(c, axes[0]) for c in tea[:25]] + [_with_vector(c, axes[1]) for c in cats]
     asked = [_with_vector(c, axes[0]) for c in tea[25:]]
-    judge = Ours(Traits(("contrast",), evidence), width=0.2).fit(past, [])
+    judge = Ours(FeatureSet(("contrast",), evidence), width=0.2).fit(past, [])
     assert sum(judge(case).absolute > 0 for case in asked) >= 4
 
 
@@ -85,7 +82,7 @@ def test_what_is_old_counts_less(evidence: Evidence) -> None:
     """Somebody who changed their mind is followed when old choices fade."""
     old, new = person("me", {"Warm": 1.0}, 60, 22), person("me", {"Warm": -1.0}, 20, 23)
     asked = person("me", {"Warm": -1.0}, 20, 24)
-    traits = Traits(("contrast",), evidence)
+    traits = FeatureSet(("contrast",), evidence)
     scores = {}
     for half_life in (None, 8.0):
         judge = Ours(traits, half_life=half_life).fit([*old, *new], [])
@@ -98,7 +95,7 @@ def _with_vector(case: Case, vector: Vector) -> Case:
 
 
 def auto(evidence: Evidence) -> Auto:
-    candidates = (Longer(), Drift(evidence), Ours(Traits(("contrast",), evidence)))
+    candidates = (Longer(), Drift(evidence), Ours(FeatureSet(("contrast",), evidence)))
     return Auto(Plain(evidence), candidates)
 
 
@@ -136,7 +133,7 @@ def test_auto_needs_enough_to_go_by(evidence: Evidence) -> None:
 
 
 def pooled_only(evidence: Evidence) -> Auto:
-    pooled = Ours(Traits(("contrast",), evidence), name="pooled", adapt=False)
+    pooled = Ours(FeatureSet(("contrast",), evidence), name="pooled", adapt=False)
     return Auto(Plain(evidence), [pooled])
 
 

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.curves import curve
-from pocketpref.evaluation.run import READINGS, Outcomes, compare
-from pocketpref.methods.contest import Case, Evidence, Judge, Judgement
-from pocketpref.methods.drift import Drift
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.none import Plain
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
+from pocketpref.evaluation.predictors.baselines import Longer, Plain
+from pocketpref.evaluation.predictors.drift import Drift
+from pocketpref.evaluation.runner import READINGS, Outcomes, compare, curve
 from tests.evaluation.conftest import people, person
 
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from pocketpref.errors import AdapterError
-from pocketpref.methods.contest import Case
-from pocketpref.methods.palm import Part, Portfolio
-from pocketpref.methods.palm_choice import SURE, best_question, choose, in_words
-from pocketpref.methods.palm_weights import (
+from pocketpref.evaluation.predictors.adapters import Weighed
+from pocketpref.evaluation.predictors.base import Case
+from pocketpref.methods.palm.decision import SURE, best_question, choose, in_words
+from pocketpref.methods.palm.inference import (
     STRICTNESS,
     Array,
-    Posterior,
+    TraitPosterior,
     infer,
     information,
     simplex,
 )
-from pocketpref.methods.weighed import Weighed
+from pocketpref.methods.palm.portfolio import Part, Portfolio
 from pocketpref.records import Pair
 
 TRAITS = ["brevity", "plainness", "formality"]
@@ -179,7 +179,7 @@ def test_information_is_how_much_answers_shrink_the_uncertainty() -> None:
     before = infer(choices(np.array([0.6, 0.4]), 8.0, 4, 1))
     question = np.array([[0.4, -0.3]])
 
-    def entropy(p: Posterior) -> float:
+    def entropy(p: TraitPosterior) -> float:
         joint = np.append(p.weights[p.weights > 0] * p.follows, 1 - p.follows)
         return float(-(joint * np.log(joint)).sum())
 

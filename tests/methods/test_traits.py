@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketpref.methods import traits
-from pocketpref.methods.traits import KNOWN, REWARDS, brevity, detail, formality, grade, plainness
+from pocketpref.methods.palm import traits
+from pocketpref.methods.palm.traits import (
+    KNOWN,
+    REWARDS,
+    brevity,
+    detail,
+    formality,
+    grade,
+    plainness,
+)
 
 TEXTS = [
     "",

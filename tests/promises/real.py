@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.methods.exact import Exact, ExactSettings
+from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import LanguageModel

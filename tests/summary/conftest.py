@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.exact import Exact
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel

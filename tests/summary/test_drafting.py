@@ -14,7 +14,7 @@ import pytest
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
-from pocketpref.methods.wearing import wearing
+from pocketpref.lora.store import wearing
 from pocketpref.models.bundled import models_folder
 from pocketpref.parts import Parts
 from pocketpref.records import Pair

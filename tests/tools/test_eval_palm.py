@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from eval_palm import World, curves
 
-from pocketpref.methods.palm import Portfolio
+from pocketpref.methods.palm.portfolio import Portfolio
 from tests.methods.test_palm import described, written
 
 

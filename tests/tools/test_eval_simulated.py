@@ -9,9 +9,9 @@ import pytest
 import simulated_worlds as worlds
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.evaluation.run import compare
-from pocketpref.methods.contest import Evidence
+from pocketpref.evaluation.likelihood_cache import CachedModel
+from pocketpref.evaluation.predictors.base import Evidence
+from pocketpref.evaluation.runner import compare
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel
 

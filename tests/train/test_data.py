@@ -50,7 +50,7 @@ def test_parts_share_no_topic_and_a_topic_stays_in_its_part() -> None:
 
 
 def test_rewrites_move_what_they_are_named_after() -> None:
-    from pocketpref.methods.traits import brevity, formality, plainness
+    from pocketpref.methods.palm.traits import brevity, formality, plainness
     from tools.train.data import agrees
     from tools.train.rewrites import RULES
 
@@ -97,7 +97,7 @@ def test_off_topic_and_disagreeing_answers_are_left_out() -> None:
 
 def test_people_choose_by_their_weights() -> None:
     """With the weights that the file gives them, and again the same from the same seed."""
-    from pocketpref.methods.traits import REWARDS, rewards
+    from pocketpref.methods.palm.traits import REWARDS, rewards
     from tools.train.data import people
 
     names = list(REWARDS)

@@ -183,7 +183,7 @@ def test_answers_to_other_prompts_are_not_taken_for_these(pool: Any) -> None:
 def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
     pool: Any, tmp_path: Path
 ) -> None:
-    from pocketpref.methods.palm import Portfolio
+    from pocketpref.methods.palm.portfolio import Portfolio
     from tools.train.base import identity, starter_path
     from tools.train.cover import worst_share
     from tools.train.policy import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.methods.traits import rewards, words
+from pocketpref.methods.palm.traits import rewards, words
 from pocketpref.protocols import Embedder
 from pocketpref.records import Message
 

@@ -12,7 +12,7 @@ one only if the other gains nothing (`--mixtures`). It goes on where it stopped,
 policy. `add` trains for given weights, or puts what was trained into the pool at another scale or
 as a blend (`--worn`). `measure` lets all of them answer held-out prompts. `prune` chooses on the
 tune and guard parts, reports on the test part, and writes the portfolio as the device reads it
-(`pocketpref/methods/palm.py`).
+(`pocketpref/methods/palm/portfolio.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.methods.traits import REWARDS
+from pocketpref.methods.palm.traits import REWARDS
 
 from .base import Tokens, load_base, starter_path
 from .data import CANDIDATES, COMMAND, read_candidates

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketpref.methods.traits import rewards
+from pocketpref.methods.palm.traits import rewards
 from pocketpref.protocols import Embedder
 
 from .base import Base, Tokens

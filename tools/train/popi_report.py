@@ -14,7 +14,7 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.metrics import interval
-from pocketpref.methods.history import history
+from pocketpref.evaluation.predictors.baselines import history
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
 from pocketpref.summary.candidates import Proposal, Refused, read_draft

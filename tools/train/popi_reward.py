@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import compose

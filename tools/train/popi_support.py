@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.dlp import Known, findings
-from pocketpref.methods.traits import words
+from pocketpref.methods.palm.traits import words
 from pocketpref.records import Pair
 from pocketpref.summary.draft_checks import ClauseDraft, flaw
 from pocketpref.summary.records import Clause

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pocketpref.lora import AdapterManifest
 from pocketpref.lora import Base as BaseName
-from pocketpref.methods.traits import KNOWN, rewards
+from pocketpref.methods.palm.traits import KNOWN, rewards
 
 from .base import identity, starter_path
 from .cover import worst_share

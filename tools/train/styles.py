@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pocketpref.methods.traits import log_length, words
+from pocketpref.methods.palm.traits import log_length, words
 
 from .rewrites import RULES, sentences
 

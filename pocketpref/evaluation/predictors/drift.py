@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.methods.contest import Case, Evidence, Judge, Judgement, Matrix
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Matrix
 
 
 def weights(margins: Matrix) -> Matrix:

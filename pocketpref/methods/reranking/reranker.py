@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pocketpref.errors import InputError
-from pocketpref.methods.contest import Matrix
-from pocketpref.methods.prior import Prior, shipped
-from pocketpref.methods.style import difference, measures
+from pocketpref.evaluation.predictors.base import Matrix
+from pocketpref.methods.reranking.bradley_terry import Prior, shipped
+from pocketpref.methods.reranking.style import difference, measures
 from pocketpref.records import Pair
 
 
-class Taste:
+class Reranker:
     """What a person is expected to prefer: what people have in common, adapted to their choices."""
 
     def __init__(self, pairs: Sequence[Pair], prior: Prior | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.methods.contest import Matrix
+from pocketpref.evaluation.predictors.base import Matrix
 from pocketpref.records import Pair
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")

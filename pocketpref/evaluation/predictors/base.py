@@ -83,7 +83,7 @@ Judge = Callable[[Case], Judgement]
 """What was learned: asked about a case, it judges."""
 
 
-class Contestant(Protocol):
+class Predictor(Protocol):
     """A method, as evaluations know it."""
 
     @property

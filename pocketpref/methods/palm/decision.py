@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.methods.palm import Policy, Portfolio
-from pocketpref.methods.palm_weights import Posterior, information
-from pocketpref.methods.traits import WORDS
+from pocketpref.methods.palm.inference import TraitPosterior, information
+from pocketpref.methods.palm.portfolio import Policy, Portfolio
+from pocketpref.methods.palm.traits import WORDS
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Choice:
         return f"the policy {self.policy.name} {what}, by {self.pairs} choices"
 
 
-def choose(portfolio: Portfolio, posterior: Posterior, in_force: str | None = None) -> Choice:
+def choose(portfolio: Portfolio, posterior: TraitPosterior, in_force: str | None = None) -> Choice:
     """The policy with the best expected reward, or the one in force if that is as good.
 
     A policy's reward is linear in the weights, so the best one on average is the best one at the
@@ -87,7 +87,7 @@ def choose(portfolio: Portfolio, posterior: Posterior, in_force: str | None = No
 
 
 def best_question(
-    posterior: Posterior, differences: Array, asked: Sequence[int] = ()
+    posterior: TraitPosterior, differences: Array, asked: Sequence[int] = ()
 ) -> int | None:
     """Which of these questions to ask next: the one whose answer tells most about the person.
 
@@ -105,7 +105,7 @@ def best_question(
     return place if place >= 0 and np.isfinite(told[place]) else None
 
 
-def in_words(portfolio: Portfolio, posterior: Posterior) -> list[str]:
+def in_words(portfolio: Portfolio, posterior: TraitPosterior) -> list[str]:
     """The inferred weights, one line for each trait, the weightiest first."""
     mean = posterior.mean
     lines = []

@@ -11,7 +11,7 @@ import numpy as np
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval, without_nan
-from pocketpref.methods.contest import Case, Contestant, Judgement, Matrix
+from pocketpref.evaluation.predictors.base import Case, Judge, Judgement, Matrix, Predictor
 from pocketpref.summary.records import Interval
 from pocketpref.verdicts import Verdict
 
@@ -96,7 +96,7 @@ class Report:
 
 def compare(
     cases: Sequence[Case],
-    methods: Sequence[Contestant],
+    methods: Sequence[Predictor],
     *,
     protocol: Protocol = "shuffled",
     seeds: int = 3,
@@ -157,3 +157,51 @@ def _described(todo: Sequence[Split], protocol: Protocol, seeds: int) -> dict[st
         "learned_mean": float(np.mean(learned)) if learned else 0.0,
         "interval": "95 %, bootstrap over people",
     }
+
+
+# Learning curves: what a method would do after fewer choices.
+
+AFTER: Final = " after "
+"""Stands between the name of a method and a number of choices."""
+
+
+class After:
+    """A method that learns from a person's last few past choices only.
+
+    What it takes from other people stays as it is.
+    """
+
+    def __init__(self, method: Predictor, choices: int) -> None:
+        """Build it.
+
+        Args:
+            method: learns.
+            choices: from so many of the past, the newest.
+        """
+        self._method = method
+        self._choices = choices
+
+    @property
+    def name(self) -> str:
+        """The method, and after how many choices."""
+        return f"{self._method.name}{AFTER}{self._choices}"
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Learn from the newest."""
+        return self._method.fit(past[max(len(past) - self._choices, 0) :], crowd)
+
+
+def curve(
+    cases: Sequence[Case], methods: Sequence[Predictor], choices: Sequence[int], **options: Any
+) -> dict[str, dict[int, Outcomes]]:
+    """Each method after so many choices, all asked the same.
+
+    Args:
+        cases: as ``compare`` takes them.
+        methods: as ``compare`` takes them.
+        choices: numbers of past choices; a person who has fewer takes part with all of them.
+        options: of ``compare``.
+    """
+    steps = [After(method, count) for method in methods for count in choices]
+    outcomes = iter(compare(cases, steps, **options).outcomes)
+    return {method.name: {count: next(outcomes) for count in choices} for method in methods}

@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Final
 
 from pocketpref import verdicts
-from pocketpref.evaluation.likelihoods import CachedModel
-from pocketpref.evaluation.run import ProgressCallback
-from pocketpref.methods.auto import Auto
-from pocketpref.methods.contest import Case, Contestant, Evidence, Judge, Judgement
-from pocketpref.methods.exact import Exact
-from pocketpref.methods.none import Plain
-from pocketpref.methods.recalled import Explained, Recalled
+from pocketpref.evaluation.likelihood_cache import CachedModel
+from pocketpref.evaluation.predictors.auto import Auto
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Predictor
+from pocketpref.evaluation.predictors.baselines import Plain
+from pocketpref.evaluation.predictors.exact import Explained, Recalled
+from pocketpref.evaluation.runner import ProgressCallback
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.parts import Parts
 from pocketpref.records import Learned, Pair, Selection
 from pocketpref.verdicts import Verdict
@@ -67,7 +67,7 @@ def _case(entry: Learned, pair: Pair, place: int) -> Case:
     return Case("", pair, entry.vector, group=prompt, item=prompt, when=float(place))
 
 
-def _recalled(parts: Parts, evidence: Evidence, found: dict[Pair, Selection]) -> Contestant:
+def _recalled(parts: Parts, evidence: Evidence, found: dict[Pair, Selection]) -> Predictor:
     """Recall as ``personalize`` does it, its threshold included."""
     method = parts.method
     exact = method if isinstance(method, Exact) else Exact(parts.bank)
@@ -82,7 +82,7 @@ class _Teller:
         self._of = of
         self._done = 0
 
-    def around(self, method: Contestant) -> Contestant:
+    def around(self, method: Predictor) -> Predictor:
         return _Told(method, self)
 
     def one(self) -> None:
@@ -93,7 +93,7 @@ class _Teller:
 class _Told:
     """A method that says when it judges."""
 
-    def __init__(self, method: Contestant, teller: _Teller) -> None:
+    def __init__(self, method: Predictor, teller: _Teller) -> None:
         self._method = method
         self._teller = teller
         self.name = method.name

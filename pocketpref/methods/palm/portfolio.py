@@ -37,8 +37,8 @@ from numpy.typing import NDArray
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend
 from pocketpref.lora.manifest import FILE, NAME, SHA256, Fields, parse_object, read_bounded
-from pocketpref.methods import traits
-from pocketpref.methods.palm_weights import simplex
+from pocketpref.methods.palm import traits
+from pocketpref.methods.palm.inference import simplex
 
 FILE_NAME: Final = "manifest.json"
 SCHEMA: Final = 1

@@ -44,7 +44,7 @@ def simplex(traits: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Posterior:
+class TraitPosterior:
     """What is believed of a person's weights.
 
     Attributes:
@@ -89,7 +89,7 @@ class Posterior:
         return np.asarray(self.follows * likely + (1 - self.follows) / 2)
 
 
-def infer(differences: Array, prior: Array | None = None) -> Posterior:
+def infer(differences: Array, prior: Array | None = None) -> TraitPosterior:
     """Weights from choices.
 
     Args:
@@ -106,10 +106,10 @@ def infer(differences: Array, prior: Array | None = None) -> Posterior:
     log_not = -len(differences) * math.log(2)
     odds = (log_not - log_follows) + math.log((1 - _HALF) / _HALF)
     follows = 0.5 * (1 - math.tanh(0.5 * odds))
-    return Posterior(points, mass / mass.sum(), follows, len(differences))
+    return TraitPosterior(points, mass / mass.sum(), follows, len(differences))
 
 
-def information(posterior: Posterior, differences: Array) -> Array:
+def information(posterior: TraitPosterior, differences: Array) -> Array:
     """What the answer to each question would tell about a person, nats, shape (questions,).
 
     The mutual information of the answer and of what is to be known, whether they choose by the

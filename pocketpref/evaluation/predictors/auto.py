@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.methods.contest import Case, Contestant, Judge, Matrix
+from pocketpref.evaluation.predictors.base import Case, Judge, Matrix, Predictor
 from pocketpref.verdicts import Verdict
 
 FOLDS = 5
@@ -33,7 +33,7 @@ class Auto:
     name = "auto"
 
     def __init__(
-        self, plain: Contestant, candidates: Sequence[Contestant], *, level: float = LEVEL
+        self, plain: Predictor, candidates: Sequence[Predictor], *, level: float = LEVEL
     ) -> None:
         """Build it.
 
@@ -45,7 +45,7 @@ class Auto:
         self._plain = plain
         self._candidates = tuple(candidates)
         self._level = level
-        self._starts: dict[int, tuple[Sequence[Case], Contestant]] = {}
+        self._starts: dict[int, tuple[Sequence[Case], Predictor]] = {}
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Decide, then learn by the method decided for."""
@@ -57,12 +57,12 @@ class Auto:
         found = {self._named(method): value for method, value in accuracies}
         return Verdict(self._named(chosen), found, len(past), chance)
 
-    def _named(self, method: Contestant) -> str:
+    def _named(self, method: Predictor) -> str:
         return "none" if method is self._plain else method.name
 
     def _decided(
         self, past: Sequence[Case], crowd: Sequence[Case]
-    ) -> tuple[Contestant, list[tuple[Contestant, float]], float]:
+    ) -> tuple[Predictor, list[tuple[Predictor, float]], float]:
         """What is applied, how often each method was right, and how likely luck decided."""
         methods = (self._plain, *self._candidates)
         start = methods.index(self._start(crowd))
@@ -78,14 +78,14 @@ class Auto:
         """Whether there is enough to go by: 2 ** -groups of all exchanges do as well by luck."""
         return bool(self._candidates) and 0.5 ** len(set(groups)) <= self._level
 
-    def _start(self, crowd: Sequence[Case]) -> Contestant:
+    def _start(self, crowd: Sequence[Case]) -> Predictor:
         """What is applied to somebody of whom nothing is known."""
         # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
         if id(crowd) not in self._starts:
             self._starts[id(crowd)] = (crowd, self._for_others(crowd))
         return self._starts[id(crowd)][1]
 
-    def _for_others(self, crowd: Sequence[Case]) -> Contestant:
+    def _for_others(self, crowd: Sequence[Case]) -> Predictor:
         """What does best for other people without any choice of theirs, beyond luck."""
         methods = (self._plain, *self._candidates)
         people = sorted({case.user for case in crowd})
@@ -121,7 +121,7 @@ def credit(score: float) -> float:
     return 0.5 if score == 0 else float(score > 0)
 
 
-def _validated(method: Contestant, past: Sequence[Case], crowd: Sequence[Case]) -> Matrix:
+def _validated(method: Predictor, past: Sequence[Case], crowd: Sequence[Case]) -> Matrix:
     """Credit of each past choice, judged by what the other groups taught, shape (choices,)."""
     names = sorted({case.group for case in past})
     fold = {name: place % FOLDS for place, name in enumerate(names)}
@@ -134,7 +134,7 @@ def _validated(method: Contestant, past: Sequence[Case], crowd: Sequence[Case]) 
     return found
 
 
-def _for_newcomers(method: Contestant, sides: Sequence[Sequence[Case]]) -> Matrix:
+def _for_newcomers(method: Predictor, sides: Sequence[Sequence[Case]]) -> Matrix:
     """Credit of each choice of two halves of a crowd, judged by what the other half taught."""
     found = []
     for asked, others in (sides, sides[::-1]):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.methods.exact import Exact
+from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
+from pocketpref.methods.exact.retrieval import PromptIndex
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.records import Condition, Learned, Pair, Selection
-from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
 

@@ -1,28 +1,37 @@
-"""Profile-to-PEFT as a method that predicts choices: answers scored under a written adapter.
+"""Traits weighed as the person weighs them: the part of PALM that predicts choices.
 
-Where choices are held out nobody has a summary of the others, so a profile is the two newest
-choices alone: less than the device has once there is a summary.
+No model is asked: it is the inference that chooses a person's policy (``palm_weights``), judged by
+whether it knows what they will prefer. What a policy then makes of the model is another matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
+from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
 from pocketpref.lora import Blend
-from pocketpref.methods import profile_to_peft
-from pocketpref.methods.contest import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.methods.wearing import wearing
+from pocketpref.lora.store import wearing
+from pocketpref.methods.palm import traits
+from pocketpref.methods.palm.inference import infer
+from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.protocols import Embedder, Hypernetwork, LanguageModel
 from pocketpref.records import Pair
+
+# Profile-to-PEFT as a method that predicts choices: answers scored under a written adapter.
+#
+# Where choices are held out nobody has a summary of the others, so a profile is the two newest
+# choices alone: less than the device has once there is a summary.
 
 
 class Tailored:
     """Prefers what the model finds likelier under the adapter that a person's choices make."""
 
-    name = profile_to_peft.NAME
+    name = encoding.NAME
 
     def __init__(
         self,
@@ -59,7 +68,7 @@ class Tailored:
 
     def _worn(self, newest: Sequence[Pair]) -> LanguageModel:
         """The model under the adapter that these choices make."""
-        adapter = profile_to_peft.written(
+        adapter = encoding.written(
             "", newest, "held out", network=self._network, embedder=self._embedder()
         )
         return wearing(self._model(), Blend(((adapter, 1.0),)))
@@ -72,3 +81,30 @@ class Tailored:
         sums, means = found.totals[0], found.totals[0] / np.maximum(found.tokens, 1)
         now, now_mean = float(sums[0] - sums[1]), float(means[0] - means[1])
         return Judgement(now, now - float(total), now_mean, now_mean - float(mean))
+
+
+class Weighed:
+    """Prefers the answer that earns more under the person's weights."""
+
+    name = "palm"
+
+    def __init__(self, names: Sequence[str] = tuple(traits.KNOWN)) -> None:
+        """Weigh these traits.
+
+        Args:
+            names: of reward functions.
+        """
+        self._names = tuple(names)
+        self._rewards = cache(self._measure)
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Infer the weights; other people teach nothing."""
+        rows = [self._difference(case) for case in past]
+        mean = infer(np.array(rows).reshape(-1, len(self._names))).mean
+        return lambda case: Judgement.own(float(mean @ self._difference(case)))
+
+    def _difference(self, case: Case) -> NDArray[np.float64]:
+        return self._rewards(case.pair.chosen) - self._rewards(case.pair.rejected)
+
+    def _measure(self, text: str) -> NDArray[np.float64]:
+        return traits.rewards(text, self._names)

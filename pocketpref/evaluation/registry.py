@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from pocketpref.errors import InputError
-from pocketpref.methods.auto import Auto
-from pocketpref.methods.contest import Contestant, Evidence
-from pocketpref.methods.drift import Drift
-from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.features import WITH_MODEL, WITHOUT_MODEL, Traits
-from pocketpref.methods.history import History
-from pocketpref.methods.longer import Longer
-from pocketpref.methods.none import Plain
-from pocketpref.methods.other import Other
-from pocketpref.methods.ours import Ours
-from pocketpref.methods.placebo import Placebo
-from pocketpref.methods.prior import Prior
-from pocketpref.methods.recalled import Explained, Global, Recalled
-from pocketpref.methods.reward import Reward
-from pocketpref.methods.weighed import Weighed
+from pocketpref.evaluation.predictors.adapters import Weighed
+from pocketpref.evaluation.predictors.auto import Auto
+from pocketpref.evaluation.predictors.base import Evidence, Predictor
+from pocketpref.evaluation.predictors.baselines import History, Longer, Other, Placebo, Plain
+from pocketpref.evaluation.predictors.bradley_terry import (
+    WITH_MODEL,
+    WITHOUT_MODEL,
+    FeatureSet,
+    Ours,
+    Reward,
+)
+from pocketpref.evaluation.predictors.drift import Drift
+from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
+from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.reranking.bradley_terry import Prior
 
 DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")
 """What is compared where nothing is named: each answer is scored once, and no more."""
@@ -58,20 +58,20 @@ class Roster:
         """
         settings = ExactSettings(k=k, wording=evidence.wording)
         explained = Explained(evidence, Exact(evidence.bank, settings), noise=noise)
-        style = Traits(WITHOUT_MODEL)
-        features = (style, Traits(WITH_MODEL, evidence)) if thorough else (style,)
+        style = FeatureSet(WITHOUT_MODEL)
+        features = (style, FeatureSet(WITH_MODEL, evidence)) if thorough else (style,)
         ours = Ours(*features, shipped=shipped)
         pooled = Ours(*features, name="ours-pooled", shipped=shipped, adapt=False)
         plain, drift, longer = Plain(evidence), Drift(evidence), Longer()
         candidates = (longer, pooled, ours, drift) if thorough else (longer, pooled, ours)
-        self._makers: dict[str, Callable[[], Contestant]] = {
+        self._makers: dict[str, Callable[[], Predictor]] = {
             "none": lambda: plain,
             "placebo": lambda: Placebo(evidence, count=k),
             "other": lambda: Other(Global(explained)),
             "longer": lambda: longer,
             "base": lambda: History(evidence),
             "drift": lambda: drift,
-            "reward": lambda: Reward(Traits(("style", "likelihood"), evidence)),
+            "reward": lambda: Reward(FeatureSet(("style", "likelihood"), evidence)),
             "exact": lambda: Recalled(explained, relevance=relevance),
             "exact-global": lambda: Global(explained),
             "ours": lambda: ours,
@@ -87,11 +87,11 @@ class Roster:
         """What can be compared."""
         return tuple(self._makers)
 
-    def add(self, name: str, make: Callable[[], Contestant]) -> None:
+    def add(self, name: str, make: Callable[[], Predictor]) -> None:
         """Let another method take part."""
         self._makers[name] = make
 
-    def pick(self, names: Sequence[str]) -> list[Contestant]:
+    def pick(self, names: Sequence[str]) -> list[Predictor]:
         """The methods of these names, in this order.
 
         Raises:

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pocketpref.evaluation.auto_decision import decide
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
-from pocketpref.evaluation.curves import After
-from pocketpref.evaluation.deciding import decide
-from pocketpref.evaluation.likelihoods import CachedModel, LikelihoodFile
-from pocketpref.evaluation.roster import DEFAULT, Roster
-from pocketpref.evaluation.run import ProgressCallback, Report, compare
-from pocketpref.methods.contest import Case, Evidence
-from pocketpref.methods.prior import shipped
-from pocketpref.methods.tailored import Tailored
+from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
+from pocketpref.evaluation.predictors.adapters import Tailored
+from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.registry import DEFAULT, Roster
+from pocketpref.evaluation.runner import After, ProgressCallback, Report, compare
+from pocketpref.methods.reranking.bradley_terry import shipped
 from pocketpref.parts import Parts
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Feedback

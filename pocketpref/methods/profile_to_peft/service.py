@@ -19,9 +19,8 @@ from typing import Final
 
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, Blend, HypernetworkManifest
-from pocketpref.lora.store import discard, keep, kept
-from pocketpref.methods import profile_to_peft
-from pocketpref.methods.wearing import wearing
+from pocketpref.lora.store import discard, keep, kept, wearing
+from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.parts import Parts
 from pocketpref.protocols import Hypernetwork, LanguageModel
 from pocketpref.records import Discreet, Pair
@@ -36,7 +35,7 @@ _LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Profile(Discreet):
+class AdapterProfile(Discreet):
     """What an adapter is written from.
 
     Attributes:
@@ -72,7 +71,7 @@ class Tailoring:
         found = self._parts.hypernetwork()
         return None if found is None else found.manifest
 
-    def profile(self) -> Profile | None:
+    def profile(self) -> AdapterProfile | None:
         """What an adapter would be written from now; None as long as there is no summary.
 
         Raises:
@@ -82,9 +81,9 @@ class Tailoring:
         if summary is None:
             return None
         newest = islice(self._parts.store.memories(), _LOOKED_AT)
-        items = list(islice(filter(is_evidence, newest), profile_to_peft.ITEMS))
+        items = list(islice(filter(is_evidence, newest), encoding.ITEMS))
         sources = (*summary.sources, *(item.id for item in items))
-        return Profile(
+        return AdapterProfile(
             summary.text,
             tuple(item.pair for item in items),
             tuple(dict.fromkeys(sources)),
@@ -107,7 +106,7 @@ class Tailoring:
             for adapter in known.values():
                 if adapter.manifest.made.get("profile") == digest:
                     return adapter
-            made = profile_to_peft.written(
+            made = encoding.written(
                 profile.summary,
                 profile.items,
                 digest,

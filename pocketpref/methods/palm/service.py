@@ -19,11 +19,10 @@ import numpy as np
 
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter
-from pocketpref.lora.store import kept
-from pocketpref.methods.palm import Portfolio
-from pocketpref.methods.palm_choice import Choice, best_question, choose, in_words
-from pocketpref.methods.palm_weights import Array, Posterior, infer
-from pocketpref.methods.wearing import wearing
+from pocketpref.lora.store import kept, wearing
+from pocketpref.methods.palm.decision import Choice, best_question, choose, in_words
+from pocketpref.methods.palm.inference import Array, TraitPosterior, infer
+from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.parts import Parts
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Memory, Pair
@@ -40,7 +39,7 @@ class _Inferred:
     """What was inferred from one state of the vault."""
 
     version: int
-    posterior: Posterior
+    posterior: TraitPosterior
     sources: tuple[str, ...]
 
 
@@ -54,7 +53,7 @@ class Policies:
         self._measured: dict[str, Array] = {}  # differences of rewards by memory
         self._worn: tuple[str | None, LanguageModel] | None = None
 
-    def posterior(self) -> Posterior:
+    def posterior(self) -> TraitPosterior:
         """What is believed of the person's weights now.
 
         Raises:

@@ -21,8 +21,8 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods import PartCallback
+from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.records import Condition, Effort, Selection, Vector
-from pocketpref.retrieval import PromptIndex
 from pocketpref.scoring import PairScorer
 
 LEAST = (4, 3)
@@ -140,7 +140,7 @@ class _Search:
         try:
             while self._turn < self._turns and self._add():
                 self._turn += 1
-        except _StoppedError:
+        except _SearchStoppedError:
             self._effort = Effort.PARTIAL
         else:
             self._on_part(1.0)
@@ -242,7 +242,7 @@ class _Search:
     def _report(self, part_of_turn: float) -> None:
         """Tell how far the work is, and stop if it should."""
         if not self._on_part(min(1.0, (self._turn + part_of_turn) / self._turns)):
-            raise _StoppedError
+            raise _SearchStoppedError
 
 
 class _Forecast:
@@ -278,5 +278,5 @@ _FLOOR = 0.3
 """Estimates are never taken to be closer than this, nats: a few points may lie on a line."""
 
 
-class _StoppedError(Exception):
+class _SearchStoppedError(Exception):
     """Ends a search whose time is up."""

@@ -1,0 +1,1 @@
+"""The methods and baselines that an evaluation compares."""

@@ -1,0 +1,1 @@
+"""Profile-to-PEFT (arXiv 2510.16282): an adapter generated from a profile."""

@@ -1,0 +1,1 @@
+"""Pick the best of several replies by a Bradley-Terry model of text style."""
