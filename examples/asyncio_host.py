@@ -23,7 +23,7 @@ from typing import Any
 
 import pocketpref
 from pocketpref.errors import InputError, PocketprefError
-from pocketpref.hosts.answers import Answers
+from pocketpref.integrations.feedback_session import Answers
 
 
 class Host:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pocketpref
 from pocketpref.errors import PocketprefError
-from pocketpref.hosts.answers import Answers
+from pocketpref.integrations.feedback_session import Answers
 
 
 class Desk:

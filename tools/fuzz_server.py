@@ -26,7 +26,7 @@ from pathlib import Path
 
 from pocketpref.assemble import throwaway
 from pocketpref.config import Config
-from pocketpref.hosts.server import serve
+from pocketpref.server.openai.app import serve
 from pocketpref.testing import HashEmbedder, ScriptedModel
 
 TOKEN = "t" * 40

@@ -35,8 +35,8 @@ import uvicorn
 
 from pocketpref.assemble import throwaway
 from pocketpref.config import Config
-from pocketpref.hosts.mcp import server
-from pocketpref.hosts.tools import Assistant, offered
+from pocketpref.server.mcp.server import server
+from pocketpref.server.mcp.tools import Assistant, offered
 from pocketpref.testing import HashEmbedder, ScriptedModel
 
 SUITE = "@modelcontextprotocol/conformance"

@@ -20,7 +20,7 @@ from pocketpref.cli.console import note, print_table, report, report_json, table
 from pocketpref.cli.extras import load
 
 if TYPE_CHECKING:
-    from pocketpref.hosts.wiring import Change
+    from pocketpref.integrations.mcp_clients import Change
 
 _CLIENT = click.option(
     "--client",
@@ -57,7 +57,7 @@ def mcp(
         return
     if client is None:
         raise MisuseError("--client is missing: the assistant's name here")
-    server = load("pocketpref.hosts.mcp", "mcp")
+    server = load("pocketpref.server.mcp.server", "mcp")
     app: App = context.obj
     with app.pocket(user, model) as pocket:
         server.serve(pocket, client, read_only=read_only)
@@ -87,12 +87,12 @@ def install(
     Example: pocketpref mcp install claude-desktop --dry-run
     """
     from pocketpref.egress.destination import Destination
-    from pocketpref.hosts import wiring
+    from pocketpref.integrations import mcp_clients
 
-    known = wiring.host(host_name)
+    known = mcp_clients.host(host_name)
     destination = Destination.parse(f"mcp:{client or known.name}")
-    ours = wiring.entry(destination.model, app.environ, _options(user, read_only=read_only))
-    change = wiring.entered(known, ours)
+    ours = mcp_clients.entry(destination.model, app.environ, _options(user, read_only=read_only))
+    change = mcp_clients.entered(known, ours)
     _make(change, dry_run=dry_run)
     if dry_run:
         return
@@ -110,10 +110,10 @@ def uninstall(*, host_name: str, dry_run: bool) -> None:
 
     Example: pocketpref mcp uninstall claude-desktop
     """
-    from pocketpref.hosts import wiring
+    from pocketpref.integrations import mcp_clients
 
-    known = wiring.host(host_name)
-    change = wiring.removed(known)
+    known = mcp_clients.host(host_name)
+    change = mcp_clients.removed(known)
     if change is None:
         report(f"pocketpref is not in the settings of {known.title}")
         return
@@ -131,11 +131,11 @@ def entry(app: App, *, client: str | None, read_only: bool, user: str | None) ->
     Example: pocketpref mcp entry --client my-assistant
     """
     from pocketpref.egress.destination import Destination
-    from pocketpref.hosts import wiring
+    from pocketpref.integrations import mcp_clients
 
     name = Destination.parse(f"mcp:{client or 'assistant'}").model
-    ours = wiring.entry(name, app.environ, _options(user, read_only=read_only))
-    report(json.dumps({"mcpServers": {wiring.ENTRY: ours}}, indent=2, ensure_ascii=False))
+    ours = mcp_clients.entry(name, app.environ, _options(user, read_only=read_only))
+    report(json.dumps({"mcpServers": {mcp_clients.ENTRY: ours}}, indent=2, ensure_ascii=False))
 
 
 @mcp.command("hosts")
@@ -145,9 +145,9 @@ def hosts(*, as_json: bool) -> None:
 
     Example: pocketpref mcp hosts
     """
-    from pocketpref.hosts import wiring
+    from pocketpref.integrations import mcp_clients
 
-    found = [(one, wiring.present(one)) for one in wiring.HOSTS]
+    found = [(one, mcp_clients.present(one)) for one in mcp_clients.HOSTS]
     if as_json:
         report_json(
             [

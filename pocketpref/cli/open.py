@@ -16,7 +16,7 @@ from pocketpref.cli.extras import load
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.hosts.page.serving import Opening
+    from pocketpref.server.web.run import Opening
 
 _MINUTES = 30
 
@@ -50,9 +50,9 @@ def open_page(
 
     Example: pocketpref open --idle 10
     """
-    page = load("pocketpref.hosts.page.serving", "serve")
-    from pocketpref.hosts.page.looking import Desk
-    from pocketpref.hosts.page.machine import Machine
+    page = load("pocketpref.server.web.run", "serve")
+    from pocketpref.server.web.settings import Machine
+    from pocketpref.server.web.views import WebContext
 
     with app.pocket(user, model) as pocket, ExitStack() as file:
 
@@ -62,7 +62,7 @@ def open_page(
             if not no_browser:
                 _show(file, app.places.state, opening)
 
-        desk = Desk(pocket, Machine(app.places, app.config, app.environ))
+        desk = WebContext(pocket, Machine(app.places, app.config, app.environ))
         was_idle = page.serve(desk, port, idle=idle * 60, ready=ready, entered=file.close)
     note(f"closed: not used for {plural(idle, 'minute')}" if was_idle else "closed")
 
@@ -71,7 +71,7 @@ def _show(file: ExitStack, folder: Path, opening: Opening) -> None:
     """Start the browser on a file that posts the code: a command line would show an address."""
     import webbrowser
 
-    from pocketpref.hosts.page.entry import opening_file
+    from pocketpref.server.web.session import opening_file
 
     path = file.enter_context(opening_file(folder, opening.port, opening.code))
     # A browser for terminals stays until it is left, and the page must be served meanwhile.

@@ -43,7 +43,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
 
     Example: pocketpref serve --port 8765
     """
-    server = load("pocketpref.hosts.server", "serve")
+    server = load("pocketpref.server.openai.app", "serve")
     path = None if no_token else app.places.data / TOKEN_FILE
     token = None if path is None else _token(path)
 

@@ -13,7 +13,7 @@ from pocketpref.cli.console import note, report
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
-    from pocketpref.hosts.background import Service
+    from pocketpref.integrations.scheduler import ScheduledService
     from pocketpref.results import Progress
 
 _BUDGET = 900.0
@@ -104,9 +104,9 @@ def run(app: App, *, budget: float, user: str | None, model: str | None) -> None
 
     Example: pocketpref service run --budget 60
     """
-    from pocketpref.hosts.idleness import Watch
+    from pocketpref.integrations.scheduler import IdleWatch
 
-    watch = Watch()
+    watch = IdleWatch()
     if reason := watch.first():
         note(f"not now: {reason}")
         return
@@ -126,11 +126,11 @@ def run(app: App, *, budget: float, user: str | None, model: str | None) -> None
     report(f"learned from {plural(learned, 'choice')}")
 
 
-def _service(app: App, user: str | None, model: str | None) -> Service:
-    from pocketpref.hosts import background
+def _service(app: App, user: str | None, model: str | None) -> ScheduledService:
+    from pocketpref.integrations import scheduler
 
     options = [*(["--user", user] if user else []), *(["--model", model] if model else [])]
-    return background.service(app.environ, options)
+    return scheduler.service(app.environ, options)
 
 
 def _write(path: Path, content: str) -> None:

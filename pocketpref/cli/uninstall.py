@@ -83,14 +83,14 @@ def _destroy_keys(app: App) -> None:
 
 
 def _unwired(*, dry_run: bool) -> Iterator[str]:
-    from pocketpref.hosts import wiring
+    from pocketpref.integrations import mcp_clients
 
-    for host in wiring.HOSTS:
-        if not wiring.present(host):
+    for host in mcp_clients.HOSTS:
+        if not mcp_clients.present(host):
             continue
         problem = ""
         try:
-            change = wiring.removed(host)
+            change = mcp_clients.removed(host)
             if change is not None and not dry_run:
                 change.make()
         except FileError as error:

@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
-from pocketpref.hosts import background, idleness, wiring
-from pocketpref.hosts.idleness import BUSY, Moment, Watch
+from pocketpref.integrations import mcp_clients, scheduler
+from pocketpref.integrations.scheduler import BUSY, IdleWatch, Moment
 from pocketpref.vault import Vault
 
 
@@ -43,7 +43,7 @@ def moments(*what):
 
 
 def watch(*what, battery=False):
-    return Watch(moments(*what), lambda: battery, seconds=2.0)
+    return IdleWatch(moments(*what), lambda: battery, seconds=2.0)
 
 
 CORES = psutil.cpu_count() or 1
@@ -89,9 +89,9 @@ def test_where_nobody_can_tell_of_a_battery_there_is_none(monkeypatch, broken):
         raise OSError
 
     monkeypatch.setattr(
-        idleness.psutil, "sensors_battery", raises if broken == "raises" else broken, raising=False
+        scheduler.psutil, "sensors_battery", raises if broken == "raises" else broken, raising=False
     )
-    assert idleness.on_battery() is False
+    assert scheduler.on_battery() is False
 
 
 # ------------------------------------------------------------------------------ what is written
@@ -115,7 +115,7 @@ def unquoted(text):
 
 
 def test_the_systemd_unit_says_the_command_whatever_the_paths_hold():
-    found = background.service(ODD, ["--user", "a b"], system="linux")
+    found = scheduler.service(ODD, ["--user", "a b"], system="linux")
     unit, timer = (content for _, content in sorted(found.files.items()))
     parsed = RawConfigParser(strict=False)
     parsed.optionxform = str
@@ -133,7 +133,7 @@ def test_the_systemd_unit_says_the_command_whatever_the_paths_hold():
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
 def test_systemd_has_nothing_to_say_about_the_units(tmp_path):
-    found = background.service(ODD, ["--user", "a b"], system="linux")
+    found = scheduler.service(ODD, ["--user", "a b"], system="linux")
     paths = [tmp_path / path.name for path in found.files]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
 
@@ -150,7 +150,7 @@ def test_systemd_has_nothing_to_say_about_the_units(tmp_path):
 
 
 def test_the_launchd_agent_is_a_property_list():
-    ((path, content),) = background.service(ODD, ["--user", "a b"], system="darwin").files.items()
+    ((path, content),) = scheduler.service(ODD, ["--user", "a b"], system="darwin").files.items()
     parsed = plistlib.loads(content.encode())
     assert path.name == f"{parsed['Label']}.plist"
     assert parsed["ProgramArguments"][-2:] == ["--user", "a b"]
@@ -160,7 +160,7 @@ def test_the_launchd_agent_is_a_property_list():
 
 def test_the_task_of_windows_is_for_an_idle_machine_on_power():
     environ = {"POCKETPREF_HOME": r"C:\Users\A & B"}
-    ((_, content),) = background.service(environ, [], system="win32").files.items()
+    ((_, content),) = scheduler.service(environ, [], system="win32").files.items()
     parsed = ET.fromstring(content.encode())
     space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
     said = {name: parsed.findtext(f".//t:{name}", "", space) for name in ("RunOnlyIfIdle",)}
@@ -188,7 +188,7 @@ UNORDERED = {
 
 
 def test_the_task_of_windows_has_the_parts_of_its_schema_in_their_order():
-    ((_, content),) = background.service(ODD, [], system="win32").files.items()
+    ((_, content),) = scheduler.service(ODD, [], system="win32").files.items()
     space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
     seen = set()
     for element in ET.fromstring(content.encode()).iter():
@@ -255,13 +255,13 @@ def learned(desk):
 
 
 def test_on_an_idle_machine_it_learns(three, monkeypatch):
-    monkeypatch.setattr(idleness, "Watch", Scripted)
+    monkeypatch.setattr(scheduler, "Watch", Scripted)
     assert three.run("service", "run").out == "learned from 3 choices\n"
     assert learned(three) == 3
 
 
 def test_on_a_busy_machine_it_does_not_even_open_the_vault(three, monkeypatch):
-    monkeypatch.setattr(idleness, "Watch", lambda: Scripted("the machine is busy"))
+    monkeypatch.setattr(scheduler, "Watch", lambda: Scripted("the machine is busy"))
     app = three.app
     app.open_pocket = None
     done = three.run("service", "run", app=app)
@@ -277,7 +277,7 @@ def test_it_gives_way_and_keeps_what_was_learned(three, monkeypatch):
             with_one = learned(three) >= 1
             return "other programs take all" if with_one else ""
 
-    monkeypatch.setattr(idleness, "Watch", Later)
+    monkeypatch.setattr(scheduler, "Watch", Later)
     done = three.run("service", "run")
     assert done.code == 0
     assert "stopped: other programs take all" in done.err
@@ -349,7 +349,7 @@ def test_a_dry_run_of_it_changes_nothing(used, own_home):
     done = used.run("uninstall", "--wipe", "--dry-run")
     assert done.code == 0
     assert str(used.home / "vault.db") in done.out
-    assert wiring.host("cursor").title in done.out
+    assert mcp_clients.host("cursor").title in done.out
     assert {p: p.read_bytes() for f in everything for p in f.rglob("*") if p.is_file()} == before
 
 

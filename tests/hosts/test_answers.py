@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketpref.errors import InputError
-from pocketpref.hosts.answers import Answers
+from pocketpref.integrations.feedback_session import Answers
 from pocketpref.summary.evidence import is_evidence
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from tests.hosts.conftest import SECRETS

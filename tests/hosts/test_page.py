@@ -22,8 +22,8 @@ from pocketpref.config import Config
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import StorageError
-from pocketpref.hosts.page.entry import GOOD_FOR, Session, opening_file
-from pocketpref.hosts.page.gate import MOST_FORM_BYTES
+from pocketpref.server.web.middleware import MOST_FORM_BYTES
+from pocketpref.server.web.session import GOOD_FOR, Session, opening_file
 from pocketpref.vault.crypto.key_stores import KeyFile
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY, begun
 from tests.hosts.visiting import serving

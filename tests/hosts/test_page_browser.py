@@ -19,7 +19,7 @@ import pytest
 
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
-from pocketpref.hosts.page.entry import opening_file
+from pocketpref.server.web.session import opening_file
 from tests.hosts.browsing import (
     AXE,
     CONTRASTS,

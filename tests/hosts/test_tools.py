@@ -8,7 +8,7 @@ import pytest
 
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import InputError, NotFoundError, PocketprefError
-from pocketpref.hosts.tools import TOOLS, Assistant, offered
+from pocketpref.server.mcp.tools import TOOLS, Assistant, offered
 from tests.hosts.conftest import ASKED, SECRETS, SUMMARY
 
 BY_NAME = {tool.name: tool for tool in TOOLS}

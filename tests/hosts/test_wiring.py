@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from pocketpref.errors import FileError, InputError
-from pocketpref.hosts import wiring
+from pocketpref.integrations import mcp_clients
 from tests.cli.conftest import desk  # noqa: F401 - a fixture
 
-OURS = wiring.entry("desk", {}, python="/usr/bin/python3")
+OURS = mcp_clients.entry("desk", {}, python="/usr/bin/python3")
 
 
 @pytest.fixture(autouse=True)
 def another_home(tmp_path, monkeypatch):
     """Nobody's real settings are touched."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setattr(wiring.platformdirs, "user_config_path", _below(tmp_path))
+    monkeypatch.setattr(mcp_clients.platformdirs, "user_config_path", _below(tmp_path))
 
 
 def _below(folder):
@@ -33,21 +33,21 @@ def _below(folder):
 
 @pytest.fixture
 def cursor():
-    return wiring.host("cursor")
+    return mcp_clients.host("cursor")
 
 
-@pytest.mark.parametrize("known", wiring.HOSTS, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", mcp_clients.HOSTS, ids=lambda known: known.name)
 def test_a_host_without_settings_gets_some_and_is_left_again(known, tmp_path):
     assert known.path.is_relative_to(tmp_path.resolve())
-    assert not wiring.present(known)
-    wiring.entered(known, OURS).make()
-    written = json.loads(known.path.read_text())[known.key][wiring.ENTRY]
+    assert not mcp_clients.present(known)
+    mcp_clients.entered(known, OURS).make()
+    written = json.loads(known.path.read_text())[known.key][mcp_clients.ENTRY]
     assert written["args"][-2:] == ["--client", "desk"]
-    assert wiring.present(known)
-    assert not wiring.entered(known, OURS).needed
-    wiring.removed(known).make()
-    assert not wiring.present(known)
-    assert wiring.removed(known) is None
+    assert mcp_clients.present(known)
+    assert not mcp_clients.entered(known, OURS).needed
+    mcp_clients.removed(known).make()
+    assert not mcp_clients.present(known)
+    assert mcp_clients.removed(known) is None
 
 
 def test_everything_else_stays_as_it_was(cursor):
@@ -57,8 +57,8 @@ def test_everything_else_stays_as_it_was(cursor):
     cursor.path.parent.mkdir()
     cursor.path.write_text(before, "utf-8")
     cursor.path.chmod(0o600)
-    wiring.entered(cursor, OURS).make()
-    wiring.removed(cursor).make()
+    mcp_clients.entered(cursor, OURS).make()
+    mcp_clients.removed(cursor).make()
     assert json.loads(cursor.path.read_text("utf-8")) == json.loads(before)
     assert list(json.loads(cursor.path.read_text("utf-8"))["mcpServers"]) == ["b", "a"]
     assert '\n\t"theme": "Zoë"' in cursor.path.read_text("utf-8")
@@ -75,14 +75,14 @@ def test_what_is_not_plain_json_is_left_as_it_is(cursor, content):
     cursor.path.parent.mkdir()
     cursor.path.write_bytes(content)
     with pytest.raises(FileError) as caught:
-        wiring.entered(cursor, OURS)
+        mcp_clients.entered(cursor, OURS)
     assert "mcp entry" in caught.value.hint
     assert cursor.path.read_bytes() == content
-    assert not wiring.present(cursor)
+    assert not mcp_clients.present(cursor)
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(cursor):
-    change = wiring.entered(cursor, OURS)
+    change = mcp_clients.entered(cursor, OURS)
     cursor.path.parent.mkdir()
     cursor.path.write_text("{}")
     with pytest.raises(FileError, match="meanwhile"):
@@ -97,19 +97,19 @@ def test_a_link_stays_a_link(cursor, tmp_path):
     link = tmp_path / ".cursor" / "mcp.json"
     link.parent.mkdir()
     link.symlink_to(real)
-    wiring.entered(cursor, OURS).make()
+    mcp_clients.entered(cursor, OURS).make()
     assert link.is_symlink()
-    assert wiring.ENTRY in real.read_text()
+    assert mcp_clients.ENTRY in real.read_text()
 
 
 def test_the_environment_that_names_places_is_passed_on_and_nothing_else():
     environ = {"POCKETPREF_HOME": "/h", "SECRET": "s", "POCKETPREF_PASSPHRASE_FD": "3"}
-    assert wiring.entry("x", environ)["env"] == {"POCKETPREF_HOME": "/h"}
+    assert mcp_clients.entry("x", environ)["env"] == {"POCKETPREF_HOME": "/h"}
 
 
 def test_an_unknown_host_is_refused_with_those_that_are_known():
     with pytest.raises(InputError) as caught:
-        wiring.host("emacs")
+        mcp_clients.host("emacs")
     assert "claude-desktop" in caught.value.hint
 
 

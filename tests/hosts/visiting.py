@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pocketpref.config import Config, Places
-from pocketpref.hosts.page.looking import Desk
-from pocketpref.hosts.page.machine import Machine
-from pocketpref.hosts.page.serving import Opening, serve
 from pocketpref.pocket import Pocket
+from pocketpref.server.web.run import Opening, serve
+from pocketpref.server.web.settings import Machine
+from pocketpref.server.web.views import WebContext
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Served:
 
     def _run(self) -> None:
         places = Places.find({"POCKETPREF_HOME": str(self.home_folder)})
-        desk = Desk(self.pocket, Machine(places, Config(), self.environ))
+        desk = WebContext(self.pocket, Machine(places, Config(), self.environ))
         self.was_idle = serve(desk, 0, idle=self.idle, ready=self._ready, entered=self.entered.set)
 
     def _ready(self, opening: Opening) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 import fuzz_server
 import pytest
 
-from pocketpref.hosts.description import description
+from pocketpref.server.openai.schema import description
 
 
 def test_it_asks_the_real_server() -> None:

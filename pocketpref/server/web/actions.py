@@ -5,18 +5,103 @@ The words never hold a text of the person: they are kept until the next page sho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
 
 from pocketpref.egress.api_keys import ApiKey
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.hosts.page import looking
-from pocketpref.hosts.page.forms import Form
-from pocketpref.hosts.page.looking import Desk
+from pocketpref.server.web import views
+from pocketpref.server.web.middleware import MOST_FORM_BYTES
+from pocketpref.server.web.views import WebContext
+
+# Forms, read as hostile: small, each field once, valid Unicode. No error quotes what was sent.
+
+_MOST_FIELDS = 40
+
+
+class Form(Mapping[str, str]):
+    """The fields of one form. A field that was left out is empty."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields.get(name, "")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Form(<{len(self)} fields>)"
+
+    def number(self, name: str, low: int, high: int) -> int | None:
+        """A whole number; None if the field is empty.
+
+        Raises:
+            InputError: it holds anything else.
+        """
+        text = self[name].strip()
+        if not text:
+            return None
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise InputError(f"{name} must be a whole number")
+        if not low <= int(text) <= high:
+            raise InputError(f"{name} must lie in {low:,} to {high:,}")
+        return int(text)
+
+    def text(self, name: str) -> str:
+        """A text with plain line ends; browsers send others.
+
+        Raises:
+            InputError: the field is empty.
+        """
+        text = self[name].replace("\r\n", "\n").strip()
+        if not text:
+            raise InputError(f"the field {name} is empty")
+        return text
+
+
+async def read_form(request: Request) -> Form:
+    """The form in a request.
+
+    Raises:
+        InputError: it is none, is too large, or has a field twice.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise InputError("this is no form")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_FORM_BYTES:
+            raise InputError(f"a form has at most {MOST_FORM_BYTES:,} bytes")
+    return _parsed(bytes(body))
+
+
+def _parsed(body: bytes) -> Form:
+    fields = None
+    with suppress(ValueError):  # another is raised outside of the handler: this may quote a field
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    if fields is None or len(dict(fields)) < len(fields):
+        raise InputError("the form cannot be read")
+    return Form(dict(fields))
+
 
 _WORD: Final = "forget"
 _MOST_DAYS: Final = 366
@@ -36,10 +121,10 @@ class Done:
     where: str = ""
 
 
-Decide = Callable[[Desk, Form], Done]
+Decide = Callable[[WebContext, Form], Done]
 
 
-def edit_summary(desk: Desk, form: Form) -> Done:
+def edit_summary(desk: WebContext, form: Form) -> Done:
     """Put the person's own text in force."""
     before = desk.pocket.summary()
     text = form.text("summary")
@@ -49,19 +134,19 @@ def edit_summary(desk: Desk, form: Form) -> Done:
     return Done("Your summary is kept. What was allowed for the one before must be allowed anew.")
 
 
-def state(desk: Desk, form: Form) -> Done:
+def state(desk: WebContext, form: Form) -> Done:
     """Keep a preference in the person's own words."""
     desk.pocket.state(form.text("statement"))
     return Done("Kept. The next summary says it.")
 
 
-def unstate(desk: Desk, form: Form) -> Done:
+def unstate(desk: WebContext, form: Form) -> Done:
     """Take one back."""
     desk.pocket.unstate(form["id"])
     return Done("Taken back. A summary that says it stands until you edit it or make it anew.")
 
 
-def forget(desk: Desk, form: Form) -> Done:
+def forget(desk: WebContext, form: Form) -> Done:
     """Forget one choice."""
     gone = desk.pocket.forget(form["id"])
     derived = gone.learned + gone.documents
@@ -69,7 +154,7 @@ def forget(desk: Desk, form: Form) -> Done:
     return Done(f"Forgotten for good: the choice{also}.", "choices")
 
 
-def forget_everything(desk: Desk, form: Form) -> Done:
+def forget_everything(desk: WebContext, form: Form) -> Done:
     """Destroy the person's key."""
     if form["word"].strip().lower() != _WORD:
         raise InputError(f"nothing was forgotten: type the word {_WORD} to say that you mean it")
@@ -77,7 +162,7 @@ def forget_everything(desk: Desk, form: Form) -> Done:
     return Done("Everything is forgotten: its key is destroyed.")
 
 
-def allow(desk: Desk, form: Form) -> Done:
+def allow(desk: WebContext, form: Form) -> Done:
     """Allow requests to a destination."""
     destination = Destination.parse(form.text("destination"))
     level = _LEVELS.get(form["level"])
@@ -98,34 +183,34 @@ def allow(desk: Desk, form: Form) -> Done:
     return Done("Allowed, and written on the log.", "leaving")
 
 
-def revoke(desk: Desk, form: Form) -> Done:
+def revoke(desk: WebContext, form: Form) -> Done:
     """Take back what is allowed."""
     if not desk.pocket.egress.revoke(form["id"]):
         raise NotFoundError("that is not allowed any more")
     return Done("Taken back, in every program at once.", "leaving")
 
 
-def preview(desk: Desk, form: Form) -> dict[str, Any]:
+def preview(desk: WebContext, form: Form) -> dict[str, Any]:
     """Exactly what would leave for a prompt. Sends nothing."""
     shown = desk.pocket.preview(form.text("prompt"), to=form.text("to"))
-    return looking.previewed(desk, shown)
+    return views.previewed(desk, shown)
 
 
-def put_key(desk: Desk, form: Form) -> Done:
+def put_key(desk: WebContext, form: Form) -> Done:
     """Keep the key of a remote API."""
     destination = Destination.parse(form.text("address"))
     desk.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
     return Done("The key is kept, sealed, for that address alone.", "machine")
 
 
-def remove_key(desk: Desk, form: Form) -> Done:
+def remove_key(desk: WebContext, form: Form) -> Done:
     """Remove the key that is kept for an address."""
     if not desk.pocket.api_keys.remove_at(form["address"]):
         raise NotFoundError("there is no key for that address")
     return Done("The key is removed.", "machine")
 
 
-def choose_model(desk: Desk, form: Form) -> Done:
+def choose_model(desk: WebContext, form: Form) -> Done:
     """Make a model the default."""
     desk.machine.choose(form["model"])
     return Done("Chosen, for programs that are started from now on.", "machine")

@@ -21,8 +21,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from pocketpref.errors import PocketprefError
-from pocketpref.hosts.tools import Arguments, Assistant, Tool, offered
 from pocketpref.pocket import Pocket
+from pocketpref.server.mcp.tools import Arguments, Assistant, Tool, offered
 
 _INSTRUCTIONS: Final = (
     "pocketpref knows, on this machine, how its person likes to be answered. Call personalize "

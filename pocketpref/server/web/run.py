@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pocketpref.hosts.listening import HERE, Listener, Stop
-from pocketpref.hosts.page.entry import Session
-from pocketpref.hosts.page.gate import Gate
-from pocketpref.hosts.page.looking import Desk
-from pocketpref.hosts.page.site import Site
+from pocketpref.server.listener import HERE, Listener, Stop
+from pocketpref.server.web.app import WebApp
+from pocketpref.server.web.middleware import WebMiddleware
+from pocketpref.server.web.session import Session
+from pocketpref.server.web.views import WebContext
 
 _LAST_SECONDS: Final = 1.0
 
@@ -38,7 +38,7 @@ class Opening:
 
 
 def serve(
-    desk: Desk,
+    desk: WebContext,
     port: int,
     *,
     idle: float,
@@ -61,7 +61,7 @@ def serve(
         StorageError: the port cannot be had.
     """
     session, life = Session(), _Life(idle)
-    site = Site(desk, session, entered, life.end)
+    site = WebApp(desk, session, entered, life.end)
     with Listener(port) as listener:
 
         def begin(stop: Stop) -> None:
@@ -70,7 +70,7 @@ def serve(
 
         try:
             listener.run(
-                Gate(site.application(), listener.port, session, life.used), begin, most=64
+                WebMiddleware(site.application(), listener.port, session, life.used), begin, most=64
             )
         finally:
             life.over()

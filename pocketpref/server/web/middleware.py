@@ -13,9 +13,15 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pocketpref.hosts.guard import Headers, body_length, own_hosts, read_headers, with_headers
-from pocketpref.hosts.page.entry import Session
-from pocketpref.hosts.page.rendering import render
+from pocketpref.server.auth_middleware import (
+    Headers,
+    body_length,
+    own_hosts,
+    read_headers,
+    with_headers,
+)
+from pocketpref.server.web.rendering import render
+from pocketpref.server.web.session import Session
 
 MOST_FORM_BYTES: Final = 256_000
 """The largest form that is read."""
@@ -40,7 +46,7 @@ _HEADERS: Final = (
 _OURS: Final = (b"none", b"same-origin")
 
 
-class Gate:
+class WebMiddleware:
     """An ASGI application before another one."""
 
     def __init__(

@@ -14,13 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pocketpref.errors import EgressError, InputError, NotFoundError, PocketprefError
-from pocketpref.hosts.listening import Stop
-from pocketpref.hosts.page import deciding, looking
-from pocketpref.hosts.page.deciding import Decide
-from pocketpref.hosts.page.entry import Session
-from pocketpref.hosts.page.forms import Form, read_form
-from pocketpref.hosts.page.looking import Desk, Look
-from pocketpref.hosts.page.rendering import asset, render
+from pocketpref.server.listener import Stop
+from pocketpref.server.web import actions, views
+from pocketpref.server.web.actions import Decide, Form, read_form
+from pocketpref.server.web.rendering import asset, render
+from pocketpref.server.web.session import Session
+from pocketpref.server.web.views import Look, WebContext
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -37,28 +36,28 @@ class Page:
 
 
 PAGES: Final = (
-    Page("", "you.html", "You", looking.you, "you"),
-    Page("choices", "choices.html", "Choices", looking.choices, "choices"),
-    Page("choices/{id}", "choice.html", "A choice", looking.choice, "choices"),
-    Page("choices/{id}/forget", "forget.html", "Forget a choice", looking.choice, "choices"),
-    Page("helps", "helps.html", "Does it help?", looking.helps, "helps"),
-    Page("leaving", "leaving.html", "What leaves", looking.leaving, "leaving"),
-    Page("leaving/{id}", "release.html", "What left", looking.release, "leaving"),
-    Page("machine", "machine.html", "Models and keys", looking.machine, "machine"),
-    Page("everything", "everything.html", "Forget everything", looking.choices, "choices"),
+    Page("", "you.html", "You", views.you, "you"),
+    Page("choices", "choices.html", "Choices", views.choices, "choices"),
+    Page("choices/{id}", "choice.html", "A choice", views.choice, "choices"),
+    Page("choices/{id}/forget", "forget.html", "Forget a choice", views.choice, "choices"),
+    Page("helps", "helps.html", "Does it help?", views.helps, "helps"),
+    Page("leaving", "leaving.html", "What leaves", views.leaving, "leaving"),
+    Page("leaving/{id}", "release.html", "What left", views.release, "leaving"),
+    Page("machine", "machine.html", "Models and keys", views.machine, "machine"),
+    Page("everything", "everything.html", "Forget everything", views.choices, "choices"),
 )
 
 DECISIONS: Final[Mapping[str, tuple[Decide, str]]] = {
-    "summary": (deciding.edit_summary, ""),
-    "state": (deciding.state, ""),
-    "unstate": (deciding.unstate, ""),
-    "forget": (deciding.forget, "choices"),
-    "everything": (deciding.forget_everything, "everything"),
-    "allow": (deciding.allow, "leaving"),
-    "revoke": (deciding.revoke, "leaving"),
-    "key": (deciding.put_key, "machine"),
-    "key/remove": (deciding.remove_key, "machine"),
-    "model": (deciding.choose_model, "machine"),
+    "summary": (actions.edit_summary, ""),
+    "state": (actions.state, ""),
+    "unstate": (actions.unstate, ""),
+    "forget": (actions.forget, "choices"),
+    "everything": (actions.forget_everything, "everything"),
+    "allow": (actions.allow, "leaving"),
+    "revoke": (actions.revoke, "leaving"),
+    "key": (actions.put_key, "machine"),
+    "key/remove": (actions.remove_key, "machine"),
+    "model": (actions.choose_model, "machine"),
 }
 """What forms post to, and the page that is shown again if it cannot be done."""
 
@@ -71,10 +70,10 @@ _AREAS: Final = (
 )
 
 
-class Site:
+class WebApp:
     """What the routes do."""
 
-    def __init__(self, desk: Desk, session: Session, entered: Stop, end: Stop) -> None:
+    def __init__(self, desk: WebContext, session: Session, entered: Stop, end: Stop) -> None:
         """Build the site.
 
         Args:
@@ -231,7 +230,7 @@ class Site:
         """What would leave for a prompt: shown at once, for its text is kept nowhere."""
         page = self._by_path["leaving"]
         try:
-            values = await run_in_threadpool(deciding.preview, self._desk, form)
+            values = await run_in_threadpool(actions.preview, self._desk, form)
         except PocketprefError as error:
             return await self._again(page, form, error)
         return self._shown(page, values, drafts=form)

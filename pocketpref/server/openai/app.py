@@ -26,22 +26,22 @@ from starlette.routing import Route
 
 from pocketpref.egress.destination import Destination
 from pocketpref.errors import DeniedError, InputError, NotFoundError, PocketprefError, RemoteError
-from pocketpref.hosts.description import description
-from pocketpref.hosts.guard import MOST_BODY_BYTES, Guard
-from pocketpref.hosts.listening import Listener
-from pocketpref.hosts.replies import BusyError, Replies, UnexpectedError
-from pocketpref.hosts.requests import (
+from pocketpref.pocket import Pocket
+from pocketpref.server.auth_middleware import MOST_BODY_BYTES, Guard
+from pocketpref.server.listener import Listener
+from pocketpref.server.openai.request_queue import BusyError, Replies, UnexpectedError
+from pocketpref.server.openai.schema import (
     ChatRequest,
     Chunks,
     chat_request,
     completion,
+    description,
     event,
     failure,
     model_named,
     parse_object,
     texts_to_embed,
 )
-from pocketpref.pocket import Pocket
 
 OWN: Final = "pocketpref"
 PLAIN: Final = "pocketpref-plain"
@@ -58,7 +58,7 @@ class _TooLargeError(Exception):
     """A request's body goes on beyond the limit."""
 
 
-class Service:
+class ChatService:
     """What the routes do."""
 
     def __init__(self, pocket: Pocket) -> None:
@@ -174,7 +174,7 @@ def serve(
         StorageError: the port cannot be had.
     """
     with Listener(port) as listener:
-        service = Service(pocket)
+        service = ChatService(pocket)
         try:
             listener.run(
                 Guard(service.application(), listener.port, token),

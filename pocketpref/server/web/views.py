@@ -12,10 +12,10 @@ from pocketpref.egress import Grant, LogEntry, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.hosts.page.machine import Machine
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Profile
+from pocketpref.server.web.settings import Machine
 from pocketpref.verdicts import Verdict
 
 ON_A_PAGE: Final = 50
@@ -28,18 +28,18 @@ WRITERS: Final = {"template": "from your choices", "model": "by the model", "edi
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Desk:
+class WebContext:
     """What pages look at, and forms change."""
 
     pocket: Pocket
     machine: Machine
 
 
-Look = Callable[[Desk, Mapping[str, str]], dict[str, Any]]
+Look = Callable[[WebContext, Mapping[str, str]], dict[str, Any]]
 """Gathers the values of one page, given the changing parts of its address."""
 
 
-def you(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """What is known about the person, and why."""
     pocket = desk.pocket
     profile, problem = _profile(pocket)
@@ -96,7 +96,7 @@ def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
     return found
 
 
-def choices(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def choices(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """What is remembered, the newest first."""
     counts, number = desk.pocket.counts(), _page(parts)
     first = (number - 1) * ON_A_PAGE
@@ -108,7 +108,7 @@ def choices(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One choice in full, and what was learned from it.
 
     Raises:
@@ -126,7 +126,7 @@ def choice(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def helps(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def helps(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
     pocket = desk.pocket
     profile, problem = _profile(pocket)
@@ -164,7 +164,7 @@ def _bars(verdict: Verdict) -> list[dict[str, Any]]:
     ]
 
 
-def leaving(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """What may leave, and what has left, the newest first."""
     door, number = desk.pocket.egress, _page(parts)
     log, checked = door.log(), door.verify()
@@ -194,12 +194,12 @@ def _grant(grant: Grant, refusal: str | None) -> dict[str, Any]:
     return {"grant": grant, "along": along, "refusal": refusal}
 
 
-def previewed(desk: Desk, preview: Preview) -> dict[str, Any]:
+def previewed(desk: WebContext, preview: Preview) -> dict[str, Any]:
     """The page of what leaves, with what would leave for one prompt."""
     return leaving(desk, {}) | {"preview": preview, "body": preview.body.decode()}
 
 
-def release(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One line of the log, with exactly the bytes that left then.
 
     Raises:
@@ -223,7 +223,7 @@ def _end(log: Iterable[LogEntry], entry: LogEntry) -> str:
     return next((e.reason for e in log if e.event == "finished" and e.release == entry.id), "")
 
 
-def machine(desk: Desk, parts: Mapping[str, str]) -> dict[str, Any]:
+def machine(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Models and keys, and where everything is kept."""
     status, problem = None, ""
     try:

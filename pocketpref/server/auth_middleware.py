@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pocketpref.hosts.listening import HERE
-from pocketpref.hosts.requests import failure
+from pocketpref.server.listener import HERE
+from pocketpref.server.openai.schema import failure
 
 Headers = Mapping[bytes, bytes]
 
