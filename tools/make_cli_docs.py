@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from pocketpref.cli.root import cli
+from pocketpref.cli.main import cli
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 MAN_TARGET = TARGET.with_name("pocketpref.1")

@@ -4,6 +4,6 @@ One file for each group of commands; ``root.main`` is the one place that turns e
 codes. Importing it loads no model library: what is heavy is imported inside the commands.
 """
 
-from pocketpref.cli.root import main
+from pocketpref.cli.main import main
 
 __all__ = ["main"]

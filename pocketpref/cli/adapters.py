@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import note, print_table, report, report_json, table
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.params import json_option, model_option, user_option
 from pocketpref.phrases import size
 
 if TYPE_CHECKING:

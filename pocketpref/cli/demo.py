@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, model_option
-from pocketpref.cli.console import console, note, one_line, printable, report
+from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.learn import learn_visibly
+from pocketpref.cli.output import console, note, one_line, printable, report
+from pocketpref.cli.params import TEXT, model_option
 from pocketpref.cli.profile import draw_profile
 from pocketpref.phrases import duration, plural, size
 

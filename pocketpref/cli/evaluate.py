@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import format_option, json_option, model_option, user_option
-from pocketpref.cli.console import note, print_table, progress, report, report_json, table
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import note, print_table, progress, report, report_json, table
+from pocketpref.cli.params import format_option, json_option, model_option, user_option
 from pocketpref.errors import FileError
 from pocketpref.phrases import plural
 

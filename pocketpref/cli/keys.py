@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import MisuseError, json_option
-from pocketpref.cli.console import note, progress, report, report_json
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import note, progress, report, report_json
+from pocketpref.cli.params import MisuseError, json_option
 from pocketpref.config import Config
 from pocketpref.errors import NotFoundError
 from pocketpref.phrases import plural

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import model_option, offline_option, user_option
-from pocketpref.cli.console import console, note, report
-from pocketpref.cli.hardening import without_network
+from pocketpref.cli.context import App, pass_app, without_network
+from pocketpref.cli.output import console, note, report
+from pocketpref.cli.params import model_option, offline_option, user_option
 from pocketpref.cli.summary import offer_refresh
 from pocketpref.phrases import duration, plural
 
@@ -148,10 +147,10 @@ def _display(tally: Tally) -> Iterator[Callable[[Progress], None]]:
             yield show
     else:
         note("learning: loading the models")
-        yield _PlainLines(tally)
+        yield _LearnLines(tally)
 
 
-class _PlainLines:
+class _LearnLines:
     """Progress where no terminal redraws a line: a line for each pair, or now and then."""
 
     def __init__(self, tally: Tally) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import dry_run_option, json_option, yes_option
-from pocketpref.cli.console import confirm, console, note, print_table, report, report_json, table
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import confirm, console, note, print_table, report, report_json, table
+from pocketpref.cli.params import dry_run_option, json_option, yes_option
 from pocketpref.config import Config
 from pocketpref.phrases import size
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import json_option, model_option, user_option
-from pocketpref.cli.console import bar, console, report, report_json
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import bar, console, print_table, report, report_json, table
+from pocketpref.cli.params import json_option, model_option, user_option
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
@@ -17,6 +17,69 @@ if TYPE_CHECKING:
 
     from pocketpref.attributes import AttributeBank
     from pocketpref.results import Profile, ProfileEntry
+
+# status: where things are and who can read them, in words.
+
+
+@click.command()
+@json_option
+@user_option
+@model_option
+@pass_app
+def status(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
+    """Say who you are here, what is kept where, who keeps the key, and what may leave.
+
+    Example: pocketpref status --json
+    """
+    with app.pocket(user, model) as pocket:
+        found = pocket.status()
+    if as_json:
+        report_json(found)
+        return
+    listing = table("", "")
+    listing.show_header = False
+    for name, words in _in_words(found, app):
+        listing.add_row(name, words)
+    print_table(listing)
+
+
+def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
+    vault = found["vault"]
+    return [
+        ("user", found["user"]),
+        ("remembered", _remembered(found)),
+        ("model", f"{found['model']}, on the {found['device']}"),
+        ("scoring", _scoring(found["scoring"])),
+        ("vault", str(vault["path"])),
+        ("encryption", vault["encryption"]),
+        ("key", vault["key_custody"]),
+        ("settings", str(app.places.config_file)),
+        ("models", str(app.places.models)),
+        ("egress", _egress(found["egress"])),
+    ]
+
+
+def _egress(words: str) -> str:
+    return "off: nothing learned leaves this machine" if words == "off" else words
+
+
+def _remembered(found: dict[str, Any]) -> str:
+    words = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
+    if found["in_part"]:
+        words += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
+    return words
+
+
+def _scoring(found: dict[str, Any]) -> str:
+    """How faithful the numbers are, as far as it is known."""
+    kind = found["weights"]
+    words = f"{kind.upper()} copy of the weights" if kind in ("f16", "bf16") else f"weights {kind}"
+    if found["quantized_because"]:
+        words += f", quantized and so noisy: {found['quantized_because']}"
+    if found["noise"] is not None:
+        words += f"; what adds less than {found['noise']:.2f} nats is taken for noise"
+    return words
+
 
 _BAR = 24  # characters
 _EVIDENCE = 3  # ids shown of each attribute; --json has all

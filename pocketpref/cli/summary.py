@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
-from pocketpref.cli.console import console, note, print_table, report, report_json, table
-from pocketpref.cli.leaving import when
-from pocketpref.cli.terminal import TerminalView
+from pocketpref.cli.chat.terminal import TerminalView
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.egress.rendering import when
+from pocketpref.cli.output import console, note, print_table, report, report_json, table
+from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
 from pocketpref.phrases import duration, plural
 
@@ -132,7 +132,7 @@ def offer_refresh(pocket: Pocket) -> None:
 def _display() -> Iterator[Callable[[Progress], None]]:
     """A bar at a terminal, elsewhere a line for each kind of work."""
     if not sys.stderr.isatty():
-        yield _PlainLines()
+        yield _SearchLines()
         return
     with _bar() as show:
         yield show
@@ -160,7 +160,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
-class _PlainLines:
+class _SearchLines:
     def __init__(self) -> None:
         self._last = ""
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import dry_run_option, yes_option
-from pocketpref.cli.console import confirm, confirm_by_typing, note, report
+from pocketpref.cli.background import remove_files
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import confirm, confirm_by_typing, note, report
+from pocketpref.cli.params import dry_run_option, yes_option
 from pocketpref.cli.serve import TOKEN_FILE
-from pocketpref.cli.service import remove_files
 from pocketpref.config import Places
 from pocketpref.errors import FileError, VaultError
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from pocketpref import Pocket
 from pocketpref import open as open_pocket
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.cli.app import App
-from pocketpref.cli.root import cli
+from pocketpref.cli.context import App
+from pocketpref.cli.main import cli
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, Blend
 from pocketpref.methods.palm.portfolio import Portfolio

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import pocketpref
 from pocketpref import assemble as opening
 from pocketpref.cli import main
-from pocketpref.cli.app import App
+from pocketpref.cli.context import App
 from pocketpref.config import Config
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Pair

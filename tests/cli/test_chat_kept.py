@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pocketpref import conversations
-from pocketpref.cli.conversation import Conversation
+from pocketpref.cli.chat.session import ChatSession
 from pocketpref.conversations import MOST_CHARACTERS, Exchange
 from pocketpref.errors import NotFoundError, TamperedError
 from tests.cli.test_conversation import Script, hear
@@ -24,7 +24,7 @@ def pocket(desk):
 def begin(pocket, *, go_on=False):
     view = Script()
     view.edits = ["Mine.", "Mine after all."]
-    return Conversation(pocket, view, None, pocket.keep_conversation(go_on=go_on), keep=True)
+    return ChatSession(pocket, view, None, pocket.keep_conversation(go_on=go_on), keep=True)
 
 
 def prompts(pocket):
@@ -237,7 +237,7 @@ def test_the_summary_and_recall_know_nothing_of_it(desk, pocket):
 def test_going_elsewhere_with_a_kept_chat_says_that_it_leaves(pocket):
     pocket.keep_conversation().write([ONE])
     view = Script()
-    chat = Conversation(pocket, view, None, pocket.keep_conversation(go_on=True))
+    chat = ChatSession(pocket, view, None, pocket.keep_conversation(go_on=True))
     hear(chat, "/remote openai:gpt-5")
     assert "what was said so far leaves with the next prompt" in view.notes
     hear(chat, "/preview and now?")

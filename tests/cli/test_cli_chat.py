@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref.cli.terminal import edit_in, memory_folder
+from pocketpref.cli.chat.terminal import edit_in, memory_folder
 from pocketpref.errors import InputError
 
 

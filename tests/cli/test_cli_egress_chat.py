@@ -6,10 +6,10 @@ import socket
 import click
 import pytest
 
-from pocketpref.cli import remote as remote_module
-from pocketpref.cli.conversation import Conversation
-from pocketpref.cli.leaving import terminal_ask
-from pocketpref.cli.talk import ChatOptions
+from pocketpref.cli.chat.session import ChatSession
+from pocketpref.cli.chat.turns import ChatOptions
+from pocketpref.cli.egress import log as remote_module
+from pocketpref.cli.egress.rendering import terminal_ask
 from pocketpref.egress import Decision
 from pocketpref.summary.evidence import is_evidence
 from pocketpref.testing import ScriptedModel
@@ -75,7 +75,7 @@ def test_local_and_remote_take_turns_in_one_conversation(desk, pocket, view, pee
     with desk.open() as other:
         other.egress  # noqa: B018 - opened beside, as another program would
     desk.run("egress", "allow", to, "--level", "none")
-    chat = Conversation(pocket, view, ChatOptions(record=False))
+    chat = ChatSession(pocket, view, ChatOptions(record=False))
     hear(chat, "one", f"/remote {to}", "two", "/local", "three", "/remote", "four")
     assert [a.strip()[:9] for a in view.answers[:4]] == [
         "You said:", "Hello, yo", "You said:", "Good day.",
@@ -89,7 +89,7 @@ def test_local_and_remote_take_turns_in_one_conversation(desk, pocket, view, pee
 
 def test_a_preview_in_a_chat_is_what_leaves_next(desk, pocket, view, peer, to):
     desk.run("egress", "allow", to, "--level", "summary")
-    chat = Conversation(pocket, view, ChatOptions(to=to, system="Be kind.", record=False))
+    chat = ChatSession(pocket, view, ChatOptions(to=to, system="Be kind.", record=False))
     hear(chat, "/preview", "one", "/preview two")
     assert "nothing has left yet" in view.notes[0]
     shown = view.notes[-1].splitlines()[-1]
@@ -101,7 +101,7 @@ def test_a_preview_in_a_chat_is_what_leaves_next(desk, pocket, view, peer, to):
 def test_answers_from_elsewhere_are_preferred_and_edited_like_local_ones(desk, pocket, view, to):
     """And count as evidence only where nothing of the person was in them."""
     desk.run("egress", "allow", to, "--level", "summary")
-    chat = Conversation(pocket, view, ChatOptions(to=to))
+    chat = ChatSession(pocket, view, ChatOptions(to=to))
     hear(chat, "hello", "/retry", "/prefer 2")
     (memory,) = pocket.memories()
     assert (memory.pair.chosen, memory.pair.rejected) == ("Good day.", "Hello, you.")
@@ -117,7 +117,7 @@ def test_answers_from_elsewhere_are_preferred_and_edited_like_local_ones(desk, p
 
 def test_a_local_answer_to_a_prompt_that_left_is_still_marked(desk, pocket, view, peer, to):
     desk.run("egress", "allow", to, "--level", "summary")
-    chat = Conversation(pocket, view, ChatOptions(to=to))
+    chat = ChatSession(pocket, view, ChatOptions(to=to))
     hear(chat, "hello", "/local", "/retry", "/prefer 2")
     (memory,) = pocket.memories()
     assert not is_evidence(memory)
@@ -127,14 +127,14 @@ def test_a_local_answer_to_a_prompt_that_left_is_still_marked(desk, pocket, view
 
 def test_why_says_where_it_went_and_with_what(desk, pocket, view, peer, to):
     desk.run("egress", "allow", to, "--level", "summary")
-    hear(Conversation(pocket, view, ChatOptions(to=to)), "hello", "/why", "/summary")
+    hear(ChatSession(pocket, view, ChatOptions(to=to)), "hello", "/why", "/summary")
     assert view.notes[-2] == f"sent to {to}, with your preference summary: {TEXT}"
     assert view.notes[-1] == TEXT
 
 
 def test_plain_sends_the_request_alone(desk, pocket, view, peer, to):
     desk.run("egress", "allow", to, "--level", "summary")
-    chat = Conversation(pocket, view, ChatOptions(to=to))
+    chat = ChatSession(pocket, view, ChatOptions(to=to))
     hear(chat, "/plain hello", "and now?")
     plain, usual = bodies(peer)
     assert [m["role"] for m in plain["messages"]] == ["user"]
@@ -145,7 +145,7 @@ def test_an_answer_that_breaks_off_is_reported_and_the_chat_goes_on(desk, pocket
     with serve(answer(chunk("Half"), OK), answer(HELLO)) as peer:
         to = f"openai:tiny@{peer.url()}"
         desk.run("egress", "allow", to, "--level", "none")
-        chat = Conversation(pocket, view, ChatOptions(to=to))
+        chat = ChatSession(pocket, view, ChatOptions(to=to))
         assert hear(chat, "hello", "hello again") == [True, True]
         assert any("hung up" in note for note in view.notes)
         assert view.answers[:2] == ["Half", "Hello, you."]
@@ -154,7 +154,7 @@ def test_an_answer_that_breaks_off_is_reported_and_the_chat_goes_on(desk, pocket
 
 def test_a_grant_revoked_by_another_program_holds_at_the_next_prompt(desk, pocket, view, peer, to):
     desk.run("egress", "allow", to, "--level", "none")
-    chat = Conversation(pocket, view, ChatOptions(to=to))
+    chat = ChatSession(pocket, view, ChatOptions(to=to))
     hear(chat, "hello")
     desk.run("egress", "revoke", to)
     hear(chat, "hello")

@@ -9,8 +9,8 @@ import time
 import click
 import pytest
 
-from pocketpref.cli.app import App
-from pocketpref.cli.root import cli
+from pocketpref.cli.context import App
+from pocketpref.cli.main import cli
 from pocketpref.errors import StorageError
 
 SECRET = "my-diagnosis-is-X17"

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from pocketpref import custody
-from pocketpref.cli.root import cli
+from pocketpref.cli.main import cli
 from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError
 from pocketpref.vault import Vault
@@ -85,7 +85,7 @@ def test_other_programs_of_the_user_cannot_attach_to_it():
     """Not dumpable: nor does the kernel pipe its memory to a crash reporter, whatever the limit."""
     code = """
 import ctypes
-from pocketpref.cli.hardening import no_core_dumps
+from pocketpref.cli.context import no_core_dumps
 no_core_dumps()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
 """
@@ -97,7 +97,7 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
 def test_a_program_that_it_starts_leaves_no_core_file_either(tmp_path):
     """Such as the editor, which has a private text in its memory, too."""
     code = f"""{PERMIT}
-from pocketpref.cli.hardening import no_core_dumps
+from pocketpref.cli.context import no_core_dumps
 import subprocess, sys
 no_core_dumps()
 subprocess.run([sys.executable, "-c", "import os; os.abort()"])

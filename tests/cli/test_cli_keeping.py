@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref.cli import app as app_module
+from pocketpref.cli import context as app_module
 from pocketpref.vault import Vault
 
 SECRET = "planted-Q9-string"

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from pocketpref.cli.app import App
-from pocketpref.cli.console import bar, printable
+from pocketpref.cli.context import App
 from pocketpref.cli.learn import Tally, learn_visibly, time_left
+from pocketpref.cli.output import bar, printable
 from pocketpref.cli.profile import draw_profile
 from pocketpref.results import Progress
 

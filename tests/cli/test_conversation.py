@@ -2,8 +2,8 @@
 
 import pytest
 
-from pocketpref.cli.conversation import Conversation
-from pocketpref.cli.talk import HELP, ChatOptions
+from pocketpref.cli.chat.session import ChatSession
+from pocketpref.cli.chat.turns import HELP, ChatOptions
 from pocketpref.errors import ModelError
 from pocketpref.records import Condition, Sampling
 from pocketpref.testing import ScriptedModel
@@ -51,7 +51,7 @@ def pocket(desk):
 
 @pytest.fixture
 def chat(pocket, view):
-    return Conversation(pocket, view)
+    return ChatSession(pocket, view)
 
 
 def hear(chat, *lines):
@@ -103,13 +103,13 @@ def test_retry_answers_the_same_prompt_again(chat, view, desk):
 
 
 def test_retry_with_a_fixed_seed_draws_another_answer(pocket, view):
-    chat = Conversation(pocket, view, ChatOptions(sampling=Sampling(seed=5)))
+    chat = ChatSession(pocket, view, ChatOptions(sampling=Sampling(seed=5)))
     hear(chat, "hello", "/retry", "/retry")
     assert [a[-8:] for a in view.answers[:3]] == ["(draw 5)", "(draw 6)", "(draw 7)"]
 
 
 def test_the_best_of_several_answers_is_shown_and_a_retry_draws_others(pocket, view, desk):
-    chat = Conversation(pocket, view, ChatOptions(sampling=Sampling(seed=5), best_of=3))
+    chat = ChatSession(pocket, view, ChatOptions(sampling=Sampling(seed=5), best_of=3))
     hear(chat, "hello", "/retry", "/plain hello")
     first, second, plain = view.answers[:3]
     assert first.endswith(tuple(f"(draw {seed})" for seed in (5, 6, 7)))
@@ -164,7 +164,7 @@ def test_prefer_takes_a_number_there_is(chat, view, pocket, number):
 def test_the_same_answer_twice_is_no_pair(desk, view):
     desk.model = ScriptedModel(replies=lambda *_: "always this")
     with desk.open() as pocket:
-        hear(Conversation(pocket, view), "hello", "/retry", "/prefer 1")
+        hear(ChatSession(pocket, view), "hello", "/retry", "/prefer 1")
         assert pocket.counts().memories == 0
     assert "the same" in view.notes[-1]
 
@@ -189,7 +189,7 @@ def test_an_answer_left_as_it_was_is_no_pair(chat, view, pocket):
 def test_what_was_learned_is_used_and_why_explains_it(desk, view):
     memory_id = desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        hear(Conversation(pocket, view), "Is tea better than coffee today?", "/why")
+        hear(ChatSession(pocket, view), "Is tea better than coffee today?", "/why")
     assert "Yes." in view.answers[0], "the model heard the wording it favours that word for"
     assert view.notes[0] == "added: Concise (exact)"
     assert view.notes[1].startswith(f"from {memory_id}, similarity 0.9")
@@ -199,7 +199,7 @@ def test_what_was_learned_is_used_and_why_explains_it(desk, view):
 def test_nothing_is_used_where_nothing_is_related(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        hear(Conversation(pocket, view), "Explain DNS", "/why")
+        hear(ChatSession(pocket, view), "Explain DNS", "/why")
     assert "Yes." not in view.answers[0]
     assert view.notes[-1].startswith("nothing was added: no past choice")
 
@@ -207,7 +207,7 @@ def test_nothing_is_used_where_nothing_is_related(desk, view):
 def test_the_injected_block_is_not_part_of_the_history(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        chat = Conversation(pocket, view)
+        chat = ChatSession(pocket, view)
         hear(chat, "Is tea better than coffee?", "/retry", "/prefer 2")
         assert chat.history[0]["content"] == "Is tea better than coffee?"
         assert next(pocket.memories()).pair.prompt == "Is tea better than coffee?"
@@ -216,7 +216,7 @@ def test_the_injected_block_is_not_part_of_the_history(desk, view):
 def test_plain_holds_for_one_turn(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        chat = Conversation(pocket, view)
+        chat = ChatSession(pocket, view)
         prompt = "Is tea better than coffee?"
         hear(chat, "/plain", prompt, "/why", prompt, f"/plain {prompt}")
     assert ["Yes." in answer for answer in view.answers[:3]] == [False, True, False]
@@ -234,13 +234,13 @@ def test_forget_takes_back_what_was_last_remembered(chat, view, pocket):
 def test_forget_by_id(desk, view):
     memory_id = desk.teach()
     with desk.open() as pocket:
-        hear(Conversation(pocket, view), f"/forget {memory_id}", "/forget nosuchid")
+        hear(ChatSession(pocket, view), f"/forget {memory_id}", "/forget nosuchid")
         assert pocket.counts().memories == 0
     assert len(view.notes) == 2
 
 
 def test_no_learn_records_nothing_but_the_choice_stands(pocket, view):
-    chat = Conversation(pocket, view, ChatOptions(record=False))
+    chat = ChatSession(pocket, view, ChatOptions(record=False))
     hear(chat, "hello", "/retry", "/prefer 1")
     assert pocket.counts().memories == 0
     assert chat.history[-1]["content"] == view.answers[0].strip()
@@ -256,13 +256,13 @@ def test_an_interruption_keeps_the_beginning_of_the_answer_and_the_chat(chat, vi
 
 
 def test_without_streaming_the_answer_comes_in_one_piece(pocket, view):
-    hear(Conversation(pocket, view, ChatOptions(stream=False)), "hello")
+    hear(ChatSession(pocket, view, ChatOptions(stream=False)), "hello")
     assert view.pieces == 1
     assert view.answers[0].startswith("You said: hello")
 
 
 def test_the_system_prompt_comes_first(pocket, view, desk):
-    hear(Conversation(pocket, view, ChatOptions(system="Be kind.")), "hello")
+    hear(ChatSession(pocket, view, ChatOptions(system="Be kind.")), "hello")
     assert desk.model.conversations[0][0] == {"role": "system", "content": "Be kind."}
 
 
@@ -286,7 +286,7 @@ def test_a_failing_model_ends_the_chat_with_its_error(chat, desk):
 
 
 def test_no_repr_shows_what_was_said(pocket, view):
-    chat = Conversation(pocket, view, ChatOptions(system="SECRET"))
+    chat = ChatSession(pocket, view, ChatOptions(system="SECRET"))
     hear(chat, "SECRET")
     for thing in (chat, chat._options, *chat._turns):
         assert "SECRET" not in repr(thing)

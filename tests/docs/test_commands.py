@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from pocketpref.cli.root import cli
+from pocketpref.cli.main import cli
 from tests.docs.conftest import Reader
 from tests.docs.pages import PAGES, ROOT, Line, inline_calls, shell_lines
 

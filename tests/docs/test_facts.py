@@ -14,7 +14,7 @@ import pytest
 import pocketpref
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.cli.root import cli
+from pocketpref.cli.main import cli
 from pocketpref.config import Config
 from pocketpref.samples import sample_pairs
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, shell_lines, text_of

@@ -19,7 +19,7 @@ import pocketpref
 from pocketpref import records
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.cli.talk import ChatOptions, Turn
+from pocketpref.cli.chat.turns import ChatOptions, ChatTurn
 from pocketpref.config import Config, Places
 from pocketpref.errors import PocketprefError
 from pocketpref.importers import read
@@ -370,7 +370,7 @@ def test_other_objects_that_hold_texts_do_not_show_them(tmp_path: Path) -> None:
             *(pocket, vault, vault.store(PLANTS["username"]), pocket._parts.store),
             Config(user=PLANTS["username"]),
             ChatOptions(system=PLANTS["system"]),
-            Turn(PROMPT, personal, [CHOSEN]),
+            ChatTurn(PROMPT, personal, [CHOSEN]),
             Passphrase(lambda: PLANTS["passphrase"]),
             ScriptedModel({PLANTS["prompt"]: {CHOSEN: 1.0}}),
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocketpref.cli import arguments
+from pocketpref.cli import params
 from pocketpref.errors import FileError
 from pocketpref.evaluation.cases import by_user, cases_of, splits
 from pocketpref.importers import FORMATS, BadEntry, Format, read
@@ -44,7 +44,7 @@ def short(reading: Any) -> list[tuple[str, str, str]]:
 
 
 def test_the_command_line_knows_all_formats() -> None:
-    assert arguments.FORMATS == FORMATS
+    assert params.FORMATS == FORMATS
 
 
 @pytest.mark.parametrize("name", ROWS)

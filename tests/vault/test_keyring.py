@@ -16,7 +16,7 @@ from keyring.backends import chainer, fail, null
 
 from pocketpref.backends.keyring import SystemKeyring
 from pocketpref.cli import main
-from pocketpref.cli.app import App
+from pocketpref.cli.context import App
 from pocketpref.errors import KeyMissingError, KeyringError, WrongKeyError
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault

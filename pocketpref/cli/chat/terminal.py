@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from pocketpref.cli.console import note, printable
+from pocketpref.cli.output import note, printable
 from pocketpref.errors import InputError
 
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, MisuseError, model_option, offline_option, user_option
-from pocketpref.cli.console import note, printable
-from pocketpref.cli.conversation import Conversation, shortened
-from pocketpref.cli.hardening import without_network
+from pocketpref.cli.chat.session import ChatSession, shortened
+from pocketpref.cli.chat.terminal import TerminalView, line_reader
+from pocketpref.cli.chat.turns import ChatOptions, View
+from pocketpref.cli.context import App, pass_app, without_network
+from pocketpref.cli.egress.rendering import somebody_to_ask, terminal_ask
 from pocketpref.cli.learn import learn_visibly
-from pocketpref.cli.leaving import somebody_to_ask, terminal_ask
+from pocketpref.cli.output import note, printable
+from pocketpref.cli.params import TEXT, MisuseError, model_option, offline_option, user_option
 from pocketpref.cli.summary import offer_refresh
-from pocketpref.cli.talk import ChatOptions, View
-from pocketpref.cli.terminal import TerminalView, line_reader
 from pocketpref.errors import InputError
 from pocketpref.phrases import plural
 
@@ -123,7 +122,7 @@ def chat(
         if keep is None:
             keep = go_on or (app.config.keep_chat == "yes" and not no_learn)
         view = TerminalView(app.environ)
-        conversation = Conversation(pocket, view, options, notebook, keep=keep)
+        conversation = ChatSession(pocket, view, options, notebook, keep=keep)
         note(_header(pocket, to))
         if adapter and pocket.tailoring.profile() is None:
             note("an adapter is written once there is a summary: pocketpref summary refresh")
@@ -146,7 +145,7 @@ def _tell_kept(view: View, notebook: Notebook, *, keep: bool) -> None:
         view.note("this chat is kept, sealed; `pocketpref chat -c` goes on with it")
 
 
-def _converse(conversation: Conversation, read: Callable[[str], str]) -> None:
+def _converse(conversation: ChatSession, read: Callable[[str], str]) -> None:
     """Hear lines until the person leaves; Ctrl-C at the prompt gives up the line."""
     going_on = True
     while going_on:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pocketpref.cli.leaving import preview_lines
-from pocketpref.cli.talk import ChatOptions, View
+from pocketpref.cli.chat.turns import ChatOptions, View
+from pocketpref.cli.egress.rendering import preview_lines
 from pocketpref.errors import InputError
 
 if TYPE_CHECKING:

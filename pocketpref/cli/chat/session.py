@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from pocketpref.cli.away import Away, Sides
-from pocketpref.cli.leaving import level_name, mark
-from pocketpref.cli.talk import ENDS, HELP, ChatOptions, Turn, View
+from pocketpref.cli.chat.remote import Away, Sides
+from pocketpref.cli.chat.turns import ENDS, HELP, ChatOptions, ChatTurn, View
+from pocketpref.cli.egress.rendering import level_name, mark
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-class Conversation:
+class ChatSession:
     """A chat: hears lines, answers prompts, obeys commands."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Conversation:
         self._notebook = notebook if keep else None
         self._view = view
         self._options = options or ChatOptions()
-        self._turns: list[Turn] = []
+        self._turns: list[ChatTurn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
         self._sides = Sides(pocket, view, self._options, lambda: self.history)
@@ -162,13 +162,13 @@ class Conversation:
 
     def _ask(self, prompt: str) -> None:
         plain, self._plain_next = self._plain_next, False
-        turn = Turn(prompt, plain)
+        turn = ChatTurn(prompt, plain)
         answer = self._answer(turn, self.history)
         if answer:
             turn.answers.append(answer)
             self._turns.append(turn)
 
-    def _answer(self, turn: Turn, history: tuple[Message, ...]) -> str:
+    def _answer(self, turn: ChatTurn, history: tuple[Message, ...]) -> str:
         """One more answer, shown as it comes; Ctrl-C keeps what there is of it."""
         pieces: list[str] = []
         try:
@@ -190,7 +190,7 @@ class Conversation:
             self._view.note(mark(turn.left))
         return "".join(pieces).strip()
 
-    def _reply(self, turn: Turn, history: tuple[Message, ...]) -> Generator[str, None, None]:
+    def _reply(self, turn: ChatTurn, history: tuple[Message, ...]) -> Generator[str, None, None]:
         away = self._sides.away
         stream = (
             self._local_reply(turn, history)
@@ -200,7 +200,7 @@ class Conversation:
         # A generator by any back end's making; closing it stops the model at once.
         return cast("Generator[str, None, None]", stream)
 
-    def _local_reply(self, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
+    def _local_reply(self, turn: ChatTurn, history: tuple[Message, ...]) -> Iterator[str]:
         turn.left = None
         system = self._options.system
         method = self._options.method
@@ -222,7 +222,7 @@ class Conversation:
         )
 
     def _best_reply(
-        self, turn: Turn, history: tuple[Message, ...], method: PersonalizeMethod
+        self, turn: ChatTurn, history: tuple[Message, ...], method: PersonalizeMethod
     ) -> Iterator[str]:
         """One piece, the best answer as a whole: which one it is, is known with the last."""
         count = self._options.best_of
@@ -236,7 +236,9 @@ class Conversation:
             best_of=count,
         )
 
-    def _remote_reply(self, away: Away, turn: Turn, history: tuple[Message, ...]) -> Iterator[str]:
+    def _remote_reply(
+        self, away: Away, turn: ChatTurn, history: tuple[Message, ...]
+    ) -> Iterator[str]:
         stream = away.reply(
             turn.prompt,
             history=history,
@@ -261,7 +263,7 @@ class Conversation:
 
         return messages([*self._earlier, *self._said(turns)])
 
-    def _last(self) -> Turn:
+    def _last(self) -> ChatTurn:
         if not self._turns:
             raise InputError("there is no answer yet", hint="ask something first")
         return self._turns[-1]
@@ -307,7 +309,7 @@ class Conversation:
         turn.standing = len(turn.answers) - 1
         self._record(turn, edited.strip(), [original], edited=True)
 
-    def _record(self, turn: Turn, chosen: str, others: list[str], *, edited: bool) -> None:
+    def _record(self, turn: ChatTurn, chosen: str, others: list[str], *, edited: bool) -> None:
         if not self._options.record:
             self._view.note("noted for this chat only (--no-learn)")
             return
@@ -330,7 +332,7 @@ class Conversation:
             self._pocket.forget(*before)
         self._view.note(f"remembered ({' '.join(turn.recorded)}); /forget takes it back")
 
-    def _take_back(self, turn: Turn) -> None:
+    def _take_back(self, turn: ChatTurn) -> None:
         if turn.recorded:
             self._pocket.forget(*turn.recorded)
             turn.recorded = []

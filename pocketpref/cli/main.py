@@ -11,37 +11,58 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+from click.shell_completion import get_completion_class
 
 import pocketpref
 from pocketpref.cli.adapters import adapters
-from pocketpref.cli.app import App
-from pocketpref.cli.archive import export, restore
-from pocketpref.cli.arguments import MisuseError
-from pocketpref.cli.chat import chat
-from pocketpref.cli.completion import completion
-from pocketpref.cli.console import printable
+from pocketpref.cli.background import service
+from pocketpref.cli.chat.command import chat
+from pocketpref.cli.context import App, no_core_dumps
 from pocketpref.cli.demo import demo
 from pocketpref.cli.doctor import doctor
-from pocketpref.cli.egress import egress
+from pocketpref.cli.egress.commands import egress
+from pocketpref.cli.egress.log import remote
 from pocketpref.cli.evaluate import evaluate
-from pocketpref.cli.forget import forget
-from pocketpref.cli.hardening import no_core_dumps
-from pocketpref.cli.importing import import_file
 from pocketpref.cli.keys import keys
 from pocketpref.cli.learn import learn
-from pocketpref.cli.mcp import mcp
-from pocketpref.cli.memory import add, memory
+from pocketpref.cli.memory import add, forget, memory
 from pocketpref.cli.models import models
-from pocketpref.cli.open import open_page
-from pocketpref.cli.profile import profile
-from pocketpref.cli.remote import remote
-from pocketpref.cli.serve import serve
-from pocketpref.cli.service import service
-from pocketpref.cli.status import status
+from pocketpref.cli.output import note, printable, report
+from pocketpref.cli.params import MisuseError
+from pocketpref.cli.personalize import personalize, score
+from pocketpref.cli.profile import profile, status
+from pocketpref.cli.serve import mcp, open_page, serve
 from pocketpref.cli.summary import summary
+from pocketpref.cli.transfer import export, import_file, restore
 from pocketpref.cli.uninstall import uninstall
-from pocketpref.cli.use import personalize, score
 from pocketpref.errors import PocketprefError
+
+# completion: what a shell needs to complete our commands and options.
+
+_SHELLS = ("bash", "fish", "zsh")
+_WHERE = {
+    "bash": "~/.local/share/bash-completion/completions/pocketpref",
+    "fish": "~/.config/fish/completions/pocketpref.fish",
+    "zsh": "a file _pocketpref in a folder of your fpath",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.pass_context
+def completion(context: click.Context, *, shell: str) -> None:
+    """Print the script by which a shell completes commands and options.
+
+    Keep it where the shell looks for such: the place is named on standard error.
+
+    Example: pocketpref completion bash
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows these three"
+    root = context.find_root().command
+    report(kind(root, {}, "pocketpref", "_POCKETPREF_COMPLETE").source())
+    note(f"for {shell}, keep it as {_WHERE[shell]}")
+
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import dry_run_option, model_option, user_option
-from pocketpref.cli.console import note, report
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import note, report
+from pocketpref.cli.params import dry_run_option, model_option, user_option
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:

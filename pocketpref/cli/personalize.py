@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from pocketpref.cli.app import App, pass_app
-from pocketpref.cli.arguments import TEXT, json_option, model_option, user_option
-from pocketpref.cli.console import note, print_table, report, report_json, table
+from pocketpref.cli.context import App, pass_app
+from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 
 if TYPE_CHECKING:
     from pocketpref.results import Personalized, Scores

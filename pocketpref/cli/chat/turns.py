@@ -80,7 +80,7 @@ class ChatOptions:
 
 
 @dataclass(repr=False)
-class Turn:
+class ChatTurn:
     """A prompt and the answers to it, of which one stands in the conversation.
 
     Attributes:

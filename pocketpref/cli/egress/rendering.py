@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketpref.cli.arguments import MisuseError
-from pocketpref.cli.console import note, report
+from pocketpref.cli.output import note, report
+from pocketpref.cli.params import MisuseError
 from pocketpref.phrases import plural
 
 if TYPE_CHECKING:
