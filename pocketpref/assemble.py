@@ -18,12 +18,12 @@ from typing import Any, Generic, TypeVar
 
 from pocketpref import custody
 from pocketpref.attributes import AttributeBank
-from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.errors import InputError
 from pocketpref.measurements import Measurements
 from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.models import Catalogue, ModelEntry
 from pocketpref.parts import Judge, Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel, RemoteGenerator

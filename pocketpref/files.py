@@ -6,11 +6,29 @@ import contextlib
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from pocketpref.errors import StorageError
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file such that readers see the old content or the new, never a part.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)  # noqa: PTH105  # Path.replace would need a Path for nothing
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pocketpref.catalogue.files import replace_file
+from pocketpref.files import replace_file
 
 
 class Measurements:

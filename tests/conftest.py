@@ -11,7 +11,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.catalogue.files import file_sha256
+from pocketpref.models.gguf_file import file_sha256
 
 
 def pytest_configure() -> None:

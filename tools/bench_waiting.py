@@ -25,7 +25,7 @@ from pathlib import Path
 from pocketpref.backends.llama import device
 from pocketpref.backends.llama.bindings import Context, Slot, Weights
 from pocketpref.backends.scheduling import WAITING
-from pocketpref.catalogue import Catalogue
+from pocketpref.models import Catalogue
 
 WAYS = {
     "asleep": {"OMP_WAIT_POLICY": "passive"},

@@ -40,9 +40,9 @@ if str(ROOT) not in sys.path:
 from pocketpref.attributes import AttributeBank  # noqa: E402 - after the path, like all below
 from pocketpref.backends.llama import LlamaModel, prepare  # noqa: E402
 from pocketpref.backends.onnx.embedder import open_embedder  # noqa: E402
-from pocketpref.catalogue import Catalogue  # noqa: E402
 from pocketpref.importers import BadEntry, read  # noqa: E402
 from pocketpref.methods.exact.selection import Exact, ExactSettings  # noqa: E402
+from pocketpref.models import Catalogue  # noqa: E402
 from pocketpref.parts import Parts  # noqa: E402
 from pocketpref.pocket import Pocket  # noqa: E402
 from pocketpref.protocols import Embedder, LanguageModel  # noqa: E402

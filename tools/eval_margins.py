@@ -25,10 +25,10 @@ import numpy as np
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.backends.llama.half_precision import Precision
-from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.importers import BadEntry, read
+from pocketpref.models import Catalogue
 from pocketpref.records import Feedback, Message
 from pocketpref.scoring import compose
 

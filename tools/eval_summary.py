@@ -48,11 +48,11 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.backends.llama.bindings import quantize
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.catalogue import Catalogue
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.methods.exact.indexing import LearnRun
 from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.models import Catalogue
 from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Feedback

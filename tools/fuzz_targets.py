@@ -25,9 +25,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz_checks import Parser, UnusableError
 
 from pocketpref.attributes import AttributeBank, read_attributes
-from pocketpref.catalogue.files import check_gguf, read_record
-from pocketpref.catalogue.foreign import foreign_models
-from pocketpref.catalogue.handles import parse_handle
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read
@@ -37,6 +34,9 @@ from pocketpref.methods.palm.decision import choose
 from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import Manifest
+from pocketpref.models.discovery import foreign_models
+from pocketpref.models.gguf_file import check_gguf, read_record
+from pocketpref.models.handles import parse_handle
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase

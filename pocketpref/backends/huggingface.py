@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pocketpref.catalogue.files import ModelRecord, check_gguf, file_sha256, write_record
-from pocketpref.catalogue.handles import HubHandle, parse_handle
 from pocketpref.errors import (
     ModelDamagedError,
     ModelError,
     ModelMissingError,
     ModelUnsupportedError,
 )
+from pocketpref.models.gguf_file import ModelRecord, check_gguf, file_sha256, write_record
+from pocketpref.models.handles import HubHandle, parse_handle
 
 __all__ = ["parse_handle", "pull"]
 

@@ -129,8 +129,8 @@ def check(app: App, *, file: Path, manifest: Path | None, model: str | None) -> 
     Example: pocketpref adapters check brief.gguf
     """
     from pocketpref.backends.llama import LlamaModel
-    from pocketpref.catalogue import Catalogue
     from pocketpref.lora import Adapter, Blend
+    from pocketpref.models import Catalogue
 
     adapter = Adapter.load(manifest or file.with_suffix(".json"), file)
     catalogue = Catalogue(app.places.models)

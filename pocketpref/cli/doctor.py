@@ -161,7 +161,7 @@ def _is_exposed(path: Path) -> bool:
 def check_model(app: App, model: str | None) -> HealthFinding:
     """The model's file is there and unchanged, and it loads."""
     from pocketpref.backends.llama import LlamaModel
-    from pocketpref.catalogue import Catalogue
+    from pocketpref.models import Catalogue
 
     catalogue = Catalogue(app.places.models)
     entry = catalogue.find(model if model is not None else app.config.model)

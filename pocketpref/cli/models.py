@@ -17,13 +17,13 @@ from pocketpref.config import Config
 from pocketpref.phrases import size
 
 if TYPE_CHECKING:
-    from pocketpref.catalogue import Catalogue, ModelEntry
+    from pocketpref.models import Catalogue, ModelEntry
 
 _NOTED_EVERY = 0.1  # share of a download between two plain lines
 
 
 def _catalogue(app: App) -> Catalogue:
-    from pocketpref.catalogue import Catalogue
+    from pocketpref.models import Catalogue
 
     return Catalogue(app.places.models)
 

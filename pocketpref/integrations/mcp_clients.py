@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import platformdirs
 
-from pocketpref.catalogue.files import replace_file
 from pocketpref.errors import FileError, InputError
+from pocketpref.files import replace_file
 
 ENTRY: Final = "pocketpref"
 """The name of our entry in their settings."""

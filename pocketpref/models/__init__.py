@@ -1,1 +1,7 @@
 """pocketpref/models."""
+
+from __future__ import annotations
+
+from pocketpref.models.registry import Catalogue, ModelEntry
+
+__all__ = ["Catalogue", "ModelEntry"]

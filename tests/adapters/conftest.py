@@ -8,8 +8,8 @@ import pytest
 
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.backends.llama.gguf_tensors import Tensors
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Adapter
+from pocketpref.models.gguf_file import file_sha256
 from tests.adapters.making import adapter_of, random_pairs
 
 Shapes = dict[str, tuple[int, int]]

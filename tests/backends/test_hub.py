@@ -16,8 +16,6 @@ import huggingface_hub
 import pytest
 
 from pocketpref.backends.huggingface import pull
-from pocketpref.catalogue import Catalogue
-from pocketpref.catalogue.handles import parse_handle
 from pocketpref.errors import (
     InputError,
     ModelDamagedError,
@@ -25,6 +23,8 @@ from pocketpref.errors import (
     ModelMissingError,
     ModelUnsupportedError,
 )
+from pocketpref.models import Catalogue
+from pocketpref.models.handles import parse_handle
 from tests.backends.hub_server import REPO, REVISION, Hub, serve
 
 CHUNK = 10 * 1024 * 1024  # what huggingface_hub writes at once

@@ -7,8 +7,8 @@ import tomllib
 import pytest
 
 from pocketpref.backends import huggingface
-from pocketpref.catalogue.files import ModelRecord, file_sha256, write_record
 from pocketpref.errors import ModelMissingError
+from pocketpref.models.gguf_file import ModelRecord, file_sha256, write_record
 
 GGUF = struct.pack("<4sIQQ", b"GGUF", 3, 5, 7) + b"\0" * 1000
 HANDLE = "hf:someone/tiny-GGUF/tiny.gguf"

@@ -14,9 +14,9 @@ from typing import Any
 from pocketpref.backends.llama.bindings import Weights
 from pocketpref.backends.llama.chat_template import ChatTemplate
 from pocketpref.backends.scheduling import threads
-from pocketpref.catalogue import Catalogue
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Base as BaseName
+from pocketpref.models import Catalogue
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.records import Message
 
 

@@ -26,9 +26,9 @@ import numpy as np
 
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.methods.palm.traits import REWARDS, rewards
 from pocketpref.methods.reranking.style import MEASURES, measures
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import Embedder
 
 from .base import Tokens, starter_path

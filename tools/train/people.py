@@ -26,8 +26,8 @@ import numpy as np
 
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.importers import Format, read
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import Embedder
 from pocketpref.records import Feedback, Pair
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx.embedder import open_embedder
-from pocketpref.catalogue.files import file_sha256
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import Embedder
 
 from .base import starter_path

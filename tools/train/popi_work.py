@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.catalogue.files import file_sha256
+from pocketpref.models.gguf_file import file_sha256
 
 from .base import Tokens, load_base, starter_path
 from .export import Factors, read_gguf

@@ -17,8 +17,8 @@ from pocketpref.backends.llama.generator import Generator
 from pocketpref.backends.llama.gradients.estimates import FirstOrder
 from pocketpref.backends.llama.gradients.transformer import Shape
 from pocketpref.backends.llama.scorer import BARE, Scorer
-from pocketpref.catalogue.files import file_sha256
 from pocketpref.lora import Blend
+from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Likelihoods, Message, Sampling
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pocketpref.catalogue import Catalogue, ModelEntry
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, NotFoundError
+from pocketpref.models import Catalogue, ModelEntry
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -17,16 +17,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from pocketpref.catalogue.files import (
-    check_gguf,
-    file_sha256,
-    read_record,
-    record_path,
-    replace_file,
-)
-from pocketpref.catalogue.foreign import foreign_models
-from pocketpref.catalogue.handles import STARTER, parse_handle
 from pocketpref.errors import InputError, ModelDamagedError, ModelError, ModelMissingError
+from pocketpref.files import replace_file
+from pocketpref.models.discovery import foreign_models
+from pocketpref.models.gguf_file import check_gguf, file_sha256, read_record, record_path
+from pocketpref.models.handles import STARTER, parse_handle
 
 FULL_HASH_BYTES = 1_000_000_000
 """Files up to this size are hashed on every load."""

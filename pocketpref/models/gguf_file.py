@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
+from pocketpref.files import replace_file
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -128,19 +127,3 @@ def write_record(model: Path, record: ModelRecord) -> None:
         OSError: the folder cannot be written.
     """
     replace_file(record_path(model), (json.dumps(asdict(record), indent=2) + "\n").encode())
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file such that readers see the old content or the new, never a part.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)  # noqa: PTH105  # Path.replace would need a Path for nothing
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
