@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pocketpref.assemble import open, personalize  # noqa: A004 - pocketpref.open is its name
+    from pocketpref.bootstrap.open import open, personalize  # noqa: A004 - pocketpref.open is its name
     from pocketpref.errors import EgressError, InputError, ModelError, PocketprefError, VaultError
     from pocketpref.pocket import Pocket
     from pocketpref.records import Memory, Message, Pair, Sampling

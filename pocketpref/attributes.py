@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pocketpref.errors import ConfigError, NotFoundError
+from pocketpref.files import TomlError, parse_toml, read_toml
 from pocketpref.records import Attribute
-from pocketpref.tomlfile import TomlError, parse_toml, read_toml
 
 Wording = Literal["text", "names"]
 Category = Literal["style", "tone", "expertise", "values"]

@@ -20,7 +20,7 @@ import platformdirs
 import tomli_w
 
 from pocketpref.errors import ConfigError
-from pocketpref.tomlfile import TomlError, read_toml
+from pocketpref.files import TomlError, read_toml
 
 KeyCustody = Literal["keyring", "passphrase", "key-file"]
 Wording = Literal["text", "names"]

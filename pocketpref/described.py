@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pocketpref import conversations, verdicts
-from pocketpref.conversations import Exchange, Notebook
+from pocketpref import chat_history
+from pocketpref.chat_history import ChatRecorder, Exchange
 from pocketpref.elsewhere import Elsewhere
 from pocketpref.methods.exact.indexing import ProgressCallback
+from pocketpref.personalization import auto_decision
+from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.summary import editing
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.records import Summary, SummaryReport
 from pocketpref.summary.run import SummarizeRun
 from pocketpref.summary.store import Statement
-from pocketpref.verdicts import Verdict
 
 
 class Described(Elsewhere):
@@ -80,9 +81,9 @@ class Described(Elsewhere):
 
     def conversation(self) -> tuple[Exchange, ...]:
         """The chat that is kept, the oldest exchange first; () if none is."""
-        return conversations.kept(self._parts.store)
+        return chat_history.kept(self._parts.store)
 
-    def keep_conversation(self, *, go_on: bool = False) -> Notebook:
+    def keep_conversation(self, *, go_on: bool = False) -> ChatRecorder:
         """Keep a chat as it goes on, sealed, in place of the one before.
 
         Args:
@@ -91,11 +92,11 @@ class Described(Elsewhere):
         Raises:
             NotFoundError: there is none to go on with.
         """
-        return Notebook(self._parts.store, go_on=go_on)
+        return ChatRecorder(self._parts.store, go_on=go_on)
 
     def forget_conversation(self) -> bool:
         """Forget the chat that is kept. Returns whether there was one."""
-        return conversations.forget(self._parts.store)
+        return chat_history.forget(self._parts.store)
 
     def learned_from(self, memory_id: str) -> tuple[str, ...]:
         """Names of the attributes that one choice speaks for; () if it was not learned yet.
@@ -106,6 +107,6 @@ class Described(Elsewhere):
         lessons = self._parts.store.lessons(self._parts.recipe())
         return next((one.attributes for one in lessons if one.memory_id == memory_id), ())
 
-    def verdict(self) -> Verdict | None:
+    def verdict(self) -> AutoDecision | None:
         """What ``evaluate`` found to help this person, with its figures; None if untested."""
-        return verdicts.current(self._parts.store, self._parts.recipe())
+        return auto_decision.current(self._parts.store, self._parts.recipe())

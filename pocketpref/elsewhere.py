@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, overload
 
-from pocketpref import insight
+from pocketpref import profile
+from pocketpref.components import Components
 from pocketpref.egress import Ask, EgressGate, Offer, Preview, Request
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level
-from pocketpref.errors import InputError
-from pocketpref.exits import Exit
-from pocketpref.parts import Parts
+from pocketpref.messages import checked, compose, with_system
 from pocketpref.protocols import Lesson
 from pocketpref.records import Message, Sampling
+from pocketpref.remote import RemoteModels
 from pocketpref.results import ProfileEntry
-from pocketpref.scoring import compose
 
 
 class Elsewhere:
     """What a Pocket can do with a remote model: preview, ask, allow, look at the log."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._parts = parts
-        self._exit = Exit(parts.store, parts.names, parts.remote)
+        self._exit = RemoteModels(parts.store, parts.names, parts.remote)
         # Every turn asks for it, and only another lesson changes what is offered of it.
         self._profiled: tuple[Sequence[Lesson], Sequence[ProfileEntry]] | None = None
 
@@ -43,7 +42,7 @@ class Elsewhere:
         store, recipe = self._parts.store, self._parts.recipe()
         lessons = store.lessons(recipe)
         if self._profiled is None or self._profiled[0] is not lessons:
-            self._profiled = lessons, insight.entries(store.learned(recipe))
+            self._profiled = lessons, profile.entries(store.learned(recipe))
         return self._exit.offer(self._profiled[1])
 
     def preview(
@@ -170,19 +169,3 @@ def _request(
 ) -> Request:
     messages = with_system(system, compose(checked(prompt), "", history))
     return Request(messages, sampling)
-
-
-def checked(prompt: str) -> str:
-    """A prompt that asks for something.
-
-    Raises:
-        InputError: it is empty.
-    """
-    if not prompt.strip():
-        raise InputError("the prompt is empty", hint="ask for something")
-    return prompt
-
-
-def with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Messages with a system prompt before them, if there is one."""
-    return (Message(role="system", content=system), *messages) if system else messages

@@ -15,17 +15,18 @@ from functools import cache
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from pocketpref import insight
+from pocketpref import profile
 from pocketpref.attributes import AttributeBank, Wording
+from pocketpref.components import Components
 from pocketpref.described import Described
-from pocketpref.elsewhere import checked, with_system
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
+from pocketpref.messages import checked, compose, with_system
 from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
 from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.methods.profile_to_peft.service import Tailoring
-from pocketpref.parts import Parts
+from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
 from pocketpref.records import (
     Counts,
     Feedback,
@@ -38,9 +39,7 @@ from pocketpref.records import (
     Vector,
 )
 from pocketpref.results import LearnReport, Personalized, Profile, Scores
-from pocketpref.scoring import compose
 from pocketpref.summary.wording import without_block
-from pocketpref.using import Conditions, PersonalizeMethod, best_reply
 
 
 class Pocket(Described):
@@ -51,7 +50,7 @@ class Pocket(Described):
         tailoring: the adapter that a hypernetwork writes for the person (Profile-to-PEFT).
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         super().__init__(parts)
         self._conditions = Conditions(parts)
         self.policies = Policies(parts)
@@ -305,11 +304,11 @@ class Pocket(Described):
 
     def status(self) -> dict[str, Any]:
         """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
-        return insight.status(self._parts) | {"egress": self._exit.describe()}
+        return profile.status(self._parts) | {"egress": self._exit.describe()}
 
     def profile(self) -> Profile:
         """What was learned, strongest first, with the memories that speak for each part."""
-        return insight.profile(self._parts, self.policies)
+        return profile.profile(self._parts, self.policies)
 
     def in_force(self) -> frozenset[str]:
         """Ids of the memories that recall draws on: for each distinct prompt the one that stands.
@@ -343,7 +342,7 @@ class Pocket(Described):
             ModelError: the model is missing or failed.
         """
         pair = Pair(prompt, chosen, rejected)
-        return insight.score(self._parts, pair, attributes, wording)
+        return profile.score(self._parts, pair, attributes, wording)
 
     def evaluate(self, feedback: Iterable[Feedback] | None = None, **options: Any) -> Report:
         """Compare methods on choices that they did not learn from; see ``evaluation.evaluate``.

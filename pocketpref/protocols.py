@@ -24,8 +24,7 @@ from pocketpref.records import (
 )
 
 if TYPE_CHECKING:
-    from pocketpref.egress.disclosure import Disclosure
-    from pocketpref.lora import Blend, HypernetworkManifest
+    pass
 
 
 @runtime_checkable
@@ -105,18 +104,6 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
-class Adaptable(Protocol):
-    """A language model that can wear adapters."""
-
-    def adapted(self, blend: Blend) -> LanguageModel:
-        """This model wearing a blend, over the same weights; itself for an empty one.
-
-        Raises:
-            AdapterError: the blend cannot be used with this model; the message says why.
-        """
-
-
-@runtime_checkable
 class Embedder(Protocol):
     """Maps texts to points such that texts of one meaning lie close. Safe to call from threads."""
 
@@ -137,41 +124,6 @@ class Embedder(Protocol):
 
         Raises:
             ModelError: the embedder failed.
-        """
-
-
-class Hypernetwork(Protocol):
-    """Writes adapters from profiles."""
-
-    @property
-    def manifest(self) -> HypernetworkManifest:
-        """What is known of it."""
-
-    def write(self, profile: Vector) -> dict[str, NDArray[np.float32]]:
-        """The factors of an adapter.
-
-        Args:
-            profile: shape (dimensions,).
-
-        Returns:
-            ``KIND.lora_a`` of shape (layers, rank, in) and ``KIND.lora_b`` of shape (layers, out,
-            rank) for each kind of matrix, in GGUF's order of rows.
-
-        Raises:
-            ModelError: it failed, or the profile is of another length than it takes.
-        """
-
-
-@runtime_checkable
-class RemoteGenerator(Protocol):
-    """A language model on the other side of a network. It sees what was cleared, and no more."""
-
-    def generate(self, disclosure: Disclosure) -> Iterator[str]:
-        """Send a request that was cleared, to its destination, and stream the reply.
-
-        Raises:
-            RemoteError: it came to no good end; the text that came before it was given.
-            DeniedError: this disclosure was sent before.
         """
 
 

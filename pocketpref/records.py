@@ -46,7 +46,7 @@ def _veil(value: object) -> str:
     return repr(value)
 
 
-class Discreet:
+class RedactedRepr:
     """For dataclasses: ``repr`` shows ``_open`` fields in full and only the sizes of others."""
 
     _open: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Discreet:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pair(Discreet):
+class Pair(RedactedRepr):
     """A prompt and two answers to it, of which a person preferred one.
 
     Raises:
@@ -112,7 +112,7 @@ def _is_unicode(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Feedback(Discreet):
+class Feedback(RedactedRepr):
     """A pair on its way in: what a reader found in a file, or what ``add`` was given.
 
     Attributes:
@@ -130,7 +130,7 @@ class Feedback(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Memory(Discreet):
+class Memory(RedactedRepr):
     """A stored pair.
 
     Attributes:
@@ -187,7 +187,7 @@ class Effort(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Selection(Discreet):
+class Selection(RedactedRepr):
     """What one pair taught: the attributes that explain the choice (EXACT, Algorithm 1).
 
     Attributes:
@@ -222,7 +222,7 @@ class Selection(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Learned(Discreet):
+class Learned(RedactedRepr):
     """The indexed form of one memory: where it lies, and what it taught.
 
     Attributes:
@@ -257,7 +257,7 @@ class Learned(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Document(Discreet):
+class Document(RedactedRepr):
     """Something sealed beside the pairs: a summary, a grant, an entry of a log.
 
     Attributes:
@@ -286,7 +286,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Condition(Discreet):
+class Condition(RedactedRepr):
     """What is put before the model besides the prompt: attributes, or nothing.
 
     Attributes:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pocketpref.records import Discreet, Message, Source
+from pocketpref.records import Message, RedactedRepr, Source
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Personalized(Discreet):
+class Personalized(RedactedRepr):
     """A prompt with what was learned added to it, ready for any model on this machine.
 
     Attributes:

@@ -14,18 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketpref.messages import compose
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import Message, Pair
-
-
-def compose(prompt: str, block: str = "", history: Sequence[Message] = ()) -> tuple[Message, ...]:
-    """Chat messages for a prompt with an injected block.
-
-    The block stands on a line of its own at the end of the user's turn (EXACT, section 4.1), so
-    that everything before it is common to all conditions.
-    """
-    content = f"{prompt}\n{block}" if block else prompt
-    return (*history, Message(role="user", content=content))
+from pocketpref.records import Pair
 
 
 class PairScorer:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import pocketpref
-from pocketpref import assemble as opening
 from pocketpref.attributes import AttributeBank
+from pocketpref.bootstrap import open as opening
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
 from pocketpref.methods.exact.indexing import LearnRun
 from pocketpref.pocket import Pocket

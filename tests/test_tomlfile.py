@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketpref.tomlfile import MAX_BYTES, TomlError, parse_toml, read_toml
+from pocketpref.files import MAX_BYTES, TomlError, parse_toml, read_toml
 
 
 def test_a_sound_file_is_read(tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ import numpy as np
 from vault_samples import Samples
 
 import pocketpref
+from pocketpref.messages import compose
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Feedback, Learned, Message, Pair, Sampling
 from pocketpref.samples import sample_pairs
-from pocketpref.scoring import compose
 from pocketpref.vault.crypto.key_stores import EphemeralKey
 from pocketpref.vault.storage.rows import RowEntry
 from pocketpref.vault.storage.serialization import dump_learned, dump_memory

@@ -50,9 +50,9 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, bindings
 from pocketpref.backends.scheduling import threads
 from pocketpref.errors import PocketprefError
+from pocketpref.messages import compose
 from pocketpref.models import Catalogue
 from pocketpref.records import Pair, Selection
-from pocketpref.scoring import compose
 
 PLAIN_SAMPLE = 3
 """Conditions of a pair that the plain way is timed on."""

@@ -40,10 +40,10 @@ if str(ROOT) not in sys.path:
 from pocketpref.attributes import AttributeBank  # noqa: E402 - after the path, like all below
 from pocketpref.backends.llama import LlamaModel, prepare  # noqa: E402
 from pocketpref.backends.onnx.embedder import open_embedder  # noqa: E402
+from pocketpref.components import Components  # noqa: E402
 from pocketpref.importers import BadEntry, read  # noqa: E402
 from pocketpref.methods.exact.selection import Exact, ExactSettings  # noqa: E402
 from pocketpref.models import Catalogue  # noqa: E402
-from pocketpref.parts import Parts  # noqa: E402
 from pocketpref.pocket import Pocket  # noqa: E402
 from pocketpref.protocols import Embedder, LanguageModel  # noqa: E402
 from pocketpref.records import Feedback, Learned, Pair, Selection  # noqa: E402
@@ -206,7 +206,7 @@ def _pocket(bench: Bench) -> Iterator[Pocket]:
     method = Exact(bench.bank, ExactSettings(k=bench.k, exhaustive=True))
     with tempfile.TemporaryDirectory() as folder:
         vault = Vault.create(Path(folder) / "vault.db", EphemeralKey())
-        parts = Parts(
+        parts = Components(
             store=vault.store("somebody"),
             bank=bench.bank,
             method=method,

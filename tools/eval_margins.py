@@ -28,9 +28,9 @@ from pocketpref.backends.llama.half_precision import Precision
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.importers import BadEntry, read
+from pocketpref.messages import compose
 from pocketpref.models import Catalogue
 from pocketpref.records import Feedback, Message
-from pocketpref.scoring import compose
 
 _TOGETHER = 8
 """Answers that are scored in one call: as many as fill a batch with one condition."""

@@ -37,7 +37,7 @@ from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours, Par
 from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, After, Outcomes, Report, compare
 from pocketpref.importers import BadEntry, read
-from pocketpref.scoring import compose
+from pocketpref.messages import compose
 
 OURS: dict[str, tuple[Part, ...]] = {
     "length alone": ("length",),

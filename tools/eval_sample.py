@@ -41,10 +41,11 @@ from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo,
 from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import READINGS, Report, compare
+from pocketpref.messages import compose
 from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
-from pocketpref.scoring import PairScorer, compose, noise_floor
+from pocketpref.scoring import PairScorer, noise_floor
 from pocketpref.summary.objective import PopiSettings, utility
 from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import block, render

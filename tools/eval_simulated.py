@@ -44,8 +44,8 @@ from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
 from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import After, Outcomes, Report, compare
+from pocketpref.messages import compose
 from pocketpref.methods.exact.selection import Exact, ExactSettings
-from pocketpref.scoring import compose
 from pocketpref.summary.records import Interval
 
 AFTER = (5, 10, 20)

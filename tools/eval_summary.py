@@ -43,17 +43,17 @@ from eval_summary_known import apart, known_people
 from eval_summary_people import Person, people
 from eval_summary_styles import lively, understanding
 
-from pocketpref.assemble import throwaway
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.backends.llama.bindings import quantize
 from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.bootstrap.open import throwaway
+from pocketpref.components import Components
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.methods.exact.indexing import LearnRun
 from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.models import Catalogue
-from pocketpref.parts import Parts
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Feedback
 from pocketpref.summary.candidates import single_clauses
@@ -267,7 +267,7 @@ class _Search:
 @contextmanager
 def _parts(
     person: Person, model: LanguageModel, embedder: Embedder, bank: AttributeBank
-) -> Iterator[Parts]:
+) -> Iterator[Components]:
     """One person in a vault of their own. The first attribute of a choice is evidence enough."""
     method = Exact(bank, ExactSettings(k=1, exhaustive=True))
     with (
@@ -276,7 +276,7 @@ def _parts(
     ):
         store = vault.store(person.name)
         store.add_many(person.past)
-        yield Parts(
+        yield Components(
             store=store,
             bank=bank,
             method=method,
@@ -289,7 +289,7 @@ def _parts(
         )
 
 
-def _template(parts: Parts, embedder: Embedder) -> str:
+def _template(parts: Components, embedder: Embedder) -> str:
     """The three attributes with the most evidence in all of a person's past."""
     learned = parts.store.learned(parts.recipe())
     signals = gather(parts.store.memories(), learned, embedder, most=10**6)

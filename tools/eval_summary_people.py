@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketpref.importers import BadEntry, read
-from pocketpref.records import Discreet, Feedback, Pair
+from pocketpref.records import Feedback, Pair, RedactedRepr
 from pocketpref.samples import sample_pairs
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Person(Discreet):
+class Person(RedactedRepr):
     """One person's choices in two parts without a common prompt.
 
     Attributes:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pocketpref.assemble import throwaway
+from pocketpref.bootstrap.open import throwaway
 from pocketpref.config import Config
 from pocketpref.server.openai.app import serve
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz_checks import Parser, UnusableError
 
 from pocketpref.attributes import AttributeBank, read_attributes
+from pocketpref.calibration import Measurements
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read
 from pocketpref.lora import AdapterManifest, read_lora
-from pocketpref.measurements import Measurements
 from pocketpref.methods.palm.decision import choose
 from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.palm.portfolio import Portfolio

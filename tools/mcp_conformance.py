@@ -33,7 +33,7 @@ from typing import Any
 import npm
 import uvicorn
 
-from pocketpref.assemble import throwaway
+from pocketpref.bootstrap.open import throwaway
 from pocketpref.config import Config
 from pocketpref.server.mcp.server import server
 from pocketpref.server.mcp.tools import Assistant, offered

@@ -20,7 +20,7 @@ import numpy as np
 
 from pocketpref.errors import FileError
 from pocketpref.importers import BadEntry, read
-from pocketpref.records import Discreet, Feedback, Pair
+from pocketpref.records import Feedback, Pair, RedactedRepr
 from pocketpref.samples import sample_pairs
 
 LEAST_ANSWER = 8
@@ -34,7 +34,7 @@ Half = Literal["short", "long"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Candidate(Discreet):
+class Candidate(RedactedRepr):
     """A pair that may be measured.
 
     Attributes:

@@ -23,9 +23,9 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.predictors.base import Case
+from pocketpref.messages import compose
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Attribute, Pair, Sampling
-from pocketpref.scoring import compose
 from pocketpref.testing import ScriptedModel
 
 NAMES: Final = ("Formal", "Concise", "Emotion", "Easy", "Direct", "Analytic")

@@ -11,7 +11,7 @@ import click
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, print_table, report, report_json, table
 from pocketpref.cli.params import json_option, model_option, user_option
-from pocketpref.phrases import size
+from pocketpref.formatting import size
 
 if TYPE_CHECKING:
     from pocketpref.lora import Adapter, HypernetworkManifest

@@ -10,7 +10,7 @@ import click
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, report
 from pocketpref.cli.params import dry_run_option, model_option, user_option
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.integrations.scheduler import ScheduledService

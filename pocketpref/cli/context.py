@@ -80,7 +80,7 @@ def without_network(wanted: bool, *, own_process: bool) -> Iterator[None]:
         own_process: whether this process is the program's own: what the kernel is told cannot be
             taken back.
     """
-    from pocketpref.silence import cut_off, silence
+    from pocketpref.offline import cut_off, silence
 
     if not wanted:
         yield
@@ -101,13 +101,13 @@ ThrowawayOpener = Callable[..., AbstractContextManager["Pocket"]]
 
 
 def _real_opener(user: str | None = None, **options: Any) -> Pocket:
-    from pocketpref import assemble as opening
+    from pocketpref.bootstrap import open as opening
 
     return opening.open(user, **options)
 
 
 def _real_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
-    from pocketpref import assemble as opening
+    from pocketpref.bootstrap import open as opening
 
     return opening.throwaway(**options)
 
@@ -187,13 +187,13 @@ class App:
 
     def key_store(self) -> KeyStore:
         """Who keeps the vault's key, by the settings or by the vault's own header."""
-        from pocketpref import custody
+        from pocketpref.bootstrap import key_source
 
-        return custody.choose(self.config, self.places.vault, self.ask_passphrase, self.environ)
+        return key_source.choose(self.config, self.places.vault, self.ask_passphrase, self.environ)
 
     def vault(self) -> Vault:
         """The vault itself, made if there is none; use it in a ``with`` statement."""
-        from pocketpref import assemble as opening
+        from pocketpref.bootstrap import open as opening
 
         return opening.open_vault(self.places.vault, self.key_store(), self.places)
 

@@ -16,7 +16,7 @@ from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.output import console, note, one_line, printable, report
 from pocketpref.cli.params import TEXT, model_option
 from pocketpref.cli.profile import draw_profile
-from pocketpref.phrases import duration, plural, size
+from pocketpref.formatting import duration, plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

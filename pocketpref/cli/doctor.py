@@ -23,7 +23,7 @@ from pocketpref.cli.output import note, print_table, progress, report, report_js
 from pocketpref.cli.params import MisuseError, json_option, model_option, user_option
 from pocketpref.config import KeyCustody
 from pocketpref.errors import NotFoundError, PocketprefError, RolledBackError, TamperedError
-from pocketpref.phrases import plural, size
+from pocketpref.formatting import plural, size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,9 +87,9 @@ def check_key(app: App, model: str | None) -> HealthFinding:
 
     store = app.key_store()
     if Vault.exists(app.places.vault):
-        custody = Vault.custody(app.places.vault)
-        if custody != store.kind:
-            words = f"the settings say {store.kind}, the vault says {custody}"
+        key_source = Vault.custody(app.places.vault)
+        if key_source != store.kind:
+            words = f"the settings say {store.kind}, the vault says {key_source}"
             return HealthFinding("key", "wrong", words, "see: pocketpref keys status")
     return HealthFinding("key", "ok", store.describe())
 
@@ -287,7 +287,7 @@ def repair(app: App, file: str, *, as_json: bool) -> None:
 
 def _key_store(app: App, source: Path) -> KeyStore:
     """Who keeps the key, without SQLite having opened the file: that alone may change it."""
-    from pocketpref import custody
+    from pocketpref.bootstrap import key_source
     from pocketpref.vault.recovery import salvage
 
     config = app.config
@@ -299,7 +299,7 @@ def _key_store(app: App, source: Path) -> KeyStore:
                 hint="say it: POCKETPREF_KEY_CUSTODY=keyring, passphrase or key-file",
             )
         config = replace(config, key_custody=kind)  # type: ignore[arg-type]  # one of the three
-    return custody.choose(config, source, app.ask_passphrase, app.environ)
+    return key_source.choose(config, source, app.ask_passphrase, app.environ)
 
 
 def _shape(saved: Salvaged) -> dict[str, object]:
@@ -357,7 +357,7 @@ def accept_older(app: App, *, as_json: bool) -> None:
     Raises:
         VaultError: there is no vault, or it cannot be opened for another reason.
     """
-    from pocketpref import assemble as opening
+    from pocketpref.bootstrap import open as opening
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):

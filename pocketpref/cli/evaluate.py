@@ -11,7 +11,7 @@ from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, print_table, progress, report, report_json, table
 from pocketpref.cli.params import format_option, json_option, model_option, user_option
 from pocketpref.errors import FileError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.evaluation import Outcomes, Report

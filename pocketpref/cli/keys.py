@@ -13,7 +13,7 @@ from pocketpref.cli.output import note, progress, report, report_json
 from pocketpref.cli.params import MisuseError, json_option
 from pocketpref.config import Config
 from pocketpref.errors import NotFoundError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
@@ -48,15 +48,15 @@ def key_status(app: App, *, as_json: bool) -> None:
     path = app.places.vault
     there = Vault.exists(path)
     store = app.key_store()
-    custody = Vault.custody(path) if there else store.kind
+    key_source = Vault.custody(path) if there else store.kind
     if as_json:
-        shape = {"vault": str(path) if there else None, "key_custody": custody}
+        shape = {"vault": str(path) if there else None, "key_custody": key_source}
         report_json({**shape, "description": store.describe()})
         return
     report(f"vault: {path}{'' if there else ' (not made yet)'}")
     report(f"key:   {store.describe()}")
-    if custody != store.kind:
-        note(f"the vault itself says {custody}: the settings do not fit it")
+    if key_source != store.kind:
+        note(f"the vault itself says {key_source}: the settings do not fit it")
 
 
 @keys.command("set")
@@ -91,25 +91,25 @@ def set_custody(app: App, *, keyring: bool, passphrase: bool, key_file: str | No
 
 
 def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
-    from pocketpref import custody
+    from pocketpref.bootstrap import key_source
     from pocketpref.vault.crypto.key_stores import KeyFile
 
     if path is not None:
         return KeyFile(path) if path.exists() else KeyFile.make(path)
     wanted = replace(app.config, key_custody="passphrase" if passphrase else "keyring")
-    return custody.choose(wanted, app.places.vault, app.ask_new_passphrase)
+    return key_source.choose(wanted, app.places.vault, app.ask_new_passphrase)
 
 
 def _hand_over(app: App, new: KeyStore) -> None:
     """Open the vault as its header says, whatever the settings say, and change its keeper."""
-    from pocketpref import assemble as opening
-    from pocketpref import custody
+    from pocketpref.bootstrap import key_source
+    from pocketpref.bootstrap import open as opening
     from pocketpref.vault import Vault
 
     if not Vault.exists(app.places.vault):
         return
     config = replace(app.config, key_custody=None)
-    old = custody.choose(config, app.places.vault, app.ask_passphrase)
+    old = key_source.choose(config, app.places.vault, app.ask_passphrase)
     with opening.open_vault(app.places.vault, old, app.places) as vault:
         vault.change_custody(new)
 

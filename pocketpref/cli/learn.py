@@ -15,7 +15,7 @@ from pocketpref.cli.context import App, pass_app, without_network
 from pocketpref.cli.output import console, note, report
 from pocketpref.cli.params import model_option, offline_option, user_option
 from pocketpref.cli.summary import offer_refresh
-from pocketpref.phrases import duration, plural
+from pocketpref.formatting import duration, plural
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

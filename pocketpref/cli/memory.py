@@ -29,7 +29,7 @@ from pocketpref.cli.params import (
     yes_option,
 )
 from pocketpref.errors import InputError, StorageError
-from pocketpref.phrases import plural, size
+from pocketpref.formatting import plural, size
 
 if TYPE_CHECKING:
     from datetime import datetime

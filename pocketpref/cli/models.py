@@ -14,7 +14,7 @@ from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import confirm, console, note, print_table, report, report_json, table
 from pocketpref.cli.params import dry_run_option, json_option, yes_option
 from pocketpref.config import Config
-from pocketpref.phrases import size
+from pocketpref.formatting import size
 
 if TYPE_CHECKING:
     from pocketpref.models import Catalogue, ModelEntry

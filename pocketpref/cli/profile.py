@@ -10,7 +10,7 @@ import click
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import bar, console, print_table, report, report_json, table
 from pocketpref.cli.params import json_option, model_option, user_option
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from rich.text import Text

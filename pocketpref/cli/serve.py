@@ -24,7 +24,7 @@ from pocketpref.cli.params import (
     user_option,
 )
 from pocketpref.errors import StorageError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.integrations.mcp_clients import Change

@@ -15,7 +15,7 @@ from pocketpref.cli.egress.rendering import when
 from pocketpref.cli.output import console, note, print_table, report, report_json, table
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
-from pocketpref.phrases import duration, plural
+from pocketpref.formatting import duration, plural
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket

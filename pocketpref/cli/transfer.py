@@ -22,7 +22,7 @@ from pocketpref.cli.params import (
     yes_option,
 )
 from pocketpref.errors import FileError, InputError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
-from pocketpref.records import Attribute, Discreet
+from pocketpref.records import Attribute, RedactedRepr
 
 MOST = 3
 """Attributes in a sentence at most: as many as EXACT selects for a pair (arXiv 2602.17695)."""
@@ -34,7 +34,7 @@ _OPPOSITE = "not "
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Offer(Discreet):
+class Offer(RedactedRepr):
     """What could go with a request, if it is allowed.
 
     Attributes:

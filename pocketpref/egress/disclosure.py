@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, Never, final
+from typing import TYPE_CHECKING, Any, Final, Never, Protocol, final, runtime_checkable
 
 from pocketpref.egress.destination import Destination
 from pocketpref.errors import DeniedError
-from pocketpref.records import Message
+from pocketpref.records import (
+    Message,
+)
+
+if TYPE_CHECKING:
+    pass
 
 
 class Level(IntEnum):
@@ -120,3 +126,16 @@ def _cleared(
     for name, value in zip(Disclosure.__dataclass_fields__, values, strict=True):
         object.__setattr__(made, name, value)
     return made
+
+
+@runtime_checkable
+class RemoteGenerator(Protocol):
+    """A language model on the other side of a network. It sees what was cleared, and no more."""
+
+    def generate(self, disclosure: Disclosure) -> Iterator[str]:
+        """Send a request that was cleared, to its destination, and stream the reply.
+
+        Raises:
+            RemoteError: it came to no good end; the text that came before it was given.
+            DeniedError: this disclosure was sent before.
+        """

@@ -25,7 +25,7 @@ from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import DeniedError, InputError, TamperedError
 from pocketpref.protocols import Documents
-from pocketpref.records import Discreet, Document
+from pocketpref.records import Document, RedactedRepr
 
 # Why something was allowed or denied, in the words of the log and of errors.
 
@@ -77,7 +77,7 @@ _DAMAGED = "restore the vault from a backup, or save what is intact: pocketpref 
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Grant(Discreet):
+class Grant(RedactedRepr):
     """What may leave, where to, until when.
 
     Attributes:

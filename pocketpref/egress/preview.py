@@ -19,7 +19,7 @@ from pocketpref.egress.disclosure import Level
 from pocketpref.egress.dlp import Finding
 from pocketpref.egress.grants import Grant, Reason
 from pocketpref.egress.request_body import Request, body
-from pocketpref.records import Discreet
+from pocketpref.records import RedactedRepr
 
 DEFAULT_EXPIRY = timedelta(days=30)
 """How long a grant lasts if nobody says otherwise."""
@@ -39,7 +39,7 @@ class Decision(Enum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Preview(Discreet):
+class Preview(RedactedRepr):
     """What would leave.
 
     Attributes:
@@ -79,7 +79,7 @@ Look = Callable[[str, frozenset[str]], tuple[Finding, ...]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RequestDraft(Discreet):
+class RequestDraft(RedactedRepr):
     """A preview with what the door needs to decide on it.
 
     Attributes:

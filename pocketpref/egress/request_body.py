@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from pocketpref.egress.destination import Destination
 from pocketpref.errors import InputError
-from pocketpref.records import Discreet, Message, Role, Sampling
+from pocketpref.records import Message, RedactedRepr, Role, Sampling
 
 _ROLES = get_args(Role)
 
@@ -34,7 +34,7 @@ _FRAMED = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Request(Discreet):
+class Request(RedactedRepr):
     """What the person is sending anyway.
 
     Attributes:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from pocketpref import verdicts
+from pocketpref.components import Components
 from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Predictor
@@ -20,20 +20,20 @@ from pocketpref.evaluation.predictors.baselines import Plain
 from pocketpref.evaluation.predictors.exact import Explained, Recalled
 from pocketpref.evaluation.runner import ProgressCallback
 from pocketpref.methods.exact.selection import Exact
-from pocketpref.parts import Parts
+from pocketpref.personalization import auto_decision
+from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.records import Learned, Pair, Selection
-from pocketpref.verdicts import Verdict
 
 NEWEST: Final = 100
 """Choices that are tested at most: about a second each on two cores."""
 
 
 def decide(
-    parts: Parts,
+    parts: Components,
     *,
     limit: int = NEWEST,
     on_progress: ProgressCallback = lambda done, of: None,
-) -> Verdict:
+) -> AutoDecision:
     """Test recall on a person's own choices, and keep what was found.
 
     Args:
@@ -58,7 +58,7 @@ def decide(
     told = _Teller(on_progress, 2 * len(cases))
     auto = Auto(told.around(Plain(evidence)), [told.around(recalled)])
     verdict = auto.verdict(cases, [])
-    verdicts.keep(parts.store, verdict, parts.recipe(), [entry.memory_id for entry in learned])
+    auto_decision.keep(parts.store, verdict, parts.recipe(), [entry.memory_id for entry in learned])
     return verdict
 
 
@@ -67,7 +67,7 @@ def _case(entry: Learned, pair: Pair, place: int) -> Case:
     return Case("", pair, entry.vector, group=prompt, item=prompt, when=float(place))
 
 
-def _recalled(parts: Parts, evidence: Evidence, found: dict[Pair, Selection]) -> Predictor:
+def _recalled(parts: Components, evidence: Evidence, found: dict[Pair, Selection]) -> Predictor:
     """Recall as ``personalize`` does it, its threshold included."""
     method = parts.method
     exact = method if isinstance(method, Exact) else Exact(parts.bank)

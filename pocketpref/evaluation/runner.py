@@ -12,8 +12,8 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval, without_nan
 from pocketpref.evaluation.predictors.base import Case, Judge, Judgement, Matrix, Predictor
+from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.summary.records import Interval
-from pocketpref.verdicts import Verdict
 
 READINGS: Final = tuple(field.name for field in fields(Judgement))
 """What is said of each method: see ``Judgement``."""
@@ -81,7 +81,7 @@ class Report:
 
     outcomes: tuple[Outcomes, ...]
     protocol: dict[str, Any]
-    verdict: Verdict | None = None
+    verdict: AutoDecision | None = None
 
     def __getitem__(self, method: str) -> Outcomes:
         """What one method was judged by."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pocketpref.components import Components
 from pocketpref.evaluation.auto_decision import decide
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
@@ -14,7 +15,6 @@ from pocketpref.evaluation.predictors.base import Case, Evidence
 from pocketpref.evaluation.registry import DEFAULT, Roster
 from pocketpref.evaluation.runner import After, ProgressCallback, Report, compare
 from pocketpref.methods.reranking.bradley_terry import shipped
-from pocketpref.parts import Parts
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Feedback
 
@@ -23,7 +23,7 @@ LEARNING: Final = ("drift", "reward", "exact", "exact-global", "ours", "auto")
 
 
 def evaluate(
-    parts: Parts,
+    parts: Components,
     feedback: Iterable[Feedback] | None = None,
     *,
     methods: Sequence[str] = DEFAULT,

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal
 
-from pocketpref.records import Discreet
+from pocketpref.records import RedactedRepr
 
 MAX_ALTERNATIVES: Final = 32
 """Most answers to one prompt that are compared with the kept one; further ones are not read."""
@@ -23,7 +23,7 @@ class TreeError(Exception):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(Discreet):
+class Turn(RedactedRepr):
     """One message of a conversation.
 
     Attributes:
@@ -51,7 +51,7 @@ class Turn(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AnswerNode(Discreet):
+class AnswerNode(RedactedRepr):
     """Everything the person saw between one prompt and their next.
 
     Attributes:

@@ -21,7 +21,7 @@ from pocketpref.errors import AdapterError
 from pocketpref.lora.gguf_writer import lora_bytes
 from pocketpref.lora.lora_file import Lora
 from pocketpref.lora.manifest import Adapter
-from pocketpref.records import Discreet
+from pocketpref.records import RedactedRepr
 
 MOST_PARTS: Final = 8
 _LARGEST_SCALE: Final = 2.0
@@ -31,7 +31,7 @@ Key = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Blend(Discreet):
+class Blend(RedactedRepr):
     """A weighted set of adapters; without parts the bare model.
 
     Attributes:

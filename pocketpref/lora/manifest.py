@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, Self
 from pocketpref.errors import AdapterError
 from pocketpref.lora.gguf_reader import MAX_BYTES
 from pocketpref.lora.lora_file import Lora, read_lora
-from pocketpref.records import Discreet
+from pocketpref.records import RedactedRepr
 
 SCHEMA: Final = 1
 
@@ -57,7 +57,7 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AdapterManifest(Discreet):
+class AdapterManifest(RedactedRepr):
     """What is known of an adapter.
 
     Attributes:
@@ -185,7 +185,7 @@ class AdapterManifest(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Adapter(Discreet):
+class Adapter(RedactedRepr):
     """An adapter file with its manifest.
 
     Attributes:

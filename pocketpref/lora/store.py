@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 from pocketpref.errors import AdapterError, InputError, TamperedError
 from pocketpref.lora.blend import Blend
 from pocketpref.lora.manifest import MOST_MANIFEST_BYTES, Adapter, AdapterManifest
-from pocketpref.protocols import Adaptable, LanguageModel
+from pocketpref.lora.protocols import Adaptable
+from pocketpref.protocols import LanguageModel
 
 if TYPE_CHECKING:
     from pocketpref.protocols import DocumentStore

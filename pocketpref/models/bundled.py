@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketpref.errors import ModelDamagedError, ModelMissingError
-from pocketpref.tomlfile import TomlError, parse_toml
+from pocketpref.files import TomlError, parse_toml
 
 MANIFEST = "MANIFEST.toml"
 _REINSTALL = "install pocketpref again: its own models come with it"

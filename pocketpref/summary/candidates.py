@@ -15,7 +15,7 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import Discreet, Message, Sampling
+from pocketpref.records import Message, RedactedRepr, Sampling
 from pocketpref.summary.draft_checks import MOST_CHARACTERS, ClauseDraft, flaw
 from pocketpref.summary.evidence import TOPICS, Signal
 from pocketpref.summary.language import NAMES
@@ -38,7 +38,7 @@ _DRAFT_TOKENS = 90
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Proposal(Discreet):
+class Proposal(RedactedRepr):
     """A possible summary.
 
     Attributes:

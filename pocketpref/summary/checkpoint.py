@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pocketpref.errors import NotFoundError
 from pocketpref.protocols import Documents, DocumentStore
-from pocketpref.records import Discreet, Document
+from pocketpref.records import Document, RedactedRepr
 from pocketpref.summary.records import KIND
 
 _NOTES = b"search/"
@@ -20,7 +20,7 @@ _NOTES = b"search/"
 
 
 @dataclass(slots=True, repr=False)
-class SearchCheckpoint(Discreet):
+class SearchCheckpoint(RedactedRepr):
     """What a search found so far, so that it can go on where it was stopped.
 
     Attributes:

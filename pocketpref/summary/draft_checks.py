@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pocketpref.records import Discreet
+from pocketpref.records import RedactedRepr
 from pocketpref.summary.language import detect
 from pocketpref.summary.records import Clause
 
@@ -51,7 +51,7 @@ _OPEN_ENDED = frozenset(_SMALL.split())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClauseDraft(Discreet):
+class ClauseDraft(RedactedRepr):
     """A reply and what it has to agree with.
 
     Attributes:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 
+from pocketpref.components import Components
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.lora import Adapter, AdapterManifest, Blend
 from pocketpref.lora.store import wearing
-from pocketpref.parts import Parts
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.summary.candidates import (
@@ -113,7 +113,7 @@ class Drafting:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: Components,
         settings: PopiSettings,
         language: str,
         noted: MutableMapping[str, str],

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pocketpref.parts import Parts
+from pocketpref.components import Components
 from pocketpref.records import Message
 from pocketpref.summary import checkpoint
 from pocketpref.summary import store as summary_store
@@ -21,13 +21,13 @@ LEAST_NEW = 8
 """New choices from which on a summary is worth making again, if they are a fifth of the old."""
 
 
-def recipe(parts: Parts, settings: PopiSettings | None = None) -> str:
+def recipe(parts: Components, settings: PopiSettings | None = None) -> str:
     """Fingerprint of everything that a summary depends on besides the choices."""
     text = f"{parts.recipe()} {(settings or PopiSettings()).fingerprint()}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def stale(parts: Parts) -> str | None:
+def stale(parts: Components) -> str | None:
     """Why a summary should be looked for, in words; None if there is no need.
 
     A search that found nothing is not asked for again before there are new choices.
@@ -63,7 +63,7 @@ def _known(
     return None if present is None else sum(moment <= present.created for moment in choices)
 
 
-def edit(parts: Parts, text: str) -> Summary:
+def edit(parts: Components, text: str) -> Summary:
     """Put a person's own text in force as their summary.
 
     What they added is kept as stated: it stands in every later summary. What they struck out does

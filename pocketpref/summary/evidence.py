@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.protocols import Embedder
-from pocketpref.records import Discreet, Learned, Memory, Pair, Selection, Vector
+from pocketpref.records import Learned, Memory, Pair, RedactedRepr, Selection, Vector
 
 ANSWERED_UNDER = "answered_under"
 """The entry of ``meta`` that marks a choice among replies given under a summary: its id."""
@@ -73,7 +73,7 @@ into a summary as a name of a topic."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Signal(Discreet):
+class Signal(RedactedRepr):
     """One choice as evidence.
 
     Attributes:

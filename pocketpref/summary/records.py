@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
 from pocketpref.errors import TamperedError
-from pocketpref.records import Discreet, Document
+from pocketpref.records import Document, RedactedRepr
 
 Written = Literal["template", "model", "edit"]
 """Who wrote a summary: a template from attribute evidence, the local model, or the person."""
@@ -46,7 +46,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Clause(Discreet):
+class Clause(RedactedRepr):
     """One thing that a summary says.
 
     Attributes:
@@ -80,7 +80,7 @@ class Clause(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Summary(Discreet):
+class Summary(RedactedRepr):
     """How a person likes to be answered, in a few words that any model understands.
 
     Attributes:
@@ -162,7 +162,7 @@ class Summary(Discreet):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SummaryReport(Discreet):
+class SummaryReport(RedactedRepr):
     """What one call of ``summarize`` did.
 
     Attributes:

@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pocketpref.components import Components
 from pocketpref.errors import NotFoundError
-from pocketpref.parts import Parts
 from pocketpref.results import Progress
 from pocketpref.summary import checkpoint
 from pocketpref.summary import store as summary_store
@@ -45,7 +45,7 @@ class SummarizeRun:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: Components,
         budget: float | None = None,
         on_progress: ProgressCallback = lambda _: None,
         settings: PopiSettings | None = None,

@@ -10,7 +10,7 @@ from typing import Final
 
 from pocketpref.errors import InputError, NotFoundError, TamperedError
 from pocketpref.protocols import Documents, DocumentStore
-from pocketpref.records import Discreet, Document
+from pocketpref.records import Document, RedactedRepr
 from pocketpref.summary.checkpoint import _NOTES
 from pocketpref.summary.records import KIND, Clause, Summary
 
@@ -22,7 +22,7 @@ MOST_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Statement(Discreet):
+class Statement(RedactedRepr):
     """A preference in the person's own words.
 
     Attributes:

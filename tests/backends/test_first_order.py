@@ -16,9 +16,10 @@ from pocketpref.backends.llama.gradients.estimates import FirstOrder, split
 from pocketpref.backends.llama.gradients.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.backends.llama.scorer import Scorer
 from pocketpref.errors import ModelDamagedError
+from pocketpref.messages import compose
 from pocketpref.records import Pair
 from pocketpref.samples import sample_pairs
-from pocketpref.scoring import PairScorer, compose
+from pocketpref.scoring import PairScorer
 
 PAIR = Pair(
     "Why do leaves fall in autumn?",

@@ -18,8 +18,9 @@ from pocketpref.backends.llama.generator import held_back
 from pocketpref.backends.llama.scorer import shorten
 from pocketpref.backends.scheduling import ReplyPriority, courtesy
 from pocketpref.errors import ModelDamagedError, ModelError, ModelMissingError
+from pocketpref.messages import compose
 from pocketpref.records import Likelihoods, Message, Sampling
-from pocketpref.scoring import compose, noise_floor
+from pocketpref.scoring import noise_floor
 from tests.methods.reference import PlainModel
 
 PROMPT = "Why is the sky blue?"

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pocketpref import conversations
+from pocketpref import chat_history
+from pocketpref.chat_history import MOST_CHARACTERS, Exchange
 from pocketpref.cli.chat.session import ChatSession
-from pocketpref.conversations import MOST_CHARACTERS, Exchange
 from pocketpref.errors import NotFoundError, TamperedError
 from tests.cli.test_conversation import Script, hear
 
@@ -205,7 +205,7 @@ def test_there_is_nothing_to_go_on_with_unless_something_was_kept(pocket):
 )
 def test_what_is_no_conversation_is_named_and_can_be_forgotten(desk, pocket, content):
     with pocket._parts.store.changing() as documents:
-        documents.insert(conversations.KIND, content)
+        documents.insert(chat_history.KIND, content)
     with pytest.raises(TamperedError) as caught:
         pocket.conversation()
     assert caught.value.__context__ is None

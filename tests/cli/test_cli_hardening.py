@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from pocketpref import custody
+from pocketpref.bootstrap import key_source
 from pocketpref.cli.main import cli
 from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError
@@ -135,7 +135,7 @@ def handed_in(text: str | bytes) -> int:
 @pytest.fixture(autouse=True)
 def nothing_read_before(monkeypatch):
     """Numbers of descriptors come again within one process of tests."""
-    monkeypatch.setattr(custody, "_read_already", {})
+    monkeypatch.setattr(key_source, "_read_already", {})
 
 
 def is_open(number: int) -> bool:
@@ -156,7 +156,7 @@ def sealed(tmp_path) -> Path:
 
 def opens(path: Path, number: int, config: Config | None = None) -> None:
     environ = {"POCKETPREF_PASSPHRASE_FD": str(number)}
-    Vault.open(path, custody.choose(config or Config(), path, None, environ)).close()
+    Vault.open(path, key_source.choose(config or Config(), path, None, environ)).close()
 
 
 def test_a_descriptor_opens_a_vault_as_often_as_the_process_needs_it(sealed):
@@ -170,12 +170,12 @@ def test_a_descriptor_comes_before_a_file_and_a_person(sealed, tmp_path):
     (tmp_path / "wrong").write_text("wrong")
     opens(sealed, handed_in(WORDS), Config(passphrase_file=tmp_path / "wrong"))
     environ = {"POCKETPREF_PASSPHRASE_FD": str(handed_in(WORDS))}
-    Vault.open(sealed, custody.choose(Config(), sealed, lambda: "wrong", environ)).close()
+    Vault.open(sealed, key_source.choose(Config(), sealed, lambda: "wrong", environ)).close()
 
 
 def test_a_descriptor_has_a_new_vault_kept_by_a_passphrase(tmp_path):
     environ = {"POCKETPREF_PASSPHRASE_FD": "3"}
-    assert custody.choose(Config(), tmp_path / "v", None, environ).kind == "passphrase"
+    assert key_source.choose(Config(), tmp_path / "v", None, environ).kind == "passphrase"
 
 
 def test_a_descriptor_does_not_change_what_else_was_chosen(tmp_path):
@@ -183,7 +183,7 @@ def test_a_descriptor_does_not_change_what_else_was_chosen(tmp_path):
     Vault.create(tmp_path / "v", key).close()
     config = Config(key_custody="key-file", key_file=key.path)
     environ = {"POCKETPREF_PASSPHRASE_FD": "3"}
-    assert custody.choose(config, tmp_path / "v", None, environ).kind == "key-file"
+    assert key_source.choose(config, tmp_path / "v", None, environ).kind == "key-file"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_passphrase_that_cannot_be_read_is_refused_in_words(sealed, tmp_path, 
         (tmp_path / "words").write_bytes(content)
         config, environ = Config(passphrase_file=tmp_path / "words"), {}
     with pytest.raises(KeyMissingError, match=r"cannot be read|is empty") as caught:
-        Vault.open(sealed, custody.choose(config, sealed, None, environ))
+        Vault.open(sealed, key_source.choose(config, sealed, None, environ))
     assert "planted" not in str(caught.value) + repr(caught.value.__context__)
     assert caught.value.hint
 
@@ -208,12 +208,12 @@ def test_a_file_without_end_is_no_passphrase(sealed):
     if sys.platform == "win32":
         pytest.skip("no /dev/zero there")
     with pytest.raises(KeyMissingError, match="cannot be read"):
-        Vault.open(sealed, custody.choose(Config(passphrase_file=Path("/dev/zero")), sealed))
+        Vault.open(sealed, key_source.choose(Config(passphrase_file=Path("/dev/zero")), sealed))
 
 
 def test_the_longest_passphrase_is_read():
     number = handed_in("x" * 4096)
-    assert custody._from_descriptor(number) == "x" * 4096
+    assert key_source._from_descriptor(number) == "x" * 4096
 
 
 def test_a_descriptor_that_nobody_handed_in_is_neither_read_nor_closed(sealed, tmp_path):
@@ -229,7 +229,7 @@ def test_a_descriptor_that_nobody_handed_in_is_neither_read_nor_closed(sealed, t
 @pytest.mark.parametrize("wrong", ["0", "1", "2", "-3", "3.0", "٣", WORDS, "9" * 5000, " "])
 def test_what_is_no_descriptor_is_refused_without_quoting_it(tmp_path, wrong):
     with pytest.raises(ConfigError, match="3 or above") as caught:
-        custody.choose(Config(), tmp_path / "v", None, {"POCKETPREF_PASSPHRASE_FD": wrong})
+        key_source.choose(Config(), tmp_path / "v", None, {"POCKETPREF_PASSPHRASE_FD": wrong})
     assert WORDS not in str(caught.value)
 
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import pocketpref
-from pocketpref import assemble as opening
+from pocketpref.bootstrap import open as opening
 from pocketpref.cli import main
 from pocketpref.cli.context import App
 from pocketpref.pocket import Pocket

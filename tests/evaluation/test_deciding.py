@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import pocketpref
-from pocketpref import verdicts
 from pocketpref.errors import InputError, TamperedError
+from pocketpref.personalization import auto_decision
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Sampling
 from pocketpref.summary.records import Clause, Interval, Summary
@@ -93,8 +93,8 @@ def test_a_verdict_under_another_model_says_nothing(pocket: Pocket) -> None:
     report = pocket.evaluate(methods=METHODS, seeds=1)
     assert report.verdict is not None
     store = pocket._parts.store
-    assert verdicts.current(store, pocket._parts.recipe()) == report.verdict
-    assert verdicts.current(store, "another recipe") is None
+    assert auto_decision.current(store, pocket._parts.recipe()) == report.verdict
+    assert auto_decision.current(store, "another recipe") is None
 
 
 def test_a_later_verdict_takes_the_place_of_an_earlier_one(pocket: Pocket) -> None:
@@ -102,7 +102,7 @@ def test_a_later_verdict_takes_the_place_of_an_earlier_one(pocket: Pocket) -> No
     pocket.evaluate(methods=METHODS, seeds=1)
     pocket.evaluate(methods=METHODS, seeds=1)
     with pocket._parts.store.documents() as documents:
-        assert len(documents.all(verdicts.KIND)) == 1
+        assert len(documents.all(auto_decision.KIND)) == 1
 
 
 @pytest.mark.parametrize(("low", "said"), [(0.1, True), (-0.1, False), (None, False)])
@@ -134,9 +134,9 @@ def test_without_recall_that_helps_a_summary_that_does_is_applied(
 def test_what_is_no_verdict_is_named(pocket: Pocket, content: bytes) -> None:
     store = pocket._parts.store
     with store.changing() as documents:
-        documents.insert(verdicts.KIND, content)
+        documents.insert(auto_decision.KIND, content)
     with pytest.raises(TamperedError, match="verdict"):
-        verdicts.current(store, "r")
+        auto_decision.current(store, "r")
 
 
 def test_the_command_line_decides_shows_and_applies(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pocketpref.errors import FileError, ModelMissingError
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.scoring import compose
+from pocketpref.messages import compose
 from pocketpref.testing import ScriptedModel
 
 CONTEXTS = [compose("a private question"), compose("a private question", "warm wording")]

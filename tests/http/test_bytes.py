@@ -13,8 +13,8 @@ import pytest
 
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
 from pocketpref.egress.api_keys import ApiKey
+from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.errors import DeniedError, InputError, RemoteError, RemoteRefusedError
-from pocketpref.protocols import RemoteGenerator
 from tests.http.conftest import QUESTION, Clear, assert_only_approved
 from tests.http.peer import DONE, HELLO, OK, answer, chunk, serve, status
 

@@ -10,8 +10,8 @@ import pytest
 
 import pocketpref
 from pocketpref import Pocket
-from pocketpref import assemble as opening
 from pocketpref.backends.http import HttpGenerator, Retries, Timeouts
+from pocketpref.bootstrap import open as opening
 from pocketpref.egress import Destination, Level, Request
 from pocketpref.egress.api_keys import ApiKey, ApiKeys
 from pocketpref.errors import (

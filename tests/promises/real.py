@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
+from pocketpref.components import Components
 from pocketpref.methods.exact.selection import Exact, ExactSettings
-from pocketpref.parts import Parts
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import LanguageModel
 from pocketpref.vault import Vault
@@ -46,7 +46,7 @@ def real_pocket(
     method = Exact(bank, settings)
     embedder = open_embedder(None)
     return Pocket(
-        Parts(
+        Components(
             store=vault.store(user),
             bank=bank,
             method=method,

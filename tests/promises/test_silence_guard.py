@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pocketpref.errors import DeniedError
-from pocketpref.silence import silence
+from pocketpref.offline import silence
 from tests.promises.stage import Stage
 
 KERNEL = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
@@ -127,7 +127,7 @@ def test_a_process_that_cannot_be_watched_is_refused() -> None:
                 raise RuntimeError
         sys.addaudithook(no_more)
         from pocketpref.errors import DeniedError
-        from pocketpref.silence import silence
+        from pocketpref.offline import silence
         try:
             with silence():
                 print("silent?")
@@ -140,7 +140,7 @@ def test_a_process_that_cannot_be_watched_is_refused() -> None:
 
 NATIVE = """
 import ctypes, errno, os, socket, subprocess, sys, threading
-from pocketpref.silence import cut_off
+from pocketpref.offline import cut_off
 libc = ctypes.CDLL(None, use_errno=True)
 
 def refused(call):

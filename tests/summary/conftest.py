@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
+from pocketpref.components import Components
 from pocketpref.methods.exact.selection import Exact
-from pocketpref.parts import Parts
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault
@@ -82,12 +82,12 @@ def writer() -> Writer:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, writer: Writer) -> Iterator[Parts]:
+def parts(tmp_path: Path, writer: Writer) -> Iterator[Components]:
     """What a Pocket works with: a real vault, a scripted model, an embedder that counts words."""
     with Vault.create(tmp_path / "vault.db", KeyFile.make(tmp_path / "key")) as vault:
         embedder = HashEmbedder()
         bank = AttributeBank.standard()
-        yield Parts(
+        yield Components(
             store=vault.store("ada"),
             bank=bank,
             method=Exact(bank),

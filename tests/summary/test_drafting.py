@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from pocketpref.backends.llama import LlamaModel
+from pocketpref.components import Components
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
 from pocketpref.lora.store import wearing
 from pocketpref.models.bundled import models_folder
-from pocketpref.parts import Parts
 from pocketpref.records import Pair
 from pocketpref.summary import drafts
 from pocketpref.summary.candidates import Proposal, Refused, read_draft
@@ -70,7 +70,7 @@ def drafting(parts, **settings) -> Drafting:
 
 
 @pytest.fixture
-def trained(parts) -> Parts:
+def trained(parts) -> Components:
     """Parts whose model has a summarizer, which always writes that answers should be funny."""
     model = Wearable(f"The user prefers answers that are {FUNNY}.")
     return replace(parts, model=lambda: model, summarizer=adapter)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
+from pocketpref.messages import compose
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
-from pocketpref.scoring import compose
 from pocketpref.summary.objective import utility
 from pocketpref.summary.wording import NEUTRAL, block
 

@@ -17,13 +17,13 @@ from pocketpref.cli.output import note, printable
 from pocketpref.cli.params import TEXT, MisuseError, model_option, offline_option, user_option
 from pocketpref.cli.summary import offer_refresh
 from pocketpref.errors import InputError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
-    from pocketpref.conversations import Notebook
+    from pocketpref.chat_history import ChatRecorder
+    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.pocket import Pocket
     from pocketpref.records import Sampling
-    from pocketpref.using import PersonalizeMethod
 
 _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocketpref learn`
 
@@ -134,7 +134,7 @@ def chat(
             offer_refresh(pocket)
 
 
-def _tell_kept(view: View, notebook: Notebook, *, keep: bool) -> None:
+def _tell_kept(view: View, notebook: ChatRecorder, *, keep: bool) -> None:
     """Where a chat that is gone on with stands, and that this one is kept."""
     if notebook.earlier:
         last = notebook.earlier[-1]

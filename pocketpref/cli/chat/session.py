@@ -14,10 +14,10 @@ from pocketpref.cli.egress.rendering import level_name, mark
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
-    from pocketpref.conversations import Exchange, Notebook
+    from pocketpref.chat_history import ChatRecorder, Exchange
+    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.pocket import Pocket
     from pocketpref.records import Message, Sampling
-    from pocketpref.using import PersonalizeMethod
 
 _COMMAND = re.compile(r"/[a-z]+\Z")
 _SHOWN = 400  # characters of a past text
@@ -36,7 +36,7 @@ class ChatSession:
         pocket: Pocket,
         view: View,
         options: ChatOptions | None = None,
-        notebook: Notebook | None = None,
+        notebook: ChatRecorder | None = None,
         *,
         keep: bool = False,
     ) -> None:
@@ -116,7 +116,7 @@ class ChatSession:
             self._notebook.write(self._said(len(self._turns)))
 
     def _said(self, turns: int) -> list[Exchange]:
-        from pocketpref.conversations import Exchange
+        from pocketpref.chat_history import Exchange
 
         return [
             Exchange(turn.prompt, turn.answers[turn.standing], tuple(turn.recorded))
@@ -259,7 +259,7 @@ class ChatSession:
         return replace(sampling, seed=sampling.seed + earlier)
 
     def _history(self, turns: int) -> tuple[Message, ...]:
-        from pocketpref.conversations import messages
+        from pocketpref.chat_history import messages
 
         return messages([*self._earlier, *self._said(turns)])
 

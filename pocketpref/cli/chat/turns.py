@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pocketpref.egress import Ask, Preview
+    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.records import Sampling
     from pocketpref.results import Personalized
-    from pocketpref.using import PersonalizeMethod
 
 HELP = """\
 Type a prompt and press Enter. Besides that:

@@ -17,7 +17,7 @@ from pocketpref.cli.egress.rendering import finding_lines, level_name, time_span
 from pocketpref.cli.output import note, print_table, report, report_json, table
 from pocketpref.cli.params import MisuseError, json_option, model_option, user_option
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.egress import EgressGate, Grant, Offer

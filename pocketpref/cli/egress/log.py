@@ -21,7 +21,7 @@ from pocketpref.cli.egress.rendering import (
 from pocketpref.cli.output import note, print_table, report, report_json, table
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.egress import LogEntry

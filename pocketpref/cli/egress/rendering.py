@@ -12,7 +12,7 @@ import click
 
 from pocketpref.cli.output import note, report
 from pocketpref.cli.params import MisuseError
-from pocketpref.phrases import plural
+from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.egress import Ask, Decision, Finding, Preview

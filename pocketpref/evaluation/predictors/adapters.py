@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pocketpref.errors import AdapterError
 from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
 from pocketpref.lora import Blend
+from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.lora.store import wearing
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.protocols import Embedder, Hypernetwork, LanguageModel
+from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
 
 # Profile-to-PEFT as a method that predicts choices: answers scored under a written adapter.

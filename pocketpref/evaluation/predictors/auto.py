@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pocketpref.evaluation.predictors.base import Case, Judge, Matrix, Predictor
-from pocketpref.verdicts import Verdict
+from pocketpref.personalization.auto_decision import AutoDecision
 
 FOLDS = 5
 LEVEL = 0.05
@@ -51,11 +51,11 @@ class Auto:
         """Decide, then learn by the method decided for."""
         return self._decided(past, crowd)[0].fit(past, crowd)
 
-    def verdict(self, past: Sequence[Case], crowd: Sequence[Case]) -> Verdict:
+    def verdict(self, past: Sequence[Case], crowd: Sequence[Case]) -> AutoDecision:
         """What is applied for a person with these past choices."""
         chosen, accuracies, chance = self._decided(past, crowd)
         found = {self._named(method): value for method, value in accuracies}
-        return Verdict(self._named(chosen), found, len(past), chance)
+        return AutoDecision(self._named(chosen), found, len(past), chance)
 
     def _named(self, method: Predictor) -> str:
         return "none" if method is self._plain else method.name

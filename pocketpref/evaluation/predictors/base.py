@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank, Wording
+from pocketpref.messages import compose
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import Discreet, Message, Pair, Vector
-from pocketpref.scoring import compose
+from pocketpref.records import Message, Pair, RedactedRepr, Vector
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Case(Discreet):
+class Case(RedactedRepr):
     """A choice of one person, as evaluations use it.
 
     Attributes:

@@ -6,8 +6,8 @@ import hashlib
 import time
 from collections.abc import Callable
 
+from pocketpref.components import Components
 from pocketpref.errors import NotFoundError
-from pocketpref.parts import Parts
 from pocketpref.records import Effort, Learned, Memory, Selection
 from pocketpref.results import LearnReport, Progress
 
@@ -17,7 +17,9 @@ ProgressCallback = Callable[[Progress], None]
 class LearnRun:
     """One call of ``learn``."""
 
-    def __init__(self, parts: Parts, budget: float | None, on_progress: ProgressCallback) -> None:
+    def __init__(
+        self, parts: Components, budget: float | None, on_progress: ProgressCallback
+    ) -> None:
         self._parts = parts
         self._budget = float("inf") if budget is None else budget
         self._tell = on_progress

@@ -17,13 +17,13 @@ from typing import Final
 
 import numpy as np
 
+from pocketpref.components import Components
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter
 from pocketpref.lora.store import kept, wearing
 from pocketpref.methods.palm.decision import Choice, best_question, choose, in_words
 from pocketpref.methods.palm.inference import Array, TraitPosterior, infer
 from pocketpref.methods.palm.portfolio import Portfolio
-from pocketpref.parts import Parts
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Memory, Pair
 
@@ -46,7 +46,7 @@ class _Inferred:
 class Policies:
     """The policy of one Pocket. Safe to use from several threads."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._parts = parts
         self._lock = threading.RLock()
         self._inferred: _Inferred | None = None

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, HypernetworkManifest, lora_bytes
-from pocketpref.protocols import Embedder, Hypernetwork
+from pocketpref.lora.protocols import Hypernetwork
+from pocketpref.protocols import Embedder
 from pocketpref.records import Pair, Vector
 
 NAME: Final = "profile-to-peft"

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from pocketpref.components import Components
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, Blend, HypernetworkManifest
+from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.lora.store import discard, keep, kept, wearing
 from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.parts import Parts
-from pocketpref.protocols import Hypernetwork, LanguageModel
-from pocketpref.records import Discreet, Pair
+from pocketpref.protocols import LanguageModel
+from pocketpref.records import Pair, RedactedRepr
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.evidence import is_evidence
 
@@ -35,7 +36,7 @@ _LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AdapterProfile(Discreet):
+class AdapterProfile(RedactedRepr):
     """What an adapter is written from.
 
     Attributes:
@@ -57,7 +58,7 @@ class AdapterProfile(Discreet):
 class Tailoring:
     """The adapter of one Pocket's person. Safe to use from several threads."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._parts = parts
         self._lock = threading.RLock()
         self._worn: tuple[str, LanguageModel] | None = None

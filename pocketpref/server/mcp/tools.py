@@ -16,11 +16,10 @@ from typing import Any, Final
 
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level
-from pocketpref.elsewhere import with_system
 from pocketpref.errors import DeniedError, InputError, NotFoundError
+from pocketpref.messages import compose, with_system
 from pocketpref.pocket import Pocket
 from pocketpref.records import MAX_TEXT_CHARACTERS, Memory
-from pocketpref.scoring import compose
 from pocketpref.summary.evidence import ANSWERED_UNDER
 
 CLIENT: Final = "client"

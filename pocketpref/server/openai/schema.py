@@ -19,7 +19,7 @@ from typing import Any, Final, get_args
 
 from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
-from pocketpref.records import Discreet, Message, Role, Sampling
+from pocketpref.records import Message, RedactedRepr, Role, Sampling
 
 # What a client may send that changes nothing about one plain answer.
 _NEUTRAL: Final = frozenset(
@@ -52,7 +52,7 @@ MOST_MODEL_LETTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ChatRequest(Discreet):
+class ChatRequest(RedactedRepr):
     """One request for an answer.
 
     Attributes:

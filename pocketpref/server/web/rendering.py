@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pocketpref.phrases import plural, size
+from pocketpref.formatting import plural, size
 
 FOLDER: Final = Path(__file__).parent
 

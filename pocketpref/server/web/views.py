@@ -12,11 +12,11 @@ from pocketpref.egress import Grant, LogEntry, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
+from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Profile
 from pocketpref.server.web.settings import Machine
-from pocketpref.verdicts import Verdict
 
 ON_A_PAGE: Final = 50
 """Choices, or lines of the log, on one page."""
@@ -151,7 +151,7 @@ _METHODS: Final = {
 }
 
 
-def _bars(verdict: Verdict) -> list[dict[str, Any]]:
+def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
     best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
     return [
         {

@@ -30,7 +30,7 @@ _TO_AN_ADDRESS = frozenset({"socket.connect", "socket.bind", "socket.sendto", "s
 _ABOUT_A_NAME = frozenset(
     {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
 )
-_PROBE = "pocketpref.silence"
+_PROBE = "pocketpref.offline"
 _AF_UNIX = 1  # on every system that has it
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from pocketpref.errors import NotFoundError, TamperedError
 from pocketpref.protocols import Documents, DocumentStore
-from pocketpref.records import Discreet, Document, Message
+from pocketpref.records import Document, Message, RedactedRepr
 
 KIND: Final = "conversation"
 """The kind of document that it is kept as."""
@@ -24,7 +24,7 @@ MOST_CHARACTERS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Exchange(Discreet):
+class Exchange(RedactedRepr):
     """A prompt, and the answer to it that stands.
 
     Attributes:
@@ -68,7 +68,7 @@ def forget(store: DocumentStore) -> bool:
         return _clear(documents)
 
 
-class Notebook:
+class ChatRecorder:
     """Keeps a conversation as it goes on, in place of the one that was kept before.
 
     What is forgotten meanwhile, here or by another program, is not written down again.

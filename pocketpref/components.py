@@ -8,23 +8,18 @@ from typing import Any
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.api_keys import ApiKeys
+from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.lora import Adapter
+from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.methods import Method
 from pocketpref.methods.palm.portfolio import Portfolio
-from pocketpref.protocols import (
-    EmbedderLoader,
-    Hypernetwork,
-    LanguageModel,
-    MemoryStore,
-    ModelLoader,
-    RemoteGenerator,
-)
+from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
 from pocketpref.records import Pair
 from pocketpref.scoring import PairScorer
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Arbiter:
     """The weights that decide: slower than those that score, and with less noise (nats)."""
 
     model: LanguageModel
@@ -32,7 +27,7 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """The parts of one Pocket, each loaded when it is first needed.
 
     Attributes:
@@ -64,7 +59,7 @@ class Parts:
     embedder: EmbedderLoader
     about: Callable[[], dict[str, Any]]
     on_close: Callable[[], None] = lambda: None
-    judge: Callable[[], Judge | None] = lambda: None
+    judge: Callable[[], Arbiter | None] = lambda: None
     names: Callable[[], Sequence[str]] = lambda: ()
     portfolio: Callable[[], Portfolio | None] = lambda: None
     hypernetwork: Callable[[], Hypernetwork | None] = lambda: None

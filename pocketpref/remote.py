@@ -9,9 +9,9 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress import Ask, EgressGate, Known, Offer, Request
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.destination import Destination
-from pocketpref.egress.disclosure import Disclosure, Level
+from pocketpref.egress.disclosure import Disclosure, Level, RemoteGenerator
 from pocketpref.errors import InputError, RemoteError
-from pocketpref.protocols import MemoryStore, RemoteGenerator
+from pocketpref.protocols import MemoryStore
 from pocketpref.results import ProfileEntry
 from pocketpref.summary import store as summary_store
 
@@ -19,7 +19,7 @@ _OFFERED = 3
 """Attributes of the profile that are offered: as many as a set of EXACT has."""
 
 
-class Exit:
+class RemoteModels:
     """One person's exit. Nothing about it is loaded before it is used.
 
     Attributes:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pocketpref.backends.onnx.hypernetwork import find_hypernetwork
 from pocketpref.lora import Adapter
+from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.methods.palm import portfolio
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import models_folder
-from pocketpref.protocols import Hypernetwork
 from pocketpref.summary import drafts
 
 
-class Trained:
+class TrainedArtifacts:
     """Finds what there is for the model in use, anew with every call."""
 
     def __init__(self, own: Path, fingerprint: Callable[[], str]) -> None:

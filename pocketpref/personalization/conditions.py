@@ -8,11 +8,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final, Literal
 
-from pocketpref import verdicts
+from pocketpref.components import Components
 from pocketpref.errors import InputError
 from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.methods.reranking.reranker import Reranker
-from pocketpref.parts import Parts
+from pocketpref.personalization import auto_decision
 from pocketpref.records import Condition, Message, Sampling
 from pocketpref.summary import objective
 from pocketpref.summary import store as summary_store
@@ -29,7 +29,7 @@ TASTE_FROM: Final = 1000
 class Conditions:
     """What is put before the model for a prompt. Safe to use from several threads."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._parts = parts
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
@@ -42,7 +42,7 @@ class Conditions:
             VaultError: the vault cannot be read.
         """
         parts = self._parts
-        chosen = verdicts.applied(parts.store, parts.recipe()) if method == "auto" else method
+        chosen = auto_decision.applied(parts.store, parts.recipe()) if method == "auto" else method
         if chosen in IN_WEIGHTS:
             return Condition(method=chosen)
         if chosen == "popi":
@@ -69,7 +69,7 @@ class Conditions:
 
 
 def best_reply(
-    parts: Parts, messages: Sequence[Message], sampling: Sampling | None, count: int
+    parts: Components, messages: Sequence[Message], sampling: Sampling | None, count: int
 ) -> str:
     """Of several replies of the local model, the one that the person would most likely prefer.
 

@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from pocketpref import verdicts
 from pocketpref.attributes import Wording
+from pocketpref.components import Components
 from pocketpref.methods.palm.service import Policies
-from pocketpref.parts import Parts
+from pocketpref.personalization import auto_decision
 from pocketpref.records import Effort, Learned, Pair
 from pocketpref.results import Profile, ProfileEntry, Scores
 from pocketpref.scoring import PairScorer
 
 
-def status(parts: Parts) -> dict[str, Any]:
+def status(parts: Components) -> dict[str, Any]:
     """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
     efforts = [entry.effort for entry in parts.store.lessons(parts.recipe())]
     return {
@@ -45,10 +45,10 @@ def entries(learned: Sequence[Learned]) -> tuple[ProfileEntry, ...]:
     return tuple(sorted(found_for, key=lambda e: (-e.weight, e.name)))
 
 
-def profile(parts: Parts, policies: Policies) -> Profile:
+def profile(parts: Components, policies: Policies) -> Profile:
     """What was learned, strongest first, with the memories that speak for each part."""
     learned = parts.store.learned(parts.recipe())
-    verdict = verdicts.current(parts.store, parts.recipe())
+    verdict = auto_decision.current(parts.store, parts.recipe())
     return Profile(
         entries(learned),
         parts.store.counts().memories,
@@ -60,7 +60,10 @@ def profile(parts: Parts, policies: Policies) -> Profile:
 
 
 def score(
-    parts: Parts, pair: Pair, attributes: Sequence[str] | None = None, wording: Wording = "text"
+    parts: Components,
+    pair: Pair,
+    attributes: Sequence[str] | None = None,
+    wording: Wording = "text",
 ) -> Scores:
     """Anchored margins of single attributes on a pair, without keeping anything.
 

@@ -32,7 +32,7 @@ _IN_WORDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AutoDecision:
     """What was decided for one person, and why.
 
     Attributes:
@@ -85,7 +85,7 @@ def _named(method: str) -> str:
     return f"{method} ({_IN_WORDS[method]})" if method in _IN_WORDS else method
 
 
-def keep(store: DocumentStore, verdict: Verdict, recipe: str, sources: Sequence[str]) -> None:
+def keep(store: DocumentStore, verdict: AutoDecision, recipe: str, sources: Sequence[str]) -> None:
     """Keep a verdict in place of the one before it.
 
     Args:
@@ -105,7 +105,7 @@ def keep(store: DocumentStore, verdict: Verdict, recipe: str, sources: Sequence[
         documents.insert(KIND, content, sources)
 
 
-def current(store: DocumentStore, recipe: str) -> Verdict | None:
+def current(store: DocumentStore, recipe: str) -> AutoDecision | None:
     """The verdict under this recipe, or None if nothing was tested, or something forgotten since.
 
     Raises:
@@ -130,11 +130,11 @@ def applied(store: DocumentStore, recipe: str) -> Applied:
     return "popi" if helps else "none"
 
 
-def _load(content: bytes) -> tuple[Verdict, str]:
+def _load(content: bytes) -> tuple[AutoDecision, str]:
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         values = json.loads(content)
         accuracies = {str(name): float(share) for name, share in values["accuracies"].items()}
-        verdict = Verdict(
+        verdict = AutoDecision(
             str(values["method"]), accuracies, int(values["pairs"]), float(values["chance"])
         )
         sound = all(map(math.isfinite, (*accuracies.values(), verdict.chance)))

@@ -1,0 +1,1 @@
+"""Choose the real components: key store, models, trained artifacts."""

@@ -1,0 +1,1 @@
+"""What personalizes a reply."""
