@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "EgressError": "errors",
     "InputError": "errors",
-    "Summary": "summary",
+    "Summary": "summary.records",
     "LearnReport": "results",
     "Memory": "records",
     "Message": "records",
@@ -41,8 +41,8 @@ _HOMES = {
     "Progress": "results",
     "Sampling": "records",
     "VaultError": "errors",
-    "open": "assemble",
-    "personalize": "assemble",
+    "open": "bootstrap.open",
+    "personalize": "bootstrap.open",
 }
 
 __all__ = [  # noqa: RUF022 - sorted without regard to case, as people look names up

@@ -1,4 +1,4 @@
-"""The side of a Pocket that reaches models elsewhere."""
+"""Build the messages of a chat."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ Needs the extra `fuzz` (Schemathesis). The server is the real one on a real sock
 model behind it, so that an answer takes no time. Covered: /v1/chat/completions, /v1/embeddings,
 /v1/models and the description itself: valid and invalid bodies, headers, methods and content types;
 no server error, no answer that the description does not know, no answer without the token, nothing
-accepted that it rules out. Not covered: streams, which tests/hosts drives with the official client;
-and whether all is accepted that the description allows, for JSON Schema cannot say what a
+accepted that it rules out. Not covered: streams, which tests/server drives with the official
+client; and whether all is accepted that the description allows, for JSON Schema cannot say what a
 conversation is (its last turn is the user's, and not empty).
 """
 

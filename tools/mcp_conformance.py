@@ -6,7 +6,7 @@ They are the npm package @modelcontextprotocol/conformance, which asks servers o
 speaks over a pipe. So the very object that `pocketpref mcp` serves is served here by the SDK's own
 HTTP transport on 127.0.0.1, over a throw-away vault. Covered: what a server with tools owes to the
 versions 2025-11-25 and 2026-07-28, and that each message that it says, in every scenario, is valid
-by the version's published schema. Not covered: the pipe itself, which tests/hosts drives; and
+by the version's published schema. Not covered: the pipe itself, which tests/server drives; and
 scenarios that call tools, prompts or resources of the protocol's reference server, by name
 (`EXCUSED`). Needs npm and node 22; on Linux on x86-64 an older node fetches a newer one.
 """

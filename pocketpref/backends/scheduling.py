@@ -13,9 +13,9 @@ import psutil
 
 # Replies go first: scoring in the background steps aside while a reply is being written.
 #
-# A person waits for a reply and for nothing else. Both would run on the same cores, and each batch of
-# scoring takes longer than a token of a reply; so scoring looks up before every batch, and waits as
-# long as tokens are being drawn. A reply that its reader leaves standing holds up nothing.
+# A person waits for a reply and for nothing else. Both would run on the same cores, and each batch
+# of scoring takes longer than a token of a reply; so scoring looks up before every batch, and waits
+# as long as tokens are being drawn. A reply that its reader leaves standing holds up nothing.
 
 _GRACE = 0.1
 """Seconds without a token after which a reply counts as standing still."""

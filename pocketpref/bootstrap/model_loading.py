@@ -1,6 +1,6 @@
-"""Picking the real parts and putting them together: ``pocketpref.open``.
+"""Select and load models: the one that replies, the one that scores, the arbiter, the embedder.
 
-The one place that knows every room. Nothing heavy is loaded before it is needed.
+Nothing heavy is loaded before it is needed.
 """
 
 from __future__ import annotations
@@ -73,6 +73,13 @@ class ModelLoaders:
 def model_loaders(
     places: Places, wanted: str | Path | LanguageModel | None, *, exhaustive: bool
 ) -> ModelLoaders:
+    """Return loaders for the wanted model: a handle or path, a model of the caller's, or None.
+
+    Args:
+        places: folders of the program.
+        wanted: None for the default model.
+        exhaustive: score with the most faithful weights.
+    """
     measured = Measurements(places.cache / "measured.json")
     if wanted is not None and not isinstance(wanted, (str, Path)):
         own = wanted
@@ -106,6 +113,11 @@ def model_loaders(
 
 
 def load_model(entry: ModelEntry, path: Path, fingerprint: str) -> LanguageModel:
+    """Open a GGUF file with llama.cpp.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+    """
     from pocketpref.backends.llama import LlamaModel
 
     return LlamaModel(path, name=entry.handle, sha256=fingerprint)
@@ -199,6 +211,7 @@ def _noise_name(fingerprint: str, weights: str) -> str:
 
 
 def embedder_loader(wanted: str | Embedder | None) -> Lazy[Embedder]:
+    """Return a loader for the wanted embedder; None for the bundled one."""
     if wanted is not None and not isinstance(wanted, str):
         own = wanted
         return Lazy(lambda: own)
@@ -212,6 +225,7 @@ def embedder_loader(wanted: str | Embedder | None) -> Lazy[Embedder]:
 
 
 def load_arbiter(models: ModelLoaders, bank: AttributeBank) -> Arbiter | None:
+    """Return the more faithful weights that decide close margins, or None."""
     judge = models.scorer().judge
     return None if judge is None else Arbiter(judge().model, measured_noise(models, judge(), bank))
 

@@ -1,6 +1,6 @@
-"""Picking the real parts and putting them together: ``pocketpref.open``.
+"""Choose the real components and put them together: ``pocketpref.open``.
 
-The one place that knows every room. Nothing heavy is loaded before it is needed.
+Nothing heavy is loaded before it is needed.
 """
 
 from __future__ import annotations

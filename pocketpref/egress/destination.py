@@ -1,10 +1,4 @@
-"""What may leave, and where to: the one thing that a remote back end accepts.
-
-A `Disclosure` is made by ``egress.Door.clear`` and by nothing else. The type checker refuses any
-other call of its constructor, and at run time it raises. That guards against mistakes: against code
-that passes a prompt, a profile or a draft to where it would be sent. It does not guard against
-hostile code in the same process, which can read the memory itself and open a socket of its own.
-"""
+"""Destination: one model at one address, parsed and written in one canonical form."""
 
 from __future__ import annotations
 

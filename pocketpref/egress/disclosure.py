@@ -1,6 +1,6 @@
 """What may leave, and where to: the one thing that a remote back end accepts.
 
-A `Disclosure` is made by ``egress.Door.clear`` and by nothing else. The type checker refuses any
+A `Disclosure` is made by ``EgressGate.clear`` and by nothing else. The type checker refuses any
 other call of its constructor, and at run time it raises. That guards against mistakes: against code
 that passes a prompt, a profile or a draft to where it would be sent. It does not guard against
 hostile code in the same process, which can read the memory itself and open a socket of its own.
@@ -53,7 +53,7 @@ _WORDS: Final = {
 class Disclosure:
     """A request that was cleared to leave, with what goes with it, for one destination.
 
-    Only ``egress.Door.clear`` makes one (see the module's docstring for what that guards against).
+    Only ``EgressGate.clear`` makes one (see the module's docstring for what that guards against).
 
     Attributes:
         destination: where it may be sent, and nowhere else.
@@ -70,8 +70,8 @@ class Disclosure:
     release: str
     _unsent: threading.Lock
 
-    def __init__(self, only_the_door_makes_one: Never) -> None:
-        raise TypeError("a Disclosure is made by egress.Door.clear and nothing else")
+    def __init__(self, only_the_egress_gate_makes_one: Never) -> None:
+        raise TypeError("a Disclosure is made by EgressGate.clear and nothing else")
 
     def __repr__(self) -> str:
         return (
@@ -120,7 +120,7 @@ class Disclosure:
 def _cleared(
     destination: Destination, level: Level, text: str, body: bytes, release: str
 ) -> Disclosure:
-    """Make a Disclosure. For ``egress.door``, after it has written the log (held by a test)."""
+    """Make a Disclosure. For ``egress.gate``, after it has written the log (held by a test)."""
     made = object.__new__(Disclosure)
     values = (destination, level, text, body, release, threading.Lock())
     for name, value in zip(Disclosure.__dataclass_fields__, values, strict=True):

@@ -138,10 +138,11 @@ def owner(row: Row, key: str) -> str:
 
 # AlignX (Li et al., 2025; JinaLeejnl/AlignX), as JSON lines or a JSON list.
 #
-# A row is one person: four pairs that they judged before, in ``Pair-wise Comparative Feedback``, and
-# one that is asked about, in ``prompt``, ``chosen`` and ``rejected``. They come out in this order, so
-# that ``pocketpref eval --ordered`` asks what the benchmark asks. What the row says of the person in
-# words (``Demographic Information``, ``User-Generated Content``) is no choice and is not read.
+# A row is one person: four pairs that they judged before, in ``Pair-wise Comparative Feedback``,
+# and one that is asked about, in ``prompt``, ``chosen`` and ``rejected``. They come out in this
+# order, so that ``pocketpref eval --ordered`` asks what the benchmark asks. What the row says of
+# the person in words (``Demographic Information``, ``User-Generated Content``) is no choice and is
+# not read.
 
 PAST = "Pair-wise Comparative Feedback"
 
@@ -162,10 +163,12 @@ def convert_alignx(number: int, row: Row) -> Choices:
 # FSPO's three data sets (Singh et al., 2025), as JSON lines or a JSON list.
 #
 # * ELIX (Asap7772/elix_generations_gpt4omini_pref) and Review
-#   (Asap7772/steered_reviews_full_autolabel_gpt4o_pref): ``prompt``, ``response_x``, ``response_y``,
-#   ``label`` (0: x is preferred, 1: y) and ``scorer_level``, the simulated reader who preferred it.
+#   (Asap7772/steered_reviews_full_autolabel_gpt4o_pref): ``prompt``, ``response_x``,
+#   ``response_y``, ``label`` (0: x is preferred, 1: y) and ``scorer_level``, the simulated reader
+#   who preferred it.
 # * Roleplay (sher222/persona-iterative-responses): ``x``, ``yw`` over ``yl``, and in
-#   ``score_persona`` the persona with its ``persona_uuid``; where that is a text, ``level`` names it.
+#   ``score_persona`` the persona with its ``persona_uuid``; where that is a text, ``level`` names
+#   it.
 
 
 def convert_fspo(_: int, row: Row) -> Choices:
@@ -312,8 +315,8 @@ def _all_texts(values: list[object]) -> bool:
 # A row is a conversation of one ``user_id``. Its ``conversation_history`` holds messages with
 # ``turn``, ``role`` ("user" or "model"), ``content`` and, for answers, ``if_chosen`` and ``score``.
 # In each turn the person chose one answer and went on from it: it is preferred over each other one
-# of the turn. As with chats of one's own, the prompt is the person's message without the turns before
-# it. ``generated_datetime`` is the time of the choice.
+# of the turn. As with chats of one's own, the prompt is the person's message without the turns
+# before it. ``generated_datetime`` is the time of the choice.
 
 
 def convert_prism(_: int, row: Row) -> Choices:

@@ -25,8 +25,8 @@ from pocketpref.integrations.mcp_clients import PASSED_ON
 # Whether the machine has nothing better to do, as far as the system can tell.
 #
 # Two things can be told everywhere that matters: whether a battery is being emptied, and how busy
-# other programs keep the processor. Whether somebody sits before it can be told on some systems only;
-# there the service file says so (`background`).
+# other programs keep the processor. Whether somebody sits before it can be told on some systems
+# only; there the service file says so (`background`).
 
 BUSY: Final = 0.35
 """Share of all cores that other programs may take before we give way."""

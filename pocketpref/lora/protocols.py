@@ -1,4 +1,4 @@
-"""What a back end must do. The rooms above know these shapes and no library behind them."""
+"""Interfaces for models that wear adapters and for what generates adapters."""
 
 from __future__ import annotations
 

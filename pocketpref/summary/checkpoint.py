@@ -1,4 +1,4 @@
-"""Where summaries are kept: the one in force, those before it, and what the person stated."""
+"""Search results kept between two runs, so that an interrupted search resumes."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import tomli_w
 
-from pocketpref.backends.onnx import embedder
 from pocketpref.backends.onnx.embedder import (
+    BATCH,
     BUNDLED,
     OnnxEmbedder,
+    batches,
     measure_relevance,
     offtopic_prompts,
     open_embedder,
@@ -78,13 +79,13 @@ def test_the_texts_beside_it_do_not_change_a_vector(embedder: OnnxEmbedder) -> N
 
 def test_batches_hold_every_text_once_and_little_padding() -> None:
     lengths = [*range(1, 120), *[200] * 40]
-    found = list(embedder.batches(lengths))
+    found = list(batches(lengths))
     assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
     for batch in found:
         theirs = [lengths[place] for place in batch]
-        assert len(batch) <= embedder.BATCH
+        assert len(batch) <= BATCH
         assert max(theirs) <= 1.5 * min(theirs)
-    assert list(embedder.batches([])) == []
+    assert list(batches([])) == []
 
 
 def test_only_the_first_256_tokens_count(embedder: OnnxEmbedder) -> None:

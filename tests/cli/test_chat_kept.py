@@ -10,7 +10,7 @@ from pocketpref import chat_history
 from pocketpref.chat_history import MOST_CHARACTERS, Exchange
 from pocketpref.cli.chat.session import ChatSession
 from pocketpref.errors import NotFoundError, TamperedError
-from tests.cli.test_conversation import Script, hear
+from tests.cli.test_chat_session import Script, hear
 
 ONE, TWO, THREE = (Exchange(f"prompt {n}", f"answer {n}") for n in (1, 2, 3))
 

@@ -8,7 +8,7 @@ import pytest
 
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.records import Clause, Summary
-from tests.http.peer import HELLO, answer, serve, status
+from tests.backends.http.peer import HELLO, answer, serve, status
 
 PROMPT = "Why is the sky blue?"
 TEXT = "Prefers short answers with an example."

@@ -13,9 +13,9 @@ from pocketpref.cli.egress.rendering import terminal_ask
 from pocketpref.egress import Decision
 from pocketpref.summary.evidence import is_evidence
 from pocketpref.testing import ScriptedModel
+from tests.backends.http.peer import DONE, HELLO, OK, answer, chunk, serve
+from tests.cli.test_chat_session import Script, hear
 from tests.cli.test_cli_egress import TEXT, write_summary
-from tests.cli.test_conversation import Script, hear
-from tests.http.peer import DONE, HELLO, OK, answer, chunk, serve
 
 
 @pytest.fixture

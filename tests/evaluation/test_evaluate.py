@@ -24,7 +24,7 @@ from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.crypto.key_stores import EphemeralKey
 from tests.cli.conftest import Desk
 from tests.evaluation.conftest import people, person
-from tests.readers.published import FSPO
+from tests.importers.published import FSPO
 
 QUICK = ["none", "longer", "reward", "ours", "auto"]
 

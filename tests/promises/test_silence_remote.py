@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.peer import HELLO, Peer, answer, serve
+from tests.backends.http.peer import HELLO, Peer, answer, serve
 from tests.promises.stage import Stage, network_calls, strace_missing, under_strace
 
 PROMPT = "Why is the sky blue?"

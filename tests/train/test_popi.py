@@ -285,7 +285,7 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
 
 def test_published_people_are_converted_whole(tmp_path: Path) -> None:
     """Five of AlignX's choices: four are shown, the one asked about judges."""
-    from tests.readers.published import ALIGNX
+    from tests.importers.published import ALIGNX
     from tools.train.people import PEOPLE, read_people
     from tools.train.popi_cases import cases_to_judge
     from tools.train.popi_real import main

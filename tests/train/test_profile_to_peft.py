@@ -220,7 +220,7 @@ def test_people_of_different_parts_share_neither_style_nor_prompt() -> None:
 
 def test_people_of_published_data_become_people_to_train_on(tmp_path: Path) -> None:
     """PRISM's own form, by the library's reader: two thirds of the past make the profile."""
-    from tests.readers.published import PRISM
+    from tests.importers.published import PRISM
     from tools.train.people import part_of_name, read_people
 
     file = tmp_path / "prism.jsonl"

@@ -4,8 +4,8 @@
 
 Answers are drawn from the base model, plainly and under an attribute, and rewritten by rule. An
 answer is kept only where measures that know nothing of the rewards agree that it became what it
-should (`methods/reranking/style.py`), and where the embedder finds that it is about its prompt. A person
-is a weighting of the traits and chooses between two answers by Bradley-Terry in the weighted
+should (`methods/reranking/style.py`), and where the embedder finds that it is about its prompt. A
+person is a weighting of the traits and chooses between two answers by Bradley-Terry in the weighted
 reward. Everything in INTO is made again by this command; its licences are in `licences.txt`.
 
 Written: candidates.jsonl (prompt, part, topic, answers), people.jsonl (a pair file whose `meta`

@@ -21,8 +21,8 @@ from pocketpref.records import Attribute
 
 # What a person believes in: the attributes of category ``values``, by name, wording or paraphrase.
 #
-# They may be said only when a grant names them (``Known.values``). The opposite of an attribute says
-# as much about a person as the attribute, and is covered by no grant.
+# They may be said only when a grant names them (``Known.values``). The opposite of an attribute
+# says as much about a person as the attribute, and is covered by no grant.
 
 SHARE: Final = 0.6
 """Telling words of a wording that make a sentence a paraphrase of it; two at least."""

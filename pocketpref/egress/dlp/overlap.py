@@ -21,8 +21,8 @@ from pocketpref.records import Attribute
 #
 # Looked for: names and uncommon words of the memory, which are what is worth hiding. They are found
 # across the borders of words, backwards, under every shift of the alphabet, and as first or last
-# letters of words, sentences and lines, also of each second or third. Who agrees with the receiver on
-# some other rule (the third letter of each fifth word) is not found out; see docs/egress.md.
+# letters of words, sentences and lines, also of each second or third. Who agrees with the receiver
+# on some other rule (the third letter of each fifth word) is not found out; see docs/egress.md.
 
 LONGEST: Final = 24
 """Letters of a hidden word at most."""

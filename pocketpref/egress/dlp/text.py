@@ -132,9 +132,9 @@ def sentences(text: str) -> list[tuple[int, int]]:
 # The words that a summary may use: those that say how answers should be.
 #
 # A list of common English words would let a diagnosis, a trade or a town through, and a hostile
-# summarizer may write words that stand nowhere in the memory. So everything is foreign that is not on
-# a list made for this one purpose (``vocabulary.txt``). It also bounds what choosing words can carry:
-# at most log2 of the list's length for each word.
+# summarizer may write words that stand nowhere in the memory. So everything is foreign that is not
+# on a list made for this one purpose (``vocabulary.txt``). It also bounds what choosing words can
+# carry: at most log2 of the list's length for each word.
 
 
 def listed(text: str) -> frozenset[str]:

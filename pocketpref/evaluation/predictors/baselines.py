@@ -12,8 +12,8 @@ from pocketpref.records import Pair
 
 # Base: past choices before the prompt, as they are (EXACT, section 6.1).
 #
-# Up to 200 past pairs and 20,000 characters are put into the system prompt. Where the model's window
-# holds less, the newest that fit.
+# Up to 200 past pairs and 20,000 characters are put into the system prompt. Where the model's
+# window holds less, the newest that fit.
 
 MAX_PAIRS = 200
 MAX_CHARACTERS = 20_000

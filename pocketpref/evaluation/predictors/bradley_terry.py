@@ -113,9 +113,10 @@ class FeatureSet:
 # Reward: a Bradley-Terry model of one person alone, on features that are stated.
 #
 # The papers train a sequence classifier for each person. On a device with tens of choices that is
-# neither affordable nor determined by the data; this is the same model (preference probability from a
-# difference of rewards, with nothing shared between people), linear in the features of ``Traits``:
-# the plain style measures, and, where a model scored, its log-likelihoods, plain and per token.
+# neither affordable nor determined by the data; this is the same model (preference probability from
+# a difference of rewards, with nothing shared between people), linear in the features of
+# ``Traits``: the plain style measures, and, where a model scored, its log-likelihoods, plain and
+# per token.
 
 SPREAD = 0.5
 """Standard deviation of a weight before anything is known, for features scaled to 1."""

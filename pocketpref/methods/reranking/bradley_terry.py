@@ -112,11 +112,11 @@ def _derivatives(
 # What people have in common, and how far a person is from it: where adaptation starts.
 #
 # Both are measured on people: the ridge of the common weights by how well they predict people and
-# items left out together, the spread of persons around them by how well a person's choices about the
-# other items then predict theirs about these. (The same texts recur across people: leaving out people
-# alone would reward learning the texts by heart.)
-# Where adapting to a person predicts no better, the spread is 0, and nothing is adapted. Length has a
-# spread of its own: people agree far less about it than about anything else.
+# items left out together, the spread of persons around them by how well a person's choices about
+# the other items then predict theirs about these. (The same texts recur across people: leaving out
+# people alone would reward learning the texts by heart.) Where adapting to a person predicts no
+# better, the spread is 0, and nothing is adapted. Length has a spread of its own: people agree far
+# less about it than about anything else.
 
 RIDGES: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Precisions that are tried for the common weights, in units of features scaled to 1."""
@@ -198,7 +198,7 @@ class Prior:
 
 def shipped() -> Prior:
     """The prior that comes with the library, on plain style measures (``tools/fit_prior.py``)."""
-    content = resources.files("pocketpref.methods").joinpath("prior.json").read_bytes()
+    content = resources.files(__package__).joinpath("prior.json").read_bytes()
     return Prior.from_dict(json.loads(content))
 
 
