@@ -15,7 +15,10 @@ import pocketpref
 from pocketpref.models.bundled import models_folder
 
 ROOT = Path(pocketpref.__file__).parent.parent
-EMBED = "from pocketpref.backends.onnx import embedder as onnx; onnx.open_embedder().embed(['Explain DNS'])"
+EMBED = (
+    "from pocketpref.backends.onnx import embedder as onnx; "
+    "onnx.open_embedder().embed(['Explain DNS'])"
+)
 
 
 def _python(code: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:
