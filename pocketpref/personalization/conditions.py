@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, Literal
 
-from pocketpref.components import Components
 from pocketpref.errors import InputError
 from pocketpref.methods.exact.retrieval import PromptIndex
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.methods.reranking.reranker import Reranker
 from pocketpref.personalization import auto_decision
+from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
 from pocketpref.records import Condition, Message, Sampling
 from pocketpref.summary import objective
 from pocketpref.summary import store as summary_store
@@ -29,8 +30,17 @@ TASTE_FROM: Final = 1000
 class Conditions:
     """What is put before the model for a prompt. Safe to use from several threads."""
 
-    def __init__(self, parts: Components) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        store: MemoryStore,
+        method: Exact,
+        embedder: EmbedderLoader,
+        recipe: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._method = method
+        self._embedder = embedder
+        self._recipe = recipe
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
 
@@ -41,26 +51,25 @@ class Conditions:
             ModelError: the embedder is missing or failed.
             VaultError: the vault cannot be read.
         """
-        parts = self._parts
-        chosen = auto_decision.applied(parts.store, parts.recipe()) if method == "auto" else method
+        chosen = auto_decision.applied(self._store, self._recipe()) if method == "auto" else method
         if chosen in IN_WEIGHTS:
             return Condition(method=chosen)
         if chosen == "popi":
-            return objective.condition(summary_store.current(parts.store))
+            return objective.condition(summary_store.current(self._store))
         index = self.index()
         if chosen == "none" or not len(index):
             return Condition()
-        embedder = parts.embedder()
+        embedder = self._embedder()
         query = embedder.embed([prompt])[0]
-        return parts.method.condition(query, index, embedder.relevance)
+        return self._method.condition(query, index, embedder.relevance)
 
     def index(self) -> PromptIndex:
         """The index as of now: built again when any process has changed the vault."""
-        store = self._parts.store
+        store = self._store
         with self._lock:
             version = store.version()
             if self._index is None or self._index[0] != version:
-                lessons = store.lessons(self._parts.recipe())
+                lessons = store.lessons(self._recipe())
                 # A change that taught nothing, such as a new pair, leaves the index as it was.
                 known = self._index[1] if self._index else None
                 same = known is not None and known.lessons is lessons
@@ -69,12 +78,17 @@ class Conditions:
 
 
 def best_reply(
-    parts: Components, messages: Sequence[Message], sampling: Sampling | None, count: int
+    store: MemoryStore,
+    model: ModelLoader,
+    messages: Sequence[Message],
+    sampling: Sampling | None,
+    count: int,
 ) -> str:
     """Of several replies of the local model, the one that the person would most likely prefer.
 
     Args:
-        parts: what a Pocket works with.
+        store: the person's part of the vault.
+        model: loads the model that replies.
         messages: the conversation.
         sampling: how to draw; with a seed, each reply has the next one.
         count: replies that are drawn, one after the other.
@@ -90,9 +104,9 @@ def best_reply(
             hint="ask for at least one, with a temperature above 0",
         )
     seeds = [None if sampling.seed is None else sampling.seed + place for place in range(count)]
-    model = parts.model()
+    writer = model()
     replies = [
-        "".join(model.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
+        "".join(writer.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
     ]
-    choices = islice(parts.store.memories(), TASTE_FROM)
+    choices = islice(store.memories(), TASTE_FROM)
     return replies[Reranker([memory.pair for memory in choices]).best(replies)]
