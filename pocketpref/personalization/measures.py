@@ -19,6 +19,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from importlib import resources
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -46,7 +47,7 @@ _GENERAL: Final = (
     "asks back",  # 1 if the last sentence is a question
     "commas",
     "digits",
-    "capitals",
+    "capitals",  # share of letters
     "small beginnings",  # share of sentences that begin with a small letter
     "quotes and links",
     "metric units",
@@ -67,7 +68,13 @@ MEASURES: Final[tuple[str, ...]] = _GENERAL + _WORD_LISTS
 """Name of each measure, in the order of the vector that `measures` returns."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
-_SENTENCE: Final = re.compile(r"[.!?…]+(?:\s+|$)|[。！？]+|\n+")  # noqa: RUF001  # CJK marks
+_CURLY: Final = {"\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
+_CJK_ENDS: Final = {"。": ". ", "！": "! ", "？": "? ", "，": ", ", "、": ", "}  # noqa: RUF001
+# Bytes that separate words become blanks, capitals small letters: ASCII text needs no pattern.
+_FOLD: Final = bytes(
+    ord(chr(i).lower()) if chr(i).isalnum() or chr(i) == "'" else ord(" ") for i in range(128)
+) + bytes(range(128, 256))
+_CAPITALS: Final = bytes(range(ord("A"), ord("Z") + 1))
 _MARK: Final = re.compile(
     r"[ \t>]*(?:(?P<bullets>[-*+•‣◦–]\s)|(?P<steps>(?:\*\*)?(?:\d{1,3}[.)]|[Ss]tep \d+[:.])\s?)"  # noqa: RUF001
     r"|(?P<headings>\#{1,6}\s|\*\*[^*]+:?\*\*:?\s*$)|(?P<tables>\|)"
@@ -117,6 +124,8 @@ _LEXICON, _HOLDERS, _LISTS = _load_lexicon()
 LANGUAGES: Final[tuple[str, ...]] = tuple(name for name in _LISTS if name != "units")
 """Languages with word lists, as ISO 639-1 codes."""
 
+_FUNCTION_WORDS: Final = [(name, "function") for name in LANGUAGES]
+
 # Under this many words, a text without a single function word may be in any language ("Yes, 42.").
 _TELLING_WORDS = 12
 
@@ -133,17 +142,23 @@ def measured(language: str | None) -> tuple[str, ...]:
 
 def language(text: str) -> str | None:
     """Return the language of a text as an ISO 639-1 code, or None where it cannot be told."""
-    _, folded = _words(text)
-    return _language(text, _held(folded))
+    text = _straighten(text)
+    return _language(text, _held(_words(text)))
 
 
-def _words(text: str) -> tuple[list[str], list[str]]:
-    """Return the words as written and in small letters, with straight apostrophes."""
-    words = _WORD.findall(text)
-    folded = " ".join(words).casefold()
+def _straighten(text: str) -> str:
+    """Replace typographic marks by plain ones, which are counted faster."""
     if not text.isascii():
-        folded = folded.replace("\u2019", "'")
-    return words, folded.split(" ") if words else []
+        for mark, plain in (_CURLY | _CJK_ENDS).items():
+            text = text.replace(mark, plain)
+    return text
+
+
+def _words(text: str) -> list[str]:
+    """Return the words in small letters."""
+    if text.isascii():
+        return text.encode().translate(_FOLD).decode().split()
+    return _WORD.findall(text.casefold())
 
 
 def _held(words: Iterable[str]) -> dict[tuple[str, str], int]:
@@ -162,8 +177,9 @@ def _language(text: str, held: dict[tuple[str, str], int]) -> str | None:
         for name, letters in _SCRIPTS.items():
             if 3 * len(letters.findall(text[:2000])) > len(text[:2000].strip()):
                 return name
-    best = max(LANGUAGES, key=lambda name: held.get((name, "function"), 0))
-    return best if held.get((best, "function"), 0) else None
+    # English comes first, so it wins ties.
+    hits, best = max([(held.get(key, 0), key) for key in _FUNCTION_WORDS], key=itemgetter(0))
+    return best[0] if hits else None
 
 
 def _lines(text: str) -> tuple[dict[str, int], int]:
@@ -181,8 +197,10 @@ def _lines(text: str) -> tuple[dict[str, int], int]:
     return counts, len(lines) - 1
 
 
-def _count(text: str, marks: str) -> int:
-    return sum(map(text.count, marks))
+def _sentences(text: str) -> list[str]:
+    for end in ("! ", "? ", "\n"):
+        text = text.replace(end, ". ")
+    return [part for part in map(str.strip, text.split(". ")) if part]
 
 
 def _count_emoji(text: str) -> int:
@@ -195,20 +213,22 @@ def measures(text: str) -> Matrix:
 
     NaN marks a measure that does not exist in the text's language. An empty text is 0 everywhere.
     """
-    unspaced = 0
-    spaced = text
+    text = _straighten(text)
+    unspaced, spaced = 0, text
     if not text.isascii():
         spaced, unspaced = _UNSPACED.subn(" ", text)
-    words, folded = _words(spaced)
+    words = _words(spaced)
     total = len(words) + (unspaced + 1) // 2
     each = max(total, 1)
-    letters = sum(map(len, folded)) if total else 0
-    sentences = [part for part in _SENTENCE.split(text) if part]
+    letters = len("".join(words))
+    sentences = _sentences(text)
     marks, breaks = _lines(text)
-    held = _held(folded)
+    held = _held(words)
     tongue = _language(text, held)
-    tail = text.rstrip()[-1:]
-    upper = sum(map(str.isupper, words)) - words.count("I") - words.count("A")
+    raw = text.encode("utf-8", "replace")
+
+    def count_bytes(marks: bytes) -> int:
+        return len(raw) - len(raw.translate(None, marks))
 
     def rate(count: int) -> float:
         return math.sqrt(count / each)
@@ -217,19 +237,19 @@ def measures(text: str) -> Matrix:
         math.log1p(total),
         math.log1p(letters / max(len(words), 1)),
         math.log1p(total / max(len(sentences), 1)),
-        math.log1p(len(set(folded))) / math.log1p(len(folded) or 1),
+        math.log1p(len(set(words))) / math.log1p(len(words) or 1),
         math.log1p(breaks),
         *map(math.log1p, marks.values()),
         math.log1p(text.count("**") // 2),
         rate(_count_emoji(text)),
-        rate(_count(text, "!！")),  # noqa: RUF001
-        rate(_count(text, "?？")),  # noqa: RUF001
-        float(tail in {"?", "？"}),  # noqa: RUF001
-        rate(_count(text, ",;:，、；：")),  # noqa: RUF001
-        rate(_count(text, "0123456789")),
-        max(upper, 0) / each,
+        rate(text.count("!")),
+        rate(text.count("?")),
+        float(text.rstrip().endswith("?")),
+        rate(count_bytes(b",;:")),
+        rate(count_bytes(b"0123456789")),
+        count_bytes(_CAPITALS) / max(letters, 1),
         sum(s[0].islower() for s in sentences) / max(len(sentences), 1),
-        rate(_count(text, '"“”«»「」') + text.count("http")),
+        rate(text.count('"') + text.count("http")),
         rate(held.get(("units", "metric"), 0)),
         rate(held.get(("units", "imperial"), 0)),
     ]
