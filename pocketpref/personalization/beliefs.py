@@ -1,25 +1,34 @@
 """Beliefs: which dimensions explain a person's choices, and how sure that is.
 
 The model. Choice i points to the high pole of dimension j by x_ij usual differences (a text
-contrast, a standardized model contrast, or their sum), of which z_ij = tanh(x_ij) counts, so one
-extreme answer weighs no more than a clear one; z_ij = 0 where nothing is known. An explanation S
-is a set of at most four poles, one of a dimension, with sign s_j = +1 (high) or -1 (low). Under S
-the chosen answer is preferred with the Bradley-Terry probability
+contrast, a standardized model contrast, or their sum), of which
 
-    p(i | S, b) = sigmoid(b * sum_{j in S} s_j z_ij),        b in STRENGTHS
+    z_ij = LARGEST * tanh(x_ij / LARGEST)
 
-and with weights w_i (recency, kind of evidence, similarity to the prompt at hand)
+counts, so that no single answer decides; z_ij = 0 where nothing is known. An explanation S is a set
+of at most MOST_CAUSES poles, one of a dimension, with sign s_j = +1 (high) or -1 (low). Under S
+the chosen answer is preferred with a Bradley-Terry probability, except for a share e of choices
+that are made by coin:
 
-    L(S) = mean_b prod_i p(i | S, b)^w_i,                    L({}) = prod_i (1/2)^w_i .
+    p(i | S, b, e) = (1 - e) * sigmoid(b * sum_{j in S} s_j z_ij) + e / 2
 
-The prior prefers one cause: P({}) = NO_TASTE, and otherwise
+    L(S) = mean_{b, e} prod_i p(i | S, b, e)^w_i,    b in STRENGTHS, e in LAPSES
+    L({}) = prod_i (1/2)^w_i
 
-    P(S) ~ FURTHER^(|S| - 1) * prod_{j in S} common_j / (2 * sum_k common_k) .
+where w_i is the weight of a choice (recency, kind of evidence, similarity to the prompt at hand).
+
+The prior prefers no cause, then one cause, and what stands out: a reader notices that one answer
+is a list and the other is not before noticing that it is also ten words shorter. With the salience
+a_j = sum_i w_i |z_ij| / sum_i w_i, which does not depend on what was chosen,
+
+    P({}) = NO_TASTE
+    P(S) ~ (1 - NO_TASTE) * FURTHER^(|S| - 1) * prod_{j in S} q_j / 2,
+    q_j = common_j a_j^2 / sum_k common_k a_k^2 .
 
 The probability of a pole is the posterior mass of the explanations that hold it. Measures that go
-together compete inside this comparison: if bulleted answers are also a little shorter, {bullets}
+together compete in this comparison: if bulleted answers are also a little shorter, {bullets}
 explains the choices better than {short}, whose differences are smaller than usual and less
-consistent, and {bullets, short} pays for its second cause without explaining more.
+consistent, and {bullets, short} pays for a second cause that explains nothing more.
 
 Explanations are searched best first: all single poles, then extensions of the BEAM best sets of
 each size. This is exact where there are few dimensions, and deterministic.
@@ -37,17 +46,23 @@ from numpy.typing import NDArray
 from pocketpref.personalization.dimensions import Dimension, Dimensions, Pole, PoleName
 from pocketpref.personalization.measures import Matrix
 
-STRENGTHS: Final = ((0.5, 0.4), (1.0, 0.4), (2.0, 0.2))
-MOST: Final = 2.5
-NO_TASTE: Final = 0.5
+STRENGTHS: Final = (0.7, 1.5)
+LAPSES: Final = (0.03, 0.35)
+LARGEST: Final = 4.0
+NO_TASTE: Final = 0.6
 FURTHER: Final = 0.3
 MOST_CAUSES: Final = 4
 BEAM: Final = 8
-SURE: Final = 0.7
-"""A pole is believed from this probability on; chosen so that one in twenty people who choose by
-coin gets a belief after 12 choices (tools/eval/taste_naming.py)."""
+SURE: Final = 0.6
+"""A pole is believed from this probability on.
+
+NO_TASTE and SURE are set so that at most one in twenty people who choose by coin gets a belief
+after 12 choices (tools/eval/taste_naming.py): unanimity in 6 choices or 10 of 12 with a difference
+that stands out suffice; 5 of 6, 9 of 12, and 3 of 3 do not."""
 CLEAR: Final = 0.25
-"""|z| from which a choice counts as for or against a pole."""
+"""Usual differences from which a choice counts as for or against a pole."""
+LIKELY: Final = 0.3
+"""A pole is open, or one side of an ambiguity, from this probability on."""
 
 _Signed = tuple[int, int]  # dimension, sign
 
@@ -114,9 +129,9 @@ def evidence(text: Matrix, model: Matrix | None = None) -> Matrix:
             not computed.
     """
     if model is None:
-        return MOST * np.tanh(text / MOST)
+        return LARGEST * np.tanh(text / LARGEST)
     both = np.nan_to_num(text) + np.nan_to_num(model)
-    return np.where(np.isnan(text) & np.isnan(model), np.nan, MOST * np.tanh(both / MOST))
+    return np.where(np.isnan(text) & np.isnan(model), np.nan, LARGEST * np.tanh(both / LARGEST))
 
 
 def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[frozenset[_Signed], float]:
@@ -166,11 +181,12 @@ def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[frozenset[_Signe
 
 def _log_fit(directions: Matrix, weights: Matrix) -> Matrix:
     """Return log L of explanations, shape (explanations,), from their summed contrasts."""
-    fits = [
-        np.log(prior) - weights @ np.logaddexp(0.0, -strength * directions)
-        for strength, prior in STRENGTHS
-    ]
-    return np.asarray(np.logaddexp.reduce(fits, axis=0))
+    fits = []
+    for strength in STRENGTHS:
+        likelihood = 1.0 / (1.0 + np.exp(-strength * directions))
+        for lapse in LAPSES:
+            fits.append(weights @ np.log((1.0 - lapse) * likelihood + 0.5 * lapse))
+    return np.asarray(np.logaddexp.reduce(fits, axis=0) - np.log(len(fits)))
 
 
 def infer(
@@ -193,7 +209,8 @@ def infer(
     z = np.nan_to_num(known)
     weights = np.ones(len(z)) if weights is None else np.asarray(weights, dtype=np.float64)
     seen = np.abs(z).max(axis=0, initial=0.0) > CLEAR
-    common = np.array([d.common for d in dimensions]) * seen
+    salience = (weights @ np.abs(z)) / max(weights.sum(), 1e-12)
+    common = np.array([d.common for d in dimensions]) * seen * salience**2
     if not seen.any():
         return Beliefs(probabilities=np.zeros((len(dimensions), 2)))
     posterior = explain(z, weights, common)

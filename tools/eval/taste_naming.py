@@ -47,6 +47,7 @@ _AXES: Final = {
     "formality": ("formal", "casual"),
     "difficulty": ("expert", "simple"),
 }
+_LIST_MEASURES: Final = [MEASURES.index("bullets"), MEASURES.index("steps")]
 _CONTRACTIONS: Final = {
     "do not": "don't", "does not": "doesn't", "it is": "it's", "is not": "isn't", "you are": "you're",
     "cannot": "can't", "will not": "won't", "that is": "that's", "we are": "we're", "I am": "I'm",
@@ -114,7 +115,10 @@ def sources(data: Path, styles: Path | None) -> dict[str, dict[str, list[dict[st
     if styles is not None:
         questions: dict[str, dict[str, str]] = defaultdict(dict)
         for row in _rows(styles):
-            questions[row["question"]][row["style"]] = row["answer"]
+            lists = measures(row["answer"])[_LIST_MEASURES].any()
+            # The model does not always write what it was asked for.
+            if row["style"] not in {"prose", "bullets"} or lists == (row["style"] == "bullets"):
+                questions[row["question"]][row["style"]] = row["answer"]
         found["model"] = {
             axis: [q for q in questions.values() if high in q and low in q]
             for axis, (high, low) in _AXES.items()
