@@ -36,14 +36,12 @@ each size. This is exact where there are few dimensions, and deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pocketpref.personalization.dimensions import Dimension, Dimensions, Pole, PoleName
+from pocketpref.personalization.dimensions import Dimensions, PoleName
 from pocketpref.personalization.measures import Matrix
 
 STRENGTHS: Final = (0.7, 1.5)

@@ -100,7 +100,9 @@ _SCRIPTS: Final = {
 """A script's commonest language; Japanese before Chinese, whose characters it shares."""
 
 
-def _load_lexicon() -> tuple[dict[str, int], list[tuple[tuple[str, str], ...]], dict[str, set[str]]]:
+def _load_lexicon() -> tuple[
+    dict[str, int], list[tuple[tuple[str, str], ...]], dict[str, set[str]]
+]:
     """Read the word lists into one map, so that a text's words are looked up once.
 
     Returns:
