@@ -13,6 +13,7 @@ from pocketpref.lora import Adapter
 from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.methods.exact.selection import Exact
 from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.personalization.frames import QUESTION_ORDER, Frame
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
 from pocketpref.scoring import Arbiter, ScoringModels
 from pocketpref.summary.drafts import SummaryModels
@@ -38,6 +39,7 @@ class Components:
         portfolio: reads the policies that there are for the model that replies; None for none.
         hypernetwork: loads what writes adapters for the model that replies; None for none.
         summarizer: reads the adapter that makes the model write summaries; None for none.
+        frame: gives the frame that moves the model that replies.
         remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
@@ -57,6 +59,7 @@ class Components:
     hypernetwork: Callable[[], Hypernetwork | None] = lambda: None
     summarizer: Callable[[], Adapter | None] = lambda: None
     remote: Callable[[ApiKeys], RemoteGenerator] | None = None
+    frame: Callable[[], Frame] = lambda: QUESTION_ORDER
 
     @property
     def scoring(self) -> ScoringModels:

@@ -33,6 +33,7 @@ from pocketpref.methods.profile_to_peft.service import Tailoring
 from pocketpref.personalization import auto_decision
 from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
+from pocketpref.personalization.preferences import Preferences
 from pocketpref.protocols import Lesson
 from pocketpref.records import (
     Counts,
@@ -46,7 +47,7 @@ from pocketpref.records import (
     Vector,
 )
 from pocketpref.remote import RemoteModels
-from pocketpref.results import LearnReport, Personalized, Profile, ProfileEntry, Scores
+from pocketpref.results import LearnReport, Personalized, Preference, Profile, ProfileEntry, Scores
 from pocketpref.summary.records import Summary, SummaryReport
 from pocketpref.summary.service import Summaries
 from pocketpref.summary.store import Statement
@@ -65,7 +66,15 @@ class Pocket:
         parts = components
         self._components = parts
         self._store = parts.store
-        self._conditions = Conditions(parts.store, parts.method, parts.embedder, parts.recipe)
+        self._preferences = Preferences(parts.store, parts.bank, parts.embedder)
+        self._conditions = Conditions(
+            parts.store,
+            self._preferences,
+            parts.method,
+            parts.embedder,
+            parts.recipe,
+            parts.frame,
+        )
         self._summaries = Summaries(parts.store, parts.bank, parts.summary_models, parts.recipe)
         self._remote = RemoteModels(parts.store, parts.names, parts.remote, self._profile_entries)
         self.policies = Policies(parts.store, parts.model, parts.portfolio)
@@ -213,34 +222,26 @@ class Pocket:
         *,
         system: str | None = None,
         history: Sequence[Message] = (),
-        method: PersonalizeMethod = "exact",
+        method: PersonalizeMethod = "auto",
     ) -> Personalized:
-        """Add what was learned to a prompt, if anything relevant was.
+        """Add what is known of the person to a prompt, if anything is sure.
 
-        Only the embedder is needed, no language model.
+        No language model is needed.
 
         Args:
             prompt: what is asked.
             system: a system prompt.
             history: earlier turns.
-            method: what is added: the attributes recalled for prompts like this one ("exact"),
-                the preference summary in force ("popi"), or what the person's own choices speak
-                for, if anything ("auto"; ``evaluate`` decides it).
+            method: what is added: what the person stated and what their choices make sure
+                ("auto"), the attributes recalled for prompts like this one ("exact"), the
+                preference summary in force ("popi"), or nothing ("none"; and so for "palm" and
+                "profile-to-peft", which change the model's weights).
 
         Raises:
             InputError: the prompt is empty.
             ModelError: the embedder is missing or failed.
         """
-        checked(prompt)
-        condition = self._conditions.of(prompt, method)
-        messages = with_system(system, compose(prompt, condition.block, history))
-        return Personalized(
-            prompt=messages[-1]["content"],
-            messages=messages,
-            attributes=condition.attributes,
-            sources=condition.sources,
-            method=condition.method,
-        )
+        return self._conditions.personalize(checked(prompt), system, history, method)
 
     @overload
     def reply(
@@ -278,7 +279,7 @@ class Pocket:
         history: Sequence[Message] = (),
         sampling: Sampling | None = None,
         plain: bool = False,
-        method: PersonalizeMethod = "exact",
+        method: PersonalizeMethod = "auto",
         best_of: int = 1,
     ) -> str | Iterator[str]:
         """The local model's answer to a prompt, personalized unless ``plain``.
@@ -313,9 +314,49 @@ class Pocket:
                     "the best of several answers is known when the last is there",
                     hint="ask without stream",
                 )
-            return best_reply(self._store, model, messages, sampling, best_of)
+            return best_reply(self._preferences, model, messages, sampling, best_of)
         pieces = model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
+
+    def rank(self, prompt: str, answers: Sequence[str]) -> tuple[float, ...]:
+        """Return the probability that each answer is the one the person prefers.
+
+        No language model is needed: the text of past choices decides.
+
+        Args:
+            prompt: what they answer.
+            answers: at least one.
+
+        Raises:
+            InputError: the prompt is empty, or there is no answer.
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.rank(checked(prompt), answers)
+
+    def preferences(self) -> tuple[Preference, ...]:
+        """Return what is believed of the person, sure beliefs first, with the choices behind each.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.known()
+
+    def correct(self, name: str, pole: str, *, only: str = "") -> str:
+        """Keep a correction of a belief: it is wrong, or it holds for one topic only.
+
+        Args:
+            name: of the dimension, as ``preferences`` names it.
+            pole: "high" or "low".
+            only: the topic that it holds for, in the person's words; "" if it is wrong.
+
+        Returns:
+            The correction's id.
+
+        Raises:
+            InputError: the name or the pole is unknown, or the topic is too long.
+            VaultError: the vault cannot be written.
+        """
+        return self._preferences.correct(name, pole, only)
 
     # ------------------------------------------------------------------------------ looking
 
@@ -336,7 +377,11 @@ class Pocket:
     def profile(self) -> Profile:
         """What was learned, strongest first, with the memories that speak for each part."""
         return profiling.profile(
-            self._store, self._components.recipe(), self._components.method.name, self.policies
+            self._store,
+            self._components.recipe(),
+            self._components.method.name,
+            self.policies,
+            self._preferences.known(),
         )
 
     def in_force(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from pocketpref.methods.palm.service import Policies
 from pocketpref.personalization import auto_decision
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Effort, Learned, Pair
-from pocketpref.results import Profile, ProfileEntry, Scores
+from pocketpref.results import Preference, Profile, ProfileEntry, Scores
 from pocketpref.scoring import PairScorer, ScoringModels
 
 
@@ -45,7 +45,13 @@ def entries(learned: Sequence[Learned]) -> tuple[ProfileEntry, ...]:
     return tuple(sorted(found_for, key=lambda e: (-e.weight, e.name)))
 
 
-def profile(store: MemoryStore, recipe: str, method: str, policies: Policies) -> Profile:
+def profile(
+    store: MemoryStore,
+    recipe: str,
+    method: str,
+    policies: Policies,
+    preferences: tuple[Preference, ...] = (),
+) -> Profile:
     """What was learned, strongest first, with the memories that speak for each part."""
     learned = store.learned(recipe)
     verdict = auto_decision.current(store, recipe)
@@ -56,6 +62,7 @@ def profile(store: MemoryStore, recipe: str, method: str, policies: Policies) ->
         method,
         auto=verdict.words() if verdict else "",
         policy=tuple(policies.words()),
+        preferences=preferences,
     )
 
 

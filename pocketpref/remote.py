@@ -5,7 +5,7 @@ The one module that knows both the vault and the egress gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pocketpref.attributes import AttributeBank
@@ -15,7 +15,7 @@ from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level, RemoteGenerator
 from pocketpref.errors import InputError, RemoteError
 from pocketpref.messages import checked, compose, with_system
-from pocketpref.protocols import MemoryStore
+from pocketpref.protocols import MemoryStore, MemoryVersion
 from pocketpref.records import Message, Sampling
 from pocketpref.results import ProfileEntry
 from pocketpref.summary import store as summary_store
@@ -51,7 +51,6 @@ class RemoteModels:
         self._remote = remote
         self._profile = profile
         self._known: Known | None = None
-        self._seen: tuple[int, Hashable] | None = None
         self.keys = ApiKeys(store)
 
     def gate(self, ask: Ask | None = None) -> EgressGate:
@@ -63,7 +62,8 @@ class RemoteModels:
                 # Not the person's own attributes: their wordings are the person's own words, and a
                 # sentence is built from a list that everybody has.
                 attributes=tuple(AttributeBank.standard()),
-                version=self._version,
+                # Not the vault's own version: each release writes to that, and changes no text.
+                version=MemoryVersion(self._store),
             )
         return EgressGate(self._store, self._known.attributes, self._known, ask)
 
@@ -74,15 +74,6 @@ class RemoteModels:
             return "off"
         places = "1 destination" if open_to == 1 else f"{open_to:,} destinations"
         return f"{places} allowed, see: pocketpref egress status"
-
-    def _version(self) -> Hashable:
-        # Not the vault's own: each release writes to that, and changes no text to be checked for.
-        # But while that stands still, so does all else; every check asks for this.
-        version = self._store.version()
-        if self._seen is None or self._seen[0] != version:
-            newest = next(self._store.memories(), None)
-            self._seen = version, (self._store.counts().memories, newest and newest.id)
-        return self._seen[1]
 
     def _texts(self) -> Iterator[str]:
         for memory in self._store.memories():

@@ -81,6 +81,7 @@ _MARK: Final = re.compile(
     r"|(?P<code>(?:def|class|import|\#include|function|const|public|private)\b.*[:;{})>\w]$"
     r"|.*[;{}]$))"
 )
+_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uff66-\uff9d"
     r"\U00020000-\U0003134f]"
@@ -213,18 +214,23 @@ def _count_emoji(text: str) -> int:
 def measures(text: str) -> Matrix:
     """Return every measure of a text, shape (len(MEASURES),).
 
-    NaN marks a measure that does not exist in the text's language. An empty text is 0 everywhere.
+    NaN marks a measure that the text cannot have: of words in a language without a list, or of
+    sentences in nothing but code. An empty text is 0 everywhere.
     """
     text = _straighten(text)
+    marks, breaks = _lines(text)
     unspaced, spaced = 0, text
     if not text.isascii():
         spaced, unspaced = _UNSPACED.subn(" ", text)
     words = _words(spaced)
     total = len(words) + (unspaced + 1) // 2
     each = max(total, 1)
+    if "```" in text:  # code has no register, and its names are no long words
+        text, spaced = _FENCED.sub(" ", text), _FENCED.sub(" ", spaced)
+        words = _words(spaced)
     letters = len("".join(words))
     sentences = _sentences(text)
-    marks, breaks = _lines(text)
+    no_prose = marks["code"] > 0 and len(words) < _TELLING_WORDS
     held = _held(words)
     tongue = _language(text, held)
     raw = text.encode("utf-8", "replace")
@@ -237,8 +243,8 @@ def measures(text: str) -> Matrix:
 
     values = [
         math.log1p(total),
-        math.log1p(letters / max(len(words), 1)),
-        math.log1p(total / max(len(sentences), 1)),
+        math.nan if no_prose else math.log1p(letters / max(len(words), 1)),
+        math.nan if no_prose else math.log1p((len(words) + unspaced / 2) / max(len(sentences), 1)),
         math.log1p(len(set(words))) / math.log1p(len(words) or 1),
         math.log1p(breaks),
         *map(math.log1p, marks.values()),
@@ -255,11 +261,9 @@ def measures(text: str) -> Matrix:
         rate(held.get(("units", "metric"), 0)),
         rate(held.get(("units", "imperial"), 0)),
     ]
-    lists = _LISTS.get(tongue or "")
-    if lists is None and total < _TELLING_WORDS and not unspaced and text.isascii():
-        lists, tongue = _LISTS["en"], "en"  # too short to tell: nothing is missing
-    if lists is None:
-        return np.array(values + [math.nan] * len(_WORD_LISTS))
+    if tongue is None and len(words) < _TELLING_WORDS and text.isascii():
+        tongue = LANGUAGES[0]  # too short to tell, so nothing is missing
+    lists = _LISTS.get(tongue or "", set()) if not no_prose else set()
     values += [
         rate(held.get((str(tongue), name), 0)) if name in lists else math.nan
         for name in _WORD_LISTS
