@@ -67,6 +67,13 @@ class Pocket:
         self._components = parts
         self._store = parts.store
         self._preferences = Preferences(parts.store, parts.bank, parts.embedder)
+        self._summaries = Summaries(
+            parts.store,
+            parts.bank,
+            parts.summary_models,
+            parts.recipe,
+            self._preferences.summary,
+        )
         self._conditions = Conditions(
             parts.store,
             self._preferences,
@@ -74,9 +81,11 @@ class Pocket:
             parts.embedder,
             parts.recipe,
             parts.frame,
+            self._summaries.current,
         )
-        self._summaries = Summaries(parts.store, parts.bank, parts.summary_models, parts.recipe)
-        self._remote = RemoteModels(parts.store, parts.names, parts.remote, self._profile_entries)
+        self._remote = RemoteModels(
+            parts.store, parts.names, parts.remote, self._profile_entries, self._summaries.current
+        )
         self.policies = Policies(parts.store, parts.model, parts.portfolio)
         self.tailoring = Tailoring(parts.store, parts.model, parts.embedder, parts.hypernetwork)
         # Every turn of a chat asks for it, and only another lesson changes it.

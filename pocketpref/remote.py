@@ -18,7 +18,7 @@ from pocketpref.messages import checked, compose, with_system
 from pocketpref.protocols import MemoryStore, MemoryVersion
 from pocketpref.records import Message, Sampling
 from pocketpref.results import ProfileEntry
-from pocketpref.summary import store as summary_store
+from pocketpref.summary.records import Summary
 
 _OFFERED = 3
 """Attributes of the profile that are offered: as many as a set of EXACT has."""
@@ -37,6 +37,7 @@ class RemoteModels:
         names: Callable[[], Sequence[str]],
         remote: Callable[[ApiKeys], RemoteGenerator] | None,
         profile: Callable[[], Sequence[ProfileEntry]],
+        summary: Callable[[], Summary | None],
     ) -> None:
         """Build the service.
 
@@ -45,11 +46,13 @@ class RemoteModels:
             names: gives the names of all people in the vault, which must not leave.
             remote: makes what sends; None where nothing does.
             profile: gives the attributes of the person's profile, strongest first.
+            summary: gives the summary in force, or None.
         """
         self._store = store
         self._names = names
         self._remote = remote
         self._profile = profile
+        self._summary = summary
         self._known: Known | None = None
         self.keys = ApiKeys(store)
 
@@ -85,7 +88,7 @@ class RemoteModels:
     def offer(self) -> Offer:
         """Return what could go along: the summary in force and the strongest attributes."""
         entries = [entry for entry in self._profile() if entry.weight > 0][:_OFFERED]
-        summary = summary_store.current(self._store)
+        summary = self._summary()
         pairs = [pair for entry in entries for pair in entry.pairs]
         sources = [*(summary.sources if summary else ()), *pairs]
         return Offer(

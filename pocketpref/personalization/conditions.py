@@ -17,7 +17,7 @@ from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
 from pocketpref.records import Condition, Message, Sampling
 from pocketpref.results import Personalized
 from pocketpref.summary import objective as popi
-from pocketpref.summary import store as summary_store
+from pocketpref.summary.records import Summary
 
 PersonalizeMethod = Literal["auto", "exact", "popi", "palm", "profile-to-peft", "none"]
 
@@ -40,6 +40,7 @@ class Conditions:
         embedder: EmbedderLoader,
         recipe: Callable[[], str],
         frame: Callable[[], Frame],
+        summary: Callable[[], Summary | None],
     ) -> None:
         """Build the service.
 
@@ -50,6 +51,7 @@ class Conditions:
             embedder: loads the embedder that recall uses.
             recipe: fingerprint of what decides EXACT's index.
             frame: gives the frame that moves the model in use.
+            summary: gives the summary in force, for ``method="popi"``.
         """
         self._store = store
         self._preferences = preferences
@@ -57,6 +59,7 @@ class Conditions:
         self._embedder = embedder
         self._recipe = recipe
         self._frame = frame
+        self._summary = summary
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
 
@@ -113,7 +116,7 @@ class Conditions:
         if method in IN_WEIGHTS:
             return Condition(method=method)
         if method == "popi":
-            return popi.condition(summary_store.current(self._store))
+            return popi.condition(self._summary())
         if method == "none":
             return Condition()
         index = self.index()

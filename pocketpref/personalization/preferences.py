@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Final
@@ -31,10 +32,14 @@ from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64
 from pocketpref.results import Preference
 from pocketpref.summary import store as summary_store
+from pocketpref.summary.language import ENGLISH
+from pocketpref.summary.records import Clause, Summary
+from pocketpref.summary.wording import render
 
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
 
+_TOKENS_A_WORD: Final = 1.3
 _LENGTH: Final = MEASURES.index("length")
 
 
@@ -165,6 +170,49 @@ class Preferences:
             sure = tuple(b for b in found.sure if (b.dimension, b.pole) not in refused)
             found = replace(found, sure=sure)
         return compose(self.dimensions, found, stated)
+
+    def summary(self) -> Summary | None:
+        """Return the words as a summary, or None where nothing is sure.
+
+        It is not kept: it changes with every choice. Its ``tokens`` are estimated, since counting
+        them takes a model.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        said = self.words().clauses
+        if not said:
+            return None
+        choices = self._infer()[0]
+        stated = [s for s in summary_store.statements(self._store) if s.wanted]
+        learned = tuple(
+            Clause(
+                clause.clause,
+                pairs=tuple(choices.ids[place] for place in clause.belief.choices),
+                attributes=(clause.belief.dimension,),
+            )
+            for clause in said
+            if clause.belief is not None
+        )
+        clauses = (*learned, *(statement.clause for statement in stated))
+        text = render(clauses)
+        sources = [
+            *(name for clause in learned for name in clause.pairs),
+            *(name for statement in stated for name in statement.sources),
+        ]
+        return Summary(
+            id="",
+            text=text,
+            tokens=round(len(text.split()) * _TOKENS_A_WORD),
+            language=ENGLISH,
+            clauses=clauses,
+            margin=None,
+            sources=tuple(dict.fromkeys(sources)),
+            origin="template" if learned else "edit",
+            model="",
+            recipe="",
+            created=datetime.now(UTC),
+        )
 
     def labels(self, words: PreferenceWords) -> tuple[str, ...]:
         """Return what is said, in names for people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.protocols import MemoryStore
@@ -12,6 +13,7 @@ from pocketpref.summary.drafts import SummaryModels
 from pocketpref.summary.records import Summary, SummaryReport
 from pocketpref.summary.run import ProgressCallback, SummarizeRun
 from pocketpref.summary.store import Statement
+from pocketpref.summary.wording import ended
 
 
 class Summaries:
@@ -23,6 +25,7 @@ class Summaries:
         bank: AttributeBank,
         models: SummaryModels,
         index: Callable[[], str],
+        inferred: Callable[[], Summary | None],
     ) -> None:
         """Build the service.
 
@@ -31,15 +34,34 @@ class Summaries:
             bank: the attributes.
             models: what writes and judges summaries.
             index: fingerprint of what decides the index: model, embedder, bank and settings.
+            inferred: gives the summary that the choices and statements make sure, without a search.
         """
         self._store = store
         self._bank = bank
         self._models = models
         self._index = index
+        self._inferred = inferred
 
     def current(self) -> Summary | None:
-        """Return the summary in force, or None."""
-        return summary_store.current(self._store)
+        """Return the summary in force, with every statement, or None.
+
+        Without one that was searched for or edited, it is what the choices make sure.
+        """
+        found = summary_store.current(self._store)
+        if found is None:
+            return self._inferred()
+        said = found.text.casefold()
+        unsaid = [
+            statement
+            for statement in summary_store.statements(self._store)
+            if statement.wanted and statement.text.casefold().rstrip(".") not in said
+        ]
+        clauses = (*found.clauses, *(statement.clause for statement in unsaid))
+        if not unsaid:
+            return found
+        text = " ".join([found.text, *(ended(statement.text) for statement in unsaid)])
+        sources = (*found.sources, *(s for one in unsaid for s in one.sources))
+        return replace(found, text=text, clauses=clauses, sources=tuple(dict.fromkeys(sources)))
 
     def history(self) -> list[Summary]:
         """Return every summary that was in force, the oldest first."""
