@@ -24,7 +24,6 @@ from pocketpref.vault.storage.serialization import MAX_PAYLOAD_BYTES
 
 KINDS = (
     *("summary", "statement", "correction", "verdict", "policy", "adapter", "conversation"),
-    *("prompt-vectors",),
     *("grant", "release", "released", "api-key"),
 )
 """The kinds of documents. How many there are of each can be seen without the key."""
