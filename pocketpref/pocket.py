@@ -159,7 +159,8 @@ class Pocket:
         def bare(prompt: str) -> str:
             if "\n" not in prompt:  # an injected block has a line of its own
                 return prompt
-            return without_block(self._components.bank.strip(prompt), injected())
+            alone = self._conditions.bare(prompt)
+            return without_block(self._components.bank.strip(alone), injected())
 
         return bare
 

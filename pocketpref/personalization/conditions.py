@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
@@ -24,6 +25,9 @@ PersonalizeMethod = Literal["auto", "exact", "popi", "palm", "profile-to-peft", 
 METHODS: Final[tuple[PersonalizeMethod, ...]] = (
     *("auto", "exact", "popi", "palm", "profile-to-peft", "none"),
 )  # fmt: skip
+
+_REMEMBERED: Final = 64
+"""Instructions that are recognized in prompts that come back."""
 
 IN_WEIGHTS: Final = ("palm", "profile-to-peft")
 """Methods that change the model's weights and leave the prompt as it is."""
@@ -62,6 +66,7 @@ class Conditions:
         self._summary = summary
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
+        self._appended: deque[str] = deque(maxlen=_REMEMBERED)
 
     def personalize(
         self,
@@ -98,19 +103,41 @@ class Conditions:
             orders=tuple(clause.order for clause in words.clauses),
             clauses=tuple(clause.clause for clause in words.clauses),
         )
+        if not any(clause.belief for clause in words.clauses) and (searched := self._measured()):
+            # No dimension explains the choices; what a search found to help on others of them does.
+            instruction = Instruction(orders=(*instruction.orders, searched.text))
         plain = with_system(system, compose(prompt, "", history))
         if not instruction:
             return Personalized(prompt, plain, (), (), "none")
         frame = self._frame()
         messages = tuple(frame.apply(plain, instruction))
+        framed = messages[-1]["content"]
+        appended = framed.removeprefix(prompt)
+        if framed != prompt and framed.startswith(prompt) and appended not in self._appended:
+            self._appended.append(appended)
         return Personalized(
-            prompt=messages[-1]["content"],
+            prompt=framed,
             messages=messages,
             attributes=self._preferences.labels(words),
             sources=(),
             method="auto",
             instruction=instruction.text(frame.form),
         )
+
+    def bare(self, prompt: str) -> str:
+        """Return a prompt without the instruction that was appended to it here.
+
+        So that words which came out of the memory are never taken for words of the person.
+        """
+        for appended in self._appended:
+            if prompt.endswith(appended):
+                return prompt.removesuffix(appended)
+        return prompt
+
+    def _measured(self) -> Summary | None:
+        """The summary in force, if it was found to help on choices it was not written from."""
+        found = self._summary()
+        return found if found and found.margin is not None and found.margin.low > 0 else None
 
     def _condition(self, prompt: str, method: PersonalizeMethod) -> Condition:
         if method in IN_WEIGHTS:

@@ -170,7 +170,10 @@ def test_rank_without_answers_is_refused(pocket: Pocket) -> None:
 @pytest.mark.parametrize(
     ("short", "long"),
     [
-        ("Acht Minuten.", "Zuerst kocht das Wasser, und dann liegt das Ei acht Minuten darin. " * 5),
+        (
+            "Acht Minuten.",
+            "Zuerst kocht das Wasser, und dann liegt das Ei acht Minuten darin. " * 5,
+        ),
         ("Ocho minutos.", "Primero hierve el agua y luego el huevo queda ocho minutos. " * 5),
         ("Huit minutes.", "D'abord l'eau bout, puis l'œuf y reste huit minutes. " * 5),
         ("八分钟。", "先把水烧开，然后把鸡蛋放进去煮八分钟，再用冷水冲一下。" * 5),
