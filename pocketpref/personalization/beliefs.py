@@ -67,6 +67,9 @@ NO_TASTE and SURE are set so that at most one in twenty people who choose by coi
 after 12 choices (tools/eval/taste_naming.py): 6 of 6 or 10 of 12 choices suffice where the
 difference stands out; 5 of 6, 9 of 12 and 3 of 3 do not. By coin, 3 of 3 happens to every fourth
 person on each dimension, so no method could name a taste from them and keep that rate."""
+SURE_OF_EITHER: Final = 0.75
+"""The words that do no harm are used from this probability of either pole on; at SURE, they would
+double the rate by coin where answers differ in nothing but length and difficulty."""
 LIKELY: Final = 0.2
 """A pole is open, or one side of an ambiguity, from this probability on."""
 NOTICED: Final = 0.25
@@ -315,6 +318,8 @@ def _ambiguities(
 def _harmless(dimensions: Dimensions, ambiguities: Sequence[Ambiguity]) -> list[Belief]:
     """Return the pole of the clearest ambiguity whose words do no harm, if there is one."""
     for ambiguity in ambiguities[:1]:
+        if ambiguity.either < SURE_OF_EITHER:
+            break
         for one, other in (
             (ambiguity.first, ambiguity.second),
             (ambiguity.second, ambiguity.first),
@@ -329,7 +334,7 @@ def _target(words: Matrix) -> int | None:
     """Return the wanted number of words, rounded, or None if the chosen lengths differ much."""
     if len(words) < 5:
         return None
-    low, middle, high = np.percentile(words, (25, 50, 75))
+    low, middle, high = map(float, np.percentile(words, (25, 50, 75)))
     if high > 2.0 * max(low, 1.0):
         return None
     step = 5 if middle < 50 else 10 if middle < 100 else 50

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
 
@@ -42,6 +43,7 @@ USUAL_DIFFERENCES: Final[Mapping[str, float]] = {
     "examples": 0.1,
     "warmth": 0.12,
     "plain": 0.12,
+    "second": 0.12,
 }
 """Difference between two answers that is usual, in units of each measure.
 
@@ -119,11 +121,12 @@ class Dimensions:
         Args:
             bank: the attribute bank, with the user's own attributes; the shipped one by default.
         """
-        bank = AttributeBank.standard() if bank is None else bank
+        if bank is None:
+            return _shipped()
         source = resources.files(__package__).joinpath("dimensions.toml").read_text("utf-8")
         named = tuple(_dimension(entry, bank) for entry in tomllib.loads(source)["dimension"])
-        covered = {d.attribute for d in named} | {d.name for d in named}
-        others = (_from_attribute(a) for a in bank if a.name not in covered)
+        covered = {name.casefold() for d in named for name in (d.name, d.attribute) if name}
+        others = (_from_attribute(a) for a in bank if a.name.casefold() not in covered)
         return cls(named + tuple(others))
 
     def __iter__(self) -> Iterator[Dimension]:
@@ -167,6 +170,11 @@ class Dimensions:
         weight = np.abs(self._weights)
         share = known @ (weight / np.maximum(weight.sum(axis=0), 1e-12))
         return np.where(share >= 0.5, values, np.nan)
+
+
+@cache
+def _shipped() -> Dimensions:
+    return Dimensions.standard(AttributeBank.standard())
 
 
 def _pole(entry: Mapping[str, Any]) -> Pole:

@@ -76,11 +76,10 @@ _FOLD: Final = bytes(
 ) + bytes(range(128, 256))
 _CAPITALS: Final = bytes(range(ord("A"), ord("Z") + 1))
 _MARK: Final = re.compile(
-    r"[ \t>]*(?:(?P<bullets>[-*+•‣◦–]\s)|(?P<steps>(?:\*\*)?(?:\d{1,3}[.)]|[Ss]tep \d+[:.])\s?)"  # noqa: RUF001
-    r"|(?P<headings>\#{1,6}\s|\*\*[^*]+:?\*\*:?\s*$)|(?P<tables>\|)"
-    r"|(?P<code>(?:def|class|import|\#include|function|const|public|private)\b.*[:;{})>\w]$"
-    r"|.*[;{}]$))"
+    r">?\s*(?:(?P<bullets>[-*+•‣◦–]\s)|(?P<steps>(?:\*\*)?(?:\d{1,3}[.)]|[Ss]tep \d+[:.])\s?)"  # noqa: RUF001
+    r"|(?P<headings>\#{1,6}\s|\*\*[^*]+:?\*\*:?$)|(?P<tables>\|))"
 )
+_CODE: Final = ("def ", "class ", "import ", "#include", "function ", "const ", "public ")
 _FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uff66-\uff9d"
@@ -190,12 +189,14 @@ def _lines(text: str) -> tuple[dict[str, int], int]:
     counts = {"bullets": 0, "steps": 0, "headings": 0, "tables": 0, "code": 0}
     lines = text.strip().split("\n")
     fenced = False
-    for line in lines:
+    for line in map(str.strip, lines):
         if line.startswith("```"):
             fenced = not fenced
-        elif fenced:
+        elif not line:
+            continue
+        elif fenced or line[-1] in ";{}" or (line.startswith(_CODE) and line[-1] not in ".!?"):
             counts["code"] += 1
-        elif line and (mark := _MARK.match(line)):
+        elif (not line[0].isalpha() or line[0] in "Ss") and (mark := _MARK.match(line)):
             counts[str(mark.lastgroup)] += 1
     return counts, len(lines) - 1
 

@@ -27,9 +27,10 @@ from pocketpref.personalization.evidence import Evidence, differences_of
 from pocketpref.personalization.feedback import targets
 from pocketpref.personalization.measures import MEASURES
 from pocketpref.personalization.posterior import Posterior
+from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
 from pocketpref.personalization.words import PreferenceWords, Statement, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
-from pocketpref.records import Matrix64
+from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.language import ENGLISH
@@ -39,6 +40,8 @@ from pocketpref.summary.wording import render
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
 
+_BY_TOPIC: Final = 0.5
+"""Probability of a taste that differs by topic from which topics are told apart."""
 _ABOUT: Final = 0.4
 """Part of the relevance of another prompt that makes a prompt one about a topic named in a word:
 with the bundled embedder questions have cosines of 0.2 to 0.5 with their topic's name, 0.15 at most
@@ -88,6 +91,7 @@ class Preferences:
         self._lock = threading.RLock()
         self._choices: _Choices | None = None
         self._inferred: tuple[_Choices, Posterior, Beliefs] | None = None
+        self._topics: tuple[_Choices, Vector, Topics] | None = None
 
     @cached_property
     def dimensions(self) -> Dimensions:
@@ -102,7 +106,11 @@ class Preferences:
         Raises:
             VaultError: the vault cannot be read.
         """
-        return self._infer()[2]
+        choices, _, everywhere = self._infer()
+        weights = self._topic_weights(choices, prompt)
+        if weights is None:
+            return everywhere
+        return self._believe(choices, choices.counts * weights)
 
     def rank(self, prompt: str, answers: Sequence[str]) -> tuple[float, ...]:
         """Return the probability of each answer to be the preferred one.
@@ -115,21 +123,50 @@ class Preferences:
             InputError: there is no answer.
             VaultError: the vault cannot be read.
         """
-        return tuple(self._infer()[1].rank(answers).tolist())
+        choices, posterior, _ = self._infer()
+        weights = self._topic_weights(choices, prompt)
+        if weights is not None:
+            posterior = predicting.infer(choices.features, choices.counts * weights)
+        return tuple(posterior.rank(answers).tolist())
 
     def _infer(self) -> tuple[_Choices, Posterior, Beliefs]:
         with self._lock:
             choices = self._read()
             if self._inferred is None or self._inferred[0] is not choices:
                 posterior = predicting.infer(choices.features, choices.counts)
-                found = believing.infer(
-                    self.dimensions,
-                    choices.contrasts,
-                    weights=choices.counts,
-                    lengths=choices.lengths,
-                )
-                self._inferred = choices, posterior, found
+                self._inferred = choices, posterior, self._believe(choices, choices.counts)
             return self._inferred
+
+    def _believe(self, choices: _Choices, weights: Matrix64) -> Beliefs:
+        return believing.infer(
+            self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
+        )
+
+    # ------------------------------------------------------------------------------- topics
+
+    def _topic_weights(self, choices: _Choices, prompt: str) -> Matrix64 | None:
+        """How much each choice counts for a prompt, shape (choices,); None where all count fully.
+
+        Prompts are embedded only where choices contradict one another: else taste is the same
+        everywhere, and a prompt costs nothing.
+        """
+        if not prompt or not self._is_divided(choices):
+            return None
+        with self._lock:
+            if self._topics is None or self._topics[0] is not choices:
+                vectors = self._embedder().embed(choices.prompts)
+                topics = find_topics(vectors, choices.features, choices.counts)
+                self._topics = choices, vectors, topics
+            _, vectors, topics = self._topics
+        if topics.by_topic < _BY_TOPIC:
+            return None
+        similarities = np.asarray(vectors @ self._embedder().embed([prompt])[0], dtype=np.float64)
+        return topics.weights(similarities)
+
+    def _is_divided(self, choices: _Choices) -> bool:
+        found = self._infer()[2]
+        explained = any(belief.contrary == 0 for belief in (*found.sure, *found.open))
+        return len(choices.ids) >= 2 * LEAST_CHOICES and not explained
 
     def _read(self) -> _Choices:
         """Measure the choices, unless the memories are those of the last call."""

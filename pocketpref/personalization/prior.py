@@ -41,11 +41,12 @@ _OPEN: Final = 0.5  # identity added to the fitted covariance: a new person may 
 
 FAMILIES: Final[Mapping[str, float]] = {
     "no taste": 0.5,
-    "like a crowd": 10.0,
-    "own taste": 3.0,
-    "own taste, mostly length": 3.0,
-    "near a length": 3.0,
-    "one thing": 1.0,
+    "exactly like a crowd": 5.0,
+    "roughly like a crowd": 10.0,
+    "own taste": 2.5,
+    "own taste, mostly length": 4.0,
+    "near a length": 5.0,
+    "one thing": 0.5,
 }
 """Share of each family of hypotheses, relative to the others."""
 
@@ -128,8 +129,8 @@ class Prior:
         found = [_of_measures("no taste", "any", nothing, np.zeros((size, 0)))]
         for name, mean in self.crowds.items():
             found += [
-                _of_measures("like a crowd", f"{name}, exactly", mean, 0.1 * eye),
-                _of_measures("like a crowd", f"{name}, roughly", mean, 0.25 * around),
+                _of_measures("exactly like a crowd", name, mean, 0.1 * eye),
+                _of_measures("roughly like a crowd", name, mean, 0.25 * around),
             ]
         for spread in (0.1, 0.25, 0.5):
             found.append(_of_measures("own taste", f"{spread}", nothing, spread * around))

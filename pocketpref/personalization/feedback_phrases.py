@@ -22,18 +22,21 @@ NUMBER: Final = "#"
 """What stands for any number in a phrase."""
 
 _WORD = re.compile(r"[㐀-鿿]|(?:(?![㐀-鿿_])\w)+|#")
-# A semicolon inside of a word is "tl;dr", a dot or comma between digits is part of a number.
-_BOUNDARY = re.compile(
-    r"[!?¿¡…()\"“”„«»—–\n。，！？；：、]+|[.,;:]+(?=\s|$)|\s-+\s|(?<=\D)[.,:](?=\D)"
+# Quotation marks, dashes and the full-width marks of Chinese, as escapes: they look like others.
+_MARKS: Final = (
+    r"!?()\"\n\u00a1\u00ab\u00bb\u00bf\u2013\u2014\u201c\u201d\u201e\u2026"
+    r"\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f"
 )
-_APOSTROPHES = str.maketrans("’‘`´'-", "      ")
+# A semicolon inside of a word is "tl;dr", a dot or comma between digits is part of a number.
+_BOUNDARY = re.compile(rf"[{_MARKS}]+|[.,;:]+(?=\s|$)|\s-+\s|(?<=\D)[.,:](?=\D)")
+_APOSTROPHES = str.maketrans(dict.fromkeys("'`-\u00b4\u2018\u2019", " "))
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
 _GROUP = re.compile(r"\(([^()]*)\)")
 _MAX_WORDS: Final = 60  # of a clause; a wish has fewer, and Chinese characters count as words
 _MIN_TYPO: Final = 5  # letters; shorter words are too close to one another
 # Of two readings with as many phrases, the stronger one counts.
 _WEIGHTS: Final = {"complaint": 2, "comparison": 2, "wish": 1, "adjective": 1}
-_UMLAUTS: Final = {"ä": "ae", "ö": "oe", "ü": "ue"}
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,7 +80,7 @@ def clauses_of(message: str) -> list[Clause]:
         tokens = tuple(tokens_of(message[start:here]))
         if tokens:
             mark = message[here:after]
-            question = "?" in mark or "？" in mark
+            question = "?" in unicodedata.normalize("NFKC", mark)
             clauses.append(Clause((message[start:here] + mark).strip(), tokens, question))
         start = after
     return clauses
@@ -224,7 +227,8 @@ class Grammar:
     Attributes:
         language: its ISO 639-1 code.
         always, once, anchors, again, reasons, asks, documents, conditions, please, praise,
-            inquiries, assertions, negators: phrases by what they tell, as the head of ``feedback_phrases.toml`` describes.
+            inquiries, assertions, negators: phrases by what they tell, as the head of
+            ``feedback_phrases.toml`` describes.
     """
 
     def __init__(
@@ -257,10 +261,9 @@ class Grammar:
         self.please, self.praise = phrases("please"), phrases("praise")
         self.inquiries, self.assertions = phrases("inquiries"), phrases("assertions")
         self.negators = phrases("negators")
-        sets = (self.always, self.once, self.anchors, self.again, self.reasons, self.asks)
-        sets += (self.documents, self.conditions, self.please, self.praise)
-        for found in (*sets, self.inquiries, self.assertions, self.negators):
-            found.index()
+        for value in vars(self).values():
+            if isinstance(value, PhraseSet):
+                value.index()
         for trie in (self._root, *self._lists.tries.values()):
             self._lists.index(trie)
         familiar = {word for text in table["familiar"] for word in tokens_of(text)}
@@ -287,8 +290,6 @@ class Grammar:
             uncovered, phrases, cues = best[i + 1][0]
             best[i] = ((uncovered + 1, phrases, cues), -1, ())
             for end, found in match.ends(self._root, i):
-                if end == i:
-                    continue
                 uncovered, phrases, cues = best[end][0]
                 cost = (uncovered, phrases + 1, cues - sum(_WEIGHTS[c.strength] for c in found))
                 if cost < best[i][0]:
@@ -299,13 +300,12 @@ class Grammar:
         neutral: list[str] = []
         while at < len(tokens):
             _, end, found = best[at]
-            end = max(end, at + 1)
-            covered = best[at][1] > 0
-            said.extend(found)
-            if not covered:
+            if end < 0:
                 unknown.append(tokens[at])
+                end = at + 1
             elif not found:
                 neutral.extend(tokens[at:end])
+            said.extend(found)
             at = end
         if self.negators.found(neutral):
             said, doubtful = _negated(said)
@@ -317,7 +317,7 @@ class Grammar:
         return Reading(read, "rest" if unknown else kind, tuple(said), tuple(unknown))
 
     def _asks_or_asserts(self, clause: Clause, cues: Sequence[Cue]) -> bool:
-        """Whether a clause only asks or says how something is: "is it too long?", "it is shorter"."""
+        """Whether a clause only asks or asserts: "is it too long?", "it is shorter"."""
         if clause.question and self.inquiries.starts(clause.tokens):
             return True
         compares = {cue.strength for cue in cues} == {"comparison"}
@@ -456,8 +456,8 @@ def _folded(text: str) -> tuple[tuple[str, ...], ...]:
     forms = {tuple(tokens_of(text)): None}
     if "'" in text or "-" in text:
         forms[tuple(tokens_of(text.replace("'", "").replace("-", "")))] = None
-    if any(letter in text for letter in _UMLAUTS):
-        forms[tuple(tokens_of(text.translate(str.maketrans(_UMLAUTS))))] = None
+    if not text.isascii():
+        forms[tuple(tokens_of(text.translate(_UMLAUTS)))] = None
     return tuple(forms)
 
 
