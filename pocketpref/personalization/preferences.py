@@ -7,7 +7,7 @@ vault has changed, so what was forgotten is gone at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +27,12 @@ from pocketpref.personalization.evidence import Evidence, differences_of
 from pocketpref.personalization.feedback import targets
 from pocketpref.personalization.measures import MEASURES
 from pocketpref.personalization.posterior import Posterior
+from pocketpref.personalization.questions import (
+    Question,
+    bundled_questions,
+    differences_of_questions,
+    pick_questions,
+)
 from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
 from pocketpref.personalization.words import PreferenceWords, Statement, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
@@ -141,6 +147,26 @@ class Preferences:
         return believing.infer(
             self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
         )
+
+    def question(self, skipped: Collection[str] = ()) -> Question | None:
+        """Return the bundled question whose answer would tell most now; None if all were asked.
+
+        Args:
+            skipped: prompts of questions that were not answered.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        choices, posterior, _ = self._infer()
+        bank = bundled_questions()
+        prompts = [question.prompt for question in bank]
+        done = {*choices.prompts, *skipped}
+        asked = [place for place, prompt in enumerate(prompts) if prompt in done]
+        if len(asked) == len(bank):
+            return None
+        differences = differences_of_questions(bank)
+        (best,) = pick_questions(posterior, differences, 1, prompts=prompts, asked=asked)
+        return bank[best]
 
     # ------------------------------------------------------------------------------- topics
 
