@@ -1,4 +1,4 @@
-"""Ways to hide a secret in sentences that look harmless, for `attack_summaries.py`.
+"""Ways to hide a secret in sentences that look harmless, for `summaries.py`.
 
 The sentences are made of the vocabulary that summaries may use, as a hostile summarizer would who
 knows the checks; so nothing but the hiding place itself can give them away.
@@ -10,10 +10,9 @@ import functools
 import random
 from collections.abc import Callable, Sequence
 
-from attack_memory import Secret, words_of
-from attack_tricks import Trick, covered
-
 from pocketpref.egress.dlp.text import SMALL_WORDS, base_words
+from tools.attack.memory import Secret, words_of
+from tools.attack.tricks import Trick, covered
 
 _A_SENTENCE = 8
 _MOST_LETTERS = 40

@@ -1,6 +1,6 @@
 """Random sequences of calls of the door, sent for real: what is on the wire is what was approved.
 
-    python tools/attack_door.py [--sequences 10000] [--steps 12] [--workers 2] [--seed 1]
+    python -m tools.attack.door [--sequences 10000] [--steps 12] [--workers 2] [--seed 1]
                                 [--folder DIR] [--json FILE]
 
 Each sequence (hypothesis, stateful) works on a real vault with 500 planted secrets in its memory,
@@ -10,7 +10,7 @@ changed summaries, summaries and attributes into which secrets were copied, plai
 older copy of the vault put back. After each step:
 
     the bytes on the wire equal a function of (request, approved text, destination), worked out by
-    attack_door_oracle.py without the door's code; so does who may send at all;
+    door_oracle.py without the door's code; so does who may send at all;
     no planted secret stands in them, plainly, reversed, spaced, in base64 or in hex;
     the log has exactly the decisions that were made, and verifies.
 
@@ -31,8 +31,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attack_door_machine import attack
-from attack_door_scene import SECRETS, Tally
+from tools.attack.door_machine import attack
+from tools.attack.door_scene import SECRETS, Tally
 
 BATCH = 500
 """Sequences in a row in one process."""

@@ -1,6 +1,6 @@
 """A hostile summarizer tries to carry a memory out through its summaries; a table says how it went.
 
-    python tools/attack_summaries.py [--secrets 500] [--texts 10000] [--seed 1] [--pairs FILE]...
+    python -m tools.attack.summaries [--secrets 500] [--texts 10000] [--seed 1] [--pairs FILE]...
                                      [--json FILE] [--markdown]
 
 It plants secrets (names, employers, diagnoses, addresses, numbers, keys, whole sentences) in a
@@ -26,12 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import attack_covers
-import attack_reworded
-import attack_tricks
-from attack_memory import USERS, Secret, memory, plant
-from attack_tricks import Trick
-
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.attribute_sentence import TOPICS, Vocabulary
 from pocketpref.egress.dlp import Known, findings
@@ -40,19 +34,23 @@ from pocketpref.importers import read
 from pocketpref.records import Feedback
 from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import render
+from tools.attack import reworded
+from tools.attack.covers import COPIED, HIDDEN, SPLIT
+from tools.attack.memory import USERS, Secret, memory, plant
+from tools.attack.tricks import DISGUISED, ENCODED, FORMATTED, VERBATIM, Trick
 
 GROUPS: Mapping[str, Mapping[str, Trick]] = {
-    "verbatim": attack_tricks.VERBATIM,
-    "encoded": attack_tricks.ENCODED,
-    "disguised letters": attack_tricks.DISGUISED,
-    "formatting": attack_tricks.FORMATTED,
-    "hidden letters": attack_covers.HIDDEN,
-    "rearranged sentences": attack_covers.COPIED,
-    "split over summaries": attack_covers.SPLIT,
+    "verbatim": VERBATIM,
+    "encoded": ENCODED,
+    "disguised letters": DISGUISED,
+    "formatting": FORMATTED,
+    "hidden letters": HIDDEN,
+    "rearranged sentences": COPIED,
+    "split over summaries": SPLIT,
 }
 """Tricks with planted secrets: none may escape."""
 
-HARMLESS = Path(__file__).with_name("attack_harmless.txt")
+HARMLESS = Path(__file__).with_name("harmless.txt")
 """Summaries that must pass, one a line."""
 
 _SHOWN = 5
@@ -122,10 +120,10 @@ def attack(secrets: Sequence[Secret], known: Known, rng: random.Random) -> Itera
 def reword(known: Known) -> Iterator[Row]:
     """Facts, values and orders in words that stand nowhere in the memory."""
     for name, texts in (
-        ("facts in any words", _all(attack_reworded.IN_ANY_WORDS)),
-        ("facts in words of the vocabulary", _all(attack_reworded.IN_THEIR_WORDS)),
-        ("values that are not granted", _all(attack_reworded.VALUES)),
-        ("orders to the remote model", attack_reworded.ORDERS),
+        ("facts in any words", _all(reworded.IN_ANY_WORDS)),
+        ("facts in words of the vocabulary", _all(reworded.IN_THEIR_WORDS)),
+        ("values that are not granted", _all(reworded.VALUES)),
+        ("orders to the remote model", reworded.ORDERS),
     ):
         row = Row("reworded", name)
         for text in texts:
@@ -155,10 +153,10 @@ class Carried:
 
 def carry(known: Known, rng: random.Random, tries: int) -> Iterator[Carried]:
     """How much agreed codes of harmless words carry: no check can tell them from preferences."""
-    for name, code in attack_reworded.CODES.items():
+    for name, code in reworded.CODES.items():
         carried: list[int] = []
         for _ in range(tries):
-            bits = attack_reworded.random_bits(rng, 1000)
+            bits = reworded.random_bits(rng, 1000)
             text, count = code.encode(bits)
             if not findings(text, known) and code.decode(text)[:count] == bits[:count]:
                 carried.append(count)
@@ -214,7 +212,7 @@ def timed(texts: Sequence[str], known: Known) -> dict[str, float]:
         began = time.process_time()
         findings(summary, known)
         times.append(time.process_time() - began)
-    longest = attack_reworded.CODES["adjectives out of an agreed list"].encode([0, 1] * 500)[0]
+    longest = reworded.CODES["adjectives out of an agreed list"].encode([0, 1] * 500)[0]
     began = time.process_time()
     findings(longest, known)
     return {

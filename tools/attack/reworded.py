@@ -1,4 +1,4 @@
-"""What no longer holds any word of the memory, for `attack_summaries.py`: paraphrases and codes.
+"""What no longer holds any word of the memory, for `summaries.py`: paraphrases and codes.
 
 Paraphrases of private facts come in two kinds: in the words anybody would use, and in words of the
 vocabulary alone, as somebody writes who knows the checks. Codes are agreed between the summarizer

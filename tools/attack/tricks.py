@@ -1,4 +1,4 @@
-"""Ways to write a secret so that it does not look like one, for `attack_summaries.py`.
+"""Ways to write a secret so that it does not look like one, for `summaries.py`.
 
 A trick takes a secret and gives the summaries that carry it: one, or several that carry it
 together; none if it cannot be done (an acrostic of a letter that begins no word).
@@ -14,7 +14,7 @@ import unicodedata
 import urllib.parse
 from collections.abc import Callable
 
-from attack_memory import Secret
+from tools.attack.memory import Secret
 
 Trick = Callable[[Secret, random.Random], list[str]]
 

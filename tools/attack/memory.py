@@ -1,4 +1,4 @@
-"""A made-up person's memory for `attack_summaries.py`: real pairs with planted secrets among them.
+"""A made-up person's memory for `summaries.py`: real pairs with planted secrets among them.
 
 Everything planted is invented; numbers have right checksums, so that they are what they look like.
 """

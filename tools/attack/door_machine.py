@@ -1,4 +1,4 @@
-"""The sequences of `attack_door.py`: random calls of the door, and what is expected of each."""
+"""The sequences of `door.py`: random calls of the door, and what is expected of each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attack_door_oracle import Allowed, Expected, Turn, disguises, request_bytes
-from attack_door_scene import CLEAN, SECRETS, Scene, Tally
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -23,6 +21,8 @@ from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import DeniedError
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.vault import UserStore, Vault
+from tools.attack.door_oracle import Allowed, Expected, Turn, disguises, request_bytes
+from tools.attack.door_scene import CLEAN, SECRETS, Scene, Tally
 
 SPOILT = (
     "{}",

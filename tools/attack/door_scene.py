@@ -1,4 +1,4 @@
-"""What every sequence of `attack_door.py` shares: planted secrets, a filled vault, two servers."""
+"""What every sequence of `door.py` shares: planted secrets, a filled vault, two servers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from attack_door_oracle import disguises
-from attack_memory import Secret, plant
-
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.http import HttpGenerator
 from pocketpref.egress import Finding, Known
@@ -21,6 +18,8 @@ from pocketpref.egress.dlp import findings
 from pocketpref.records import Feedback, Pair
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
+from tools.attack.door_oracle import disguises
+from tools.attack.memory import Secret, plant
 
 SECRETS = 500
 CLEAN = (

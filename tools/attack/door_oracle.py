@@ -1,4 +1,4 @@
-"""What `attack_door.py` expects of the door, worked out without any of the door's code.
+"""What `door.py` expects of the door, worked out without any of the door's code.
 
 `Expected` says who may send what, from the rules in docs/egress-log.md; `request_bytes` what then
 stands on the wire, from the rules in docs/egress-log.md and nothing that pocketpref computes.
