@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from torture_scene import Scene, feedback
-from torture_target import Forgery, Victim, run_sql
+from tools.torture.scene import Scene, feedback
+from tools.torture.target import Forgery, Victim, run_sql
 
 
 def of_the_file() -> Iterator[tuple[str, Forgery]]:

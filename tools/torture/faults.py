@@ -18,15 +18,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from torture_crew import CrashError, run_each
-from torture_kills import IN_ARCHIVE, Served, expected, serve, some
-from torture_layer import FAILED, FULL, Layer, Step
-from torture_report import Row
-from torture_scene import Scene, WrongAnswerError, fill, is_sound
-from torture_victim import Order, perform
-
 from pocketpref.errors import StorageError, VaultError
 from pocketpref.vault import archive
+from tools.torture.crew import CrashError, run_each
+from tools.torture.kills import IN_ARCHIVE, Served, expected, serve, some
+from tools.torture.layer import FAILED, FULL, Layer, Step
+from tools.torture.report import Row
+from tools.torture.scene import Scene, WrongAnswerError, fill, is_sound
+from tools.torture.victim import Order, perform
 
 FAULTS = ("full", "failing", "torn")
 

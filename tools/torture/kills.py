@@ -16,13 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torture_crew import context
-from torture_report import Row
-from torture_scene import RECIPE, Scene, WrongAnswerError, feedback, fill, is_sound, learned, vector
-from torture_victim import Death, Order, live, perform
 
 from pocketpref.errors import PocketprefError
 from pocketpref.vault import UserStore, Vault, archive
+from tools.torture.crew import context
+from tools.torture.report import Row
+from tools.torture.scene import (
+    RECIPE,
+    Scene,
+    WrongAnswerError,
+    feedback,
+    fill,
+    is_sound,
+    learned,
+    vector,
+)
+from tools.torture.victim import Death, Order, live, perform
 
 LIFE = 10
 """Kills that one vault goes through before it is replaced by a fresh one."""

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from torture_crew import run_alone
-from torture_kills import IN_ARCHIVE, Served, expected, serve, some
-from torture_layer import Layer, Step
-from torture_report import Row
-from torture_scene import Scene, WrongAnswerError, fill, is_sound
-from torture_victim import Order, perform
 
 from pocketpref.errors import PocketprefError
 from pocketpref.vault import archive
+from tools.torture.crew import run_alone
+from tools.torture.kills import IN_ARCHIVE, Served, expected, serve, some
+from tools.torture.layer import Layer, Step
+from tools.torture.report import Row
+from tools.torture.scene import Scene, WrongAnswerError, fill, is_sound
+from tools.torture.victim import Order, perform
 
 MODES = ("nothing", "all", "a random part", "half of a write")
 _SECTOR = 512  # bytes that a disk writes whole

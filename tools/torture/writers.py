@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
-from torture_crew import run_each
-from torture_report import Row
-from torture_scene import Scene, WrongAnswerError, feedback, is_sound, learned, read
-
 from pocketpref.errors import PocketprefError
+from tools.torture.crew import run_each
+from tools.torture.report import Row
+from tools.torture.scene import Scene, WrongAnswerError, feedback, is_sound, learned, read
 
 WRITERS = 8
 _PATIENCE = 900.0  # seconds for one writer

@@ -1,6 +1,6 @@
 """Tortures a vault in every way we know, and says in one table what came of it.
 
-    python tools/torture_vault.py [--only NAME]... [--scale 1.0] [--thorough] [--seed 1]
+    python -m tools.torture.vault [--only NAME]... [--scale 1.0] [--thorough] [--seed 1]
                                   [--folder DIR] [--json FILE] [--markdown]
 
 Parts, each of which ``--only`` chooses (``--scale`` makes each smaller or larger):
@@ -14,8 +14,9 @@ Parts, each of which ``--only`` chooses (``--scale`` makes each smaller or large
     writers    eight processes adding 1,000 choices each; a clock that goes backwards
 
 Covered: what the vault promises to whoever lets it keep something, against a crash, a disk and
-somebody who can write the file. Not covered: the parsers of what is imported (fuzz_parsers.py), and
-an attacker who has the key. Ends with 1 if anything was lost, leaked or went wrong otherwise.
+somebody who can write the file. Not covered: the parsers of what is imported
+(tools/fuzz/parsers.py), and an attacker who has the key. Ends with 1 if anything was lost, leaked
+or went wrong otherwise.
 """
 
 from __future__ import annotations
@@ -29,15 +30,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torture_bytes
-import torture_faults
-import torture_forgeries
-import torture_kills
-import torture_leaks
-import torture_power
-import torture_writers
-from torture_report import Row, complain, report, table
-from torture_scene import workplace
+from tools.torture import byte_flips, faults, forgeries, kills, leaks, power, writers
+from tools.torture.report import Row, complain, report, table
+from tools.torture.scene import workplace
 
 KILLS = 1000
 CHOICES_OF_A_WRITER = 1000
@@ -70,19 +65,19 @@ class Plan:
 
 
 def _kills(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_kills.kill_all(folder, plan.times(KILLS), plan.seed)
+    return kills.kill_all(folder, plan.times(KILLS), plan.seed)
 
 
 def _faults(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_faults.fail_all(folder, plan.times(60), _cores())
+    return faults.fail_all(folder, plan.times(60), _cores())
 
 
 def _power(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_power.cut_all(folder, plan.times(600), plan.seed)
+    return power.cut_all(folder, plan.times(600), plan.seed)
 
 
 def _bytes(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_bytes.try_all(folder, plan.every, plan.thorough, _cores())
+    return byte_flips.try_all(folder, plan.every, plan.thorough, _cores())
 
 
 def _cores() -> int:
@@ -90,15 +85,15 @@ def _cores() -> int:
 
 
 def _forgeries(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_forgeries.forge_all(folder, plan.every)
+    return forgeries.forge_all(folder, plan.every)
 
 
 def _leaks(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_leaks.search_all(folder, plan.times(40) + 3)
+    return leaks.search_all(folder, plan.times(40) + 3)
 
 
 def _writers(plan: Plan, folder: Path) -> Iterator[Row]:
-    return torture_writers.write_all(folder, plan.times(CHOICES_OF_A_WRITER))
+    return writers.write_all(folder, plan.times(CHOICES_OF_A_WRITER))
 
 
 PARTS: dict[str, tuple[Callable[[Plan, Path], Iterator[Row]], bool]] = {

@@ -13,7 +13,11 @@ from unittest import mock
 
 T = TypeVar("T")
 
-_READY = ["torture_victim", "torture_faults", "torture_power"]  # what a process needs imported
+_READY = [
+    "tools.torture.victim",
+    "tools.torture.faults",
+    "tools.torture.power",
+]  # what a process needs imported
 
 
 def context() -> Any:
@@ -24,8 +28,8 @@ def context() -> Any:
 
     forked = multiprocessing.get_context("forkserver")
     forked.set_forkserver_preload(_READY)
-    # The server imports before it is told this program's path.
-    known = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    # The server imports before it is told where this program found its modules.
+    known = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     with mock.patch.dict(os.environ, {"PYTHONPATH": known}):
         forkserver.ensure_running()
     return forked

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
 
-from torture_crew import run_each
-from torture_report import Category, Row
-from torture_scene import (
+from tools.torture.crew import run_each
+from tools.torture.report import Category, Row
+from tools.torture.scene import (
     AS_STORED,
     REFUSALS,
     REFUSED,

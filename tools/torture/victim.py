@@ -16,10 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from torture_layer import Layer, Step
-from torture_scene import Scene, feedback, learned
-
 from pocketpref.vault import Vault, archive
+from tools.torture.layer import Layer, Step
+from tools.torture.scene import Scene, feedback, learned
 
 What = Literal["add", "learn", "forget", "forget-user", "rotate-data", "rotate-master", "restore"]
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from torture_report import Row
-from torture_scene import Scene, learned, read, vector
 
 import pocketpref
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.crypto.key_stores import Argon2Cost, Passphrase
+from tools.torture.report import Row
+from tools.torture.scene import Scene, learned, read, vector
 
 MARKER = "Xylophone-Quagmire-7719"
 USER = f"{MARKER} Person"

@@ -12,10 +12,10 @@ from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
-from torture_planted import beside, of_the_file, whole
-from torture_report import Row
-from torture_scene import AS_STORED, REFUSED, Scene, ending
-from torture_target import Forgery, Victim, run_sql
+from tools.torture.planted import beside, of_the_file, whole
+from tools.torture.report import Row
+from tools.torture.scene import AS_STORED, REFUSED, Scene, ending
+from tools.torture.target import Forgery, Victim, run_sql
 
 _BESIDE = "foreign files put beside it"
 

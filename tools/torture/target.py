@@ -9,9 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from torture_scene import Content, Scene, feedback, fill, learned, read
-
 from pocketpref.vault import Vault
+from tools.torture.scene import Content, Scene, feedback, fill, learned, read
 
 Forgery = Callable[[Scene], object]
 
