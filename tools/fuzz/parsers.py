@@ -1,6 +1,6 @@
 """Tries every parser of what comes from outside with broken inputs.
 
-    python tools/fuzz_parsers.py [--cases 100000] [--only NAME ...] [--seed N] [--keep] [--json F]
+    python -m tools.fuzz.parsers [--cases 100000] [--only NAME ...] [--seed N] [--keep] [--json F]
 
 Each parser first reads the kept corpus (``tests/fuzz/corpus``: small real inputs, and each input
 that ever found a mistake), also that of all other parsers; then as many fresh cases as asked for,
@@ -26,9 +26,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from fuzz_checks import Outcome, Parser, judge
-from fuzz_mutations import Mutator
-from fuzz_targets import CORPUS, PARSERS
+from tools.fuzz.checks import Outcome, Parser, judge
+from tools.fuzz.mutations import Mutator
+from tools.fuzz.targets import CORPUS, PARSERS
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder that no disk stands behind, if there is one
 _PROGRESS_SECONDS = 10.0

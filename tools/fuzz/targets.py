@@ -1,4 +1,4 @@
-"""The parsers that `fuzz_parsers.py` tries: everything that reads what comes from outside.
+"""The parsers that `parsers.py` tries: everything that reads what comes from outside.
 
 Each is called the way the program calls it, from a file where it reads one; and what it gives is
 then used, so that a value that breaks only later is noticed here. Archives are read by ``restore``
@@ -22,7 +22,6 @@ from typing import Any, Final, cast
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from fuzz_checks import Parser, UnusableError
 
 from pocketpref.attributes import AttributeBank, read_attributes
 from pocketpref.calibration import Measurements
@@ -54,8 +53,9 @@ from pocketpref.vault.storage.serialization import (
     load_memory,
 )
 from pocketpref.vault.storage.users import checked_name
+from tools.fuzz.checks import Parser, UnusableError
 
-CORPUS: Final = Path(__file__).resolve().parents[1] / "tests" / "fuzz" / "corpus"
+CORPUS: Final = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "corpus"
 
 LOG_BEHIND: Final = b"\n-- write-ahead log --\n"
 """Stands between a vault's file and its log in the corpus."""

@@ -1,6 +1,6 @@
 """Asks the local server everything that its own description allows, and much that it does not.
 
-    python tools/fuzz_server.py [--examples 300] [--seed 1] [--json FILE]
+    python -m tools.fuzz.server [--examples 300] [--seed 1] [--json FILE]
 
 Needs the extra `fuzz` (Schemathesis). The server is the real one on a real socket, with a scripted
 model behind it, so that an answer takes no time. Covered: /v1/chat/completions, /v1/embeddings,

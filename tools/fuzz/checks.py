@@ -1,4 +1,4 @@
-"""What must hold whenever something of outside is parsed, for `fuzz_parsers.py`.
+"""What must hold whenever something of outside is parsed, for `parsers.py`.
 
 A case is parsed, or refused by a `PocketprefError`. Nothing else may be raised; no message, hint,
 argument or exception behind the error (hidden ones too) holds text of the input; it takes at most
@@ -22,9 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from fuzz_mutations import MARKER, Form
-
 from pocketpref.errors import PocketprefError
+from tools.fuzz.mutations import MARKER, Form
 
 SECONDS: Final = 1.0
 SPARE_BYTES: Final = 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Makes broken inputs out of sound ones, for `fuzz_parsers.py`.
+"""Makes broken inputs out of sound ones, for `parsers.py`.
 
 Half of the changes know nothing of the format (bits, cuts, repetitions, splices); the other half
 do, so that a case comes past the first check: values of wrong types in JSON, odd tokens in TOML,
