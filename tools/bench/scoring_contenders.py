@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scoring_costs import DECODE, SOFTMAX, Clock, Cost, Size, Stopwatch, best_rate
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import WORTH, LlamaModel, bindings, speedup
@@ -19,6 +18,7 @@ from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Pair, Selection
 from pocketpref.scoring import PairScorer, noise_floor
+from tools.bench.scoring_costs import DECODE, SOFTMAX, Clock, Cost, Size, Stopwatch, best_rate
 
 Row = tuple[list[int], list[int]]
 """The tokens of a context and of an answer to it."""

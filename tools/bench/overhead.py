@@ -1,6 +1,6 @@
 """What personalization adds to a local answer: embedding, recall, and the line that is injected.
 
-    python tools/bench_overhead.py [--memories 10000] [--questions 24] [--json FILE]
+    python -m tools.bench.overhead [--memories 10000] [--questions 24] [--json FILE]
 
 A real vault with so many made-up memories, the bundled embedder, the starter model, and the prompts
 of the bundled samples as questions, each of which stands in the vault, so that something is
@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vault_samples import Samples
 
 import pocketpref
 from pocketpref.messages import compose
@@ -42,6 +41,7 @@ from pocketpref.samples import sample_pairs
 from pocketpref.vault.crypto.key_stores import EphemeralKey
 from pocketpref.vault.storage.rows import RowEntry
 from pocketpref.vault.storage.serialization import dump_learned, dump_memory
+from tools.bench.vault_samples import Samples
 
 _ANSWER = 200
 """Tokens of the answer that the overhead is a share of."""

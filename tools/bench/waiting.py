@@ -1,6 +1,6 @@
 """What it costs how OpenMP's threads wait for each other: asleep, spinning, or both.
 
-    python tools/bench_waiting.py [--repeats 2] > FILE
+    python -m tools.bench.waiting [--repeats 2] > FILE
 
 The starter model, in a process of its own for each way (OpenMP reads its settings once): tokens of
 a reply one by one, and a batch of 512, with nothing beside it and with programs beside it that keep

@@ -1,6 +1,6 @@
 """How fast a pair is scored, beside other ways to do it, and how faithful the numbers are.
 
-    python tools/bench_scoring.py [--data FILE ...] [--pairs 20] [--seed 0] [--json FILE]
+    python -m tools.bench.scoring [--data FILE ...] [--pairs 20] [--seed 0] [--json FILE]
 
 Side by side in one run, on the starter model and the same pairs, each in a process of its own:
 
@@ -16,7 +16,7 @@ transformers on 8 (both answers each, spread over the bank), and the time of one
 multiplied: by the 123 of the paper's greedy search, and by the number that the float32 exhaustive
 search of the same pair evaluated (it stops when nothing is gained), which compares like with like.
 
-Half of the pairs are short and half long; tools/scoring_pairs.py says how they are chosen. Without
+Half of the pairs are short and half long; scoring_pairs.py says how they are chosen. Without
 ``--data`` they come from the bundled samples. Transformers need ``pip install
 'pocketpref[cpu,bench]'`` and are left out, by name, where they are not installed. Twenty pairs
 take most of an hour on two cores. ``--json`` is written after each pair, so that a run that is
@@ -38,14 +38,6 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-from scoring_contenders import Copies, Ours, Plain, Transformers
-from scoring_contenders import Row as TokenRow
-from scoring_costs import Cost, Size, numpy_peak
-from scoring_pairs import Candidate, Half, candidates, choose
-from scoring_report import report
-from scoring_statistics import DEFAULT, EXHAUSTIVE, PLAIN, REFERENCE, TORCH, Document, Row
-from scoring_workers import Worker
-
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, bindings
 from pocketpref.backends.scheduling import threads
@@ -53,6 +45,21 @@ from pocketpref.errors import PocketprefError
 from pocketpref.messages import compose
 from pocketpref.models import Catalogue
 from pocketpref.records import Pair, Selection
+from tools.bench.scoring_contenders import Copies, Ours, Plain, Transformers
+from tools.bench.scoring_contenders import Row as TokenRow
+from tools.bench.scoring_costs import Cost, Size, numpy_peak
+from tools.bench.scoring_pairs import Candidate, Half, candidates, choose
+from tools.bench.scoring_report import report
+from tools.bench.scoring_statistics import (
+    DEFAULT,
+    EXHAUSTIVE,
+    PLAIN,
+    REFERENCE,
+    TORCH,
+    Document,
+    Row,
+)
+from tools.bench.scoring_workers import Worker
 
 PLAIN_SAMPLE = 3
 """Conditions of a pair that the plain way is timed on."""

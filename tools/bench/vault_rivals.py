@@ -24,14 +24,14 @@ from pathlib import Path
 
 import numpy as np
 from sqlite_utils import Database
-from vault_contenders import USER, Contender
-from vault_samples import DIMENSIONS, RELEVANCE, Answer, Samples
 
 from pocketpref.records import Feedback, Learned, Vector
 from pocketpref.vault.storage.database import next_number
 from pocketpref.vault.storage.rows import LEARNED, MEMORY
 from pocketpref.vault.storage.schema import migrate
 from pocketpref.vault.storage.serialization import new_id
+from tools.bench.vault_contenders import USER, Contender
+from tools.bench.vault_samples import DIMENSIONS, RELEVANCE, Answer, Samples
 
 PLAIN, SQLCIPHER = "plain", "SQLCipher"
 

@@ -1,6 +1,6 @@
 """How long a person waits for the first token of a reply, with and without learning beside it.
 
-    python tools/bench_courtesy.py [--repeats 6] [--json FILE]
+    python -m tools.bench.courtesy [--repeats 6] [--json FILE]
 
 The starter model replies to a prompt of about 200 tokens that it has not seen (each repeat asks
 something new, so that nothing of it is in the cache), in turn with nothing beside it and with a

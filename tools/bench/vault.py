@@ -1,10 +1,10 @@
 """What protection costs: the vault beside the same tables unsealed, and beside SQLCipher.
 
-    python tools/bench_vault.py [--sizes 1000 10000 100000] [--repeats 5] [--folder DIR]
+    python -m tools.bench.vault [--sizes 1000 10000 100000] [--repeats 5] [--folder DIR]
                                 [--json FILE]
 
-Side by side in one run, on the same made-up memories (tools/vault_samples.py), each contender in a
-process of its own; tools/vault_rivals.py says what the others promise. At every size:
+Side by side in one run, on the same made-up memories (vault_samples.py), each contender in a
+process of its own; vault_rivals.py says what the others promise. At every size:
 
     add                  one pair of about 1 kB, on the disk when it returns; contenders take turns
     open + first recall  in a new process that has imported its libraries: open with the key file,
@@ -39,12 +39,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
-from vault_contenders import VAULT
-from vault_rivals import PLAIN, SQLCIPHER, SQLCIPHER_MODULE
-from vault_samples import Samples
-from vault_trial import FORGETS, Result, Summary, Tally, Trial
-
 from pocketpref.errors import PocketprefError
+from tools.bench.vault_contenders import VAULT
+from tools.bench.vault_rivals import PLAIN, SQLCIPHER, SQLCIPHER_MODULE
+from tools.bench.vault_samples import Samples
+from tools.bench.vault_trial import FORGETS, Result, Summary, Tally, Trial
 
 ADD_RATIO, FIRST_RATIO = 2.0, 3.0
 FIRST_MS, FIRST_SIZE = 300.0, 10_000

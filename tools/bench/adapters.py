@@ -1,9 +1,9 @@
 """What adapters cost: loading, swapping, decoding under one; and whether memory comes back.
 
-    python tools/bench_adapters.py                       # random adapters over the starter model
-    python tools/bench_adapters.py --portfolio models/palm
-    python tools/bench_adapters.py --hypernetwork models/profile-to-peft
-    python tools/bench_adapters.py --cycles 10000        # load, use, free, again
+    python -m tools.bench.adapters                       # random adapters over the starter model
+    python -m tools.bench.adapters --portfolio models/palm
+    python -m tools.bench.adapters --hypernetwork models/profile-to-peft
+    python -m tools.bench.adapters --cycles 10000        # load, use, free, again
 
 Times are medians over --repeats. Decoding under an adapter and without are measured in turns,
 pair by pair, so that other programs disturb both alike; the overhead is the median of the ratios.

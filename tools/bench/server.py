@@ -1,6 +1,6 @@
 """The local server under load: many streaming clients at once, and others that do not behave.
 
-    python tools/bench_server.py [--clients 50] [--rounds 3] [--tokens 16] [--json FILE]
+    python -m tools.bench.server [--clients 50] [--rounds 3] [--tokens 16] [--json FILE]
 
 Starts the real program with the starter model on a vault of its own. In each round every client
 asks at once and reads a stream, a fifth of them slowly; a fifth more cut the line after the first

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-from scoring_workers import Worker
-from vault_contenders import VAULT, Contender, Sealed, Timed
-from vault_rivals import PLAIN, SQLCIPHER, Ciphered, Plain
-from vault_samples import Expected, Samples
+
+from tools.bench.scoring_workers import Worker
+from tools.bench.vault_contenders import VAULT, Contender, Sealed, Timed
+from tools.bench.vault_rivals import PLAIN, SQLCIPHER, Ciphered, Plain
+from tools.bench.vault_samples import Expected, Samples
 
 ADDS = 200
 """Pairs that are added, in ten turns."""

@@ -1,6 +1,6 @@
 """How long ``add`` takes until a pair is on the disk.
 
-    python tools/bench_add.py [--pairs 500] [--folder DIR] [--json FILE]
+    python -m tools.bench.add [--pairs 500] [--folder DIR] [--json FILE]
 
 Covered: one durable commit per pair, of a pair of the usual size (a prompt of 200 and two answers
 of 1,500 characters), into a vault that already holds ``--filled`` pairs; beside it, what the disk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from scoring_statistics import (
+from tools.bench.scoring_statistics import (
     CONTENDERS,
     DEFAULT,
     PLAIN,

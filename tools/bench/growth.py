@@ -1,6 +1,6 @@
 """How the cost of learning one choice grows, and what memory it takes at most.
 
-    python tools/bench_growth.py [--json FILE]
+    python -m tools.bench.growth [--json FILE]
 
 One round of the default search (k = 1) with the starter model and made-up texts: prompts of 50 to
 8,000 tokens, answers of 50 to 2,000, banks of 10 to 42 attributes, each beside the same middle case
@@ -22,14 +22,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from scoring_workers import peak_memory
-
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.models import Catalogue
 from pocketpref.records import Pair
 from pocketpref.scoring import PairScorer
+from tools.bench.scoring_workers import peak_memory
 
 _MIDDLE = {"prompt": 200, "answer": 100, "attributes": 42}
 _CASES = {"prompt": (50, 500, 2000, 8000), "answer": (50, 400, 2000), "attributes": (10, 21, 42)}

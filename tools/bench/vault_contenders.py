@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vault_samples import RECIPE, RELEVANCE, Answer, Samples
-
 from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.records import Feedback, Vector
 from pocketpref.vault import Vault
@@ -18,6 +16,7 @@ from pocketpref.vault.crypto.key_stores import KeyFile
 from pocketpref.vault.storage.rows import RowEntry
 from pocketpref.vault.storage.serialization import dump_learned, dump_memory
 from pocketpref.vault.store import UserStore
+from tools.bench.vault_samples import RECIPE, RELEVANCE, Answer, Samples
 
 VAULT = "vault"
 
