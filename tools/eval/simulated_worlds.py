@@ -1,4 +1,4 @@
-"""People whose tastes are known, for `eval_simulated.py`: what real data cannot show.
+"""People whose tastes are known, for `simulated.py`: what real data cannot show.
 
 A world has prompts about a few topics, and to each prompt one answer written under each attribute
 and each opposite. A person likes one of them for each topic: the answer written under it is

@@ -1,6 +1,6 @@
 """How much is lost when a person's weights must be inferred from their choices.
 
-    python tools/eval_palm.py --portfolio models/palm --answers mtbench_votes.jsonl
+    python -m tools.eval.palm --portfolio models/palm --answers mtbench_votes.jsonl
 
 People are simulated: weights drawn evenly from the simplex, a strictness, and choices by Bradley
 and Terry's model between real pairs of answers to one question, measured by the portfolio's reward

@@ -1,8 +1,8 @@
 """Compares all methods on real people's pairs; the tables of docs/evaluation.md.
 
-    python tools/eval_margins.py ukp_workers.jsonl --cache FOLDER --attributes A,B,C
-    python tools/eval_real.py ukp_workers.jsonl --cache FOLDER --attributes A,B,C
-    python tools/eval_real.py mtbench_votes.jsonl --texts-only
+    python -m tools.eval.margins ukp_workers.jsonl --cache FOLDER --attributes A,B,C
+    python -m tools.eval.real ukp_workers.jsonl --cache FOLDER --attributes A,B,C
+    python -m tools.eval.real mtbench_votes.jsonl --texts-only
 
 Nothing is scored here: pairs whose likelihoods are not in the cache yet are left out, and the
 report says how many. ``--texts-only`` compares the methods that need no model, on all pairs.
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eval_margins import bank_of, blocks_of, item_of, open_cached
 from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.onnx.embedder import open_embedder
@@ -38,6 +37,7 @@ from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, After, Outcomes, Report, compare
 from pocketpref.importers import BadEntry, read
 from pocketpref.messages import compose
+from tools.eval.margins import bank_of, blocks_of, item_of, open_cached
 
 OURS: dict[str, tuple[Part, ...]] = {
     "length alone": ("length",),
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare methods on real people's pairs.")
     parser.add_argument("file", type=Path, help="pair file")
-    parser.add_argument("--cache", type=Path, help="folder of likelihoods (eval_margins.py)")
+    parser.add_argument("--cache", type=Path, help="folder of likelihoods (margins.py)")
     parser.add_argument("--weights", choices=["f16", "bf16"], default="bf16")
     parser.add_argument("--attributes", metavar="A,B,C", help="names [default: the whole bank]")
     parser.add_argument("--texts-only", action="store_true", help="methods that need no model")

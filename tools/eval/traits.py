@@ -1,6 +1,6 @@
 """What the traits measure: their scales, and what people's choices say about them.
 
-    python tools/eval_traits.py --votes mtbench_votes.jsonl --arguments ukp_workers.jsonl
+    python -m tools.eval.traits --votes mtbench_votes.jsonl --arguments ukp_workers.jsonl
 
 For each file: the quartiles of each formula over its answers; how often the preferred answer has
 the larger reward; and how steady single people are in it: the correlation, over people, between the
@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eval_summary_styles import CASES
 
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.decision import SURE
 from pocketpref.methods.palm.inference import infer
+from tools.eval.summary_styles import CASES
 
 FORMULAS: Mapping[str, Callable[[str], float]] = {
     "brevity": traits.log_length,

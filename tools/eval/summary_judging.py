@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from eval_summary_people import Person
 
 from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.evaluation.predictors.baselines import history
@@ -15,6 +14,7 @@ from pocketpref.records import Message, Pair
 from pocketpref.scoring import PairScorer
 from pocketpref.summary.objective import Margins, Objective, PopiSettings
 from pocketpref.summary.wording import block
+from tools.eval.summary_people import Person
 
 CONDITIONS = ("chosen", "best", "template", "random", "another", "placebo")
 

@@ -1,9 +1,9 @@
 """Does a chosen summary explain choices that it was not chosen by? Real people, held-out prompts.
 
-    python tools/eval_summary.py ukp_workers.jsonl --users 8 --cache FOLDER --json FILE
-    python tools/eval_summary.py ukp_workers.jsonl --known --short 180 --history --curve 12,20
-    python tools/eval_summary.py --understanding          ways of injecting one, and a known taste
-    python tools/eval_summary.py --timing --pairs 40      learn and summary for one person
+    python -m tools.eval.summary ukp_workers.jsonl --users 8 --cache FOLDER --json FILE
+    python -m tools.eval.summary ukp_workers.jsonl --known --short 180 --history --curve 12,20
+    python -m tools.eval.summary --understanding          ways of injecting one, and a known taste
+    python -m tools.eval.summary --timing --pairs 40      learn and summary for one person
 
 Each person's pairs are split by prompt. From the first part, in a vault of its own, a summary is
 made as `summarize` does; on the second part its mean anchored margin is compared with that of
@@ -17,7 +17,7 @@ made as `summarize` does; on the second part its mean anchored margin is compare
 
 ``chosen`` is what was put in force (nothing, if no proposal beat the noise: margin 0), ``best`` the
 first of the finalists, whether it beat the noise or not. Intervals are bootstraps over people.
-With ``--known`` the people are simulated (eval_summary_known.py). A run that was stopped goes on
+With ``--known`` the people are simulated (summary_known.py). A run that was stopped goes on
 where it was: likelihoods and what was found for each person are kept in the cache's folder; the
 latter is text, and it has to be deleted when the search is changed.
 """
@@ -36,12 +36,6 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from eval_margins import bank_of, open_cached
-from eval_summary_judging import Found, complete, judged
-from eval_summary_known import apart, known_people
-from eval_summary_people import Person, people
-from eval_summary_styles import lively, understanding
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
@@ -64,6 +58,11 @@ from pocketpref.summary.run import SummarizeRun
 from pocketpref.summary.wording import render
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import EphemeralKey
+from tools.eval.margins import bank_of, open_cached
+from tools.eval.summary_judging import Found, complete, judged
+from tools.eval.summary_known import apart, known_people
+from tools.eval.summary_people import Person, people
+from tools.eval.summary_styles import lively, understanding
 
 _CACHE = Path(tempfile.gettempdir()) / "pocketpref-eval"
 

@@ -1,6 +1,6 @@
 """The papers' comparisons on the bundled samples, small enough for `make eval`.
 
-    python tools/eval_sample.py [--cache FOLDER] [--json FILE]
+    python -m tools.eval.sample [--cache FOLDER] [--json FILE]
 
 37 choices of one person between arguments (``ukp``) and 24 of another between chat answers
 (``mtbench``), the starter model, twelve attributes (six with their opposites). It shows that every
@@ -27,14 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eval_margins import open_cached
-from simulated_worlds import both_sides
 from threadpoolctl import threadpool_limits
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import cases_of, shuffled
-from pocketpref.evaluation.judging import judge, ties, win_rate
 from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
 from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo, Plain
@@ -49,6 +46,9 @@ from pocketpref.scoring import PairScorer, noise_floor
 from pocketpref.summary.objective import PopiSettings, utility
 from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import block, render
+from tools.eval.judging import judge, ties, win_rate
+from tools.eval.margins import open_cached
+from tools.eval.simulated_worlds import both_sides
 
 SIZES = (1, 3, 5, 10)
 """EXACT's k (Figure 1)."""

@@ -5,7 +5,7 @@ marks and words. A person likes one of both; every tenth choice or so they choos
 two styles have two people, one for each, with the same pairs turned round: whatever raises the
 likelihood of one kind of answer for everybody helps the one as much as it harms the other.
 
-    python tools/eval_summary.py ukp_workers.jsonl --apart --short 180
+    python -m tools.eval.summary ukp_workers.jsonl --apart --short 180
 
 says which styles the model can tell apart at all, on answers that no known person is shown.
 """
@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from eval_summary_people import Person, entries, split
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Feedback, Pair
 from pocketpref.scoring import PairScorer
 from pocketpref.summary.wording import attribute_clause, block, render
+from tools.eval.summary_people import Person, entries, split
 
 Rule = Callable[[str, int], str]
 """Plain sentences and a number that decides between phrases, to an answer in a style."""

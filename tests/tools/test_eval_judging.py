@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.evaluation.judging import Ruling, agreement, judge, ties, win_rate
 from pocketpref.records import Likelihoods, Message, Pair
 from pocketpref.testing import ScriptedModel
+from tools.eval.judging import Ruling, agreement, judge, ties, win_rate
 
 
 class Judge(ScriptedModel):

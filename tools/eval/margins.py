@@ -1,6 +1,6 @@
 """Computes the likelihoods that an evaluation reads, once: plain, each attribute, each opposite.
 
-    python tools/eval_margins.py ukp_workers.jsonl --cache FOLDER --budget 3600
+    python -m tools.eval.margins ukp_workers.jsonl --cache FOLDER --budget 3600
 
 Answers of one prompt are scored together, so that what they have in common is computed once, and an
 answer that several people judged is scored once. Debate after debate (or prompt after prompt) is

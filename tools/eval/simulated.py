@@ -1,7 +1,7 @@
 """Compares methods on people whose tastes are known; the tables of docs/evaluation.md about them.
 
-    python tools/eval_simulated.py                                   (scripted world: seconds)
-    python tools/eval_simulated.py --world written --cache FOLDER --compute  (starter model)
+    python -m tools.eval.simulated                                   (scripted world: seconds)
+    python -m tools.eval.simulated --world written --cache FOLDER --compute  (starter model)
 
 What is asked of a method that adapts to a person, and can be checked against the truth here: is it
 better than what people have in common after 5, 10 and 20 choices; is recall by prompt better than
@@ -20,17 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eval_margins import open_cached
-from simulated_worlds import (
-    Kind,
-    Person,
-    World,
-    Writer,
-    people,
-    scripted_answer,
-    scripted_model,
-    world,
-)
 from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.onnx.embedder import open_embedder
@@ -47,6 +36,17 @@ from pocketpref.evaluation.runner import After, Outcomes, Report, compare
 from pocketpref.messages import compose
 from pocketpref.methods.exact.selection import Exact, ExactSettings
 from pocketpref.summary.records import Interval
+from tools.eval.margins import open_cached
+from tools.eval.simulated_worlds import (
+    Kind,
+    Person,
+    World,
+    Writer,
+    people,
+    scripted_answer,
+    scripted_model,
+    world,
+)
 
 AFTER = (5, 10, 20)
 """Choices after which adapting must pay."""
