@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .base import Base
-from .export import Factors, gguf_bytes
-from .loop import Plan, Run
-from .lora import LoraShape, attach, factors, put_factors
-from .popi_branches import BranchScorer, branches
-from .popi_cases import Case, Written, asked, begun, sound, write
-from .popi_reward import Array, Reward
-from .popi_warm import Target
-from .sampling import Drawing
-from .scoring import Row, batch, log_likelihoods
+from ..base import Base
+from ..export import Factors, gguf_bytes
+from ..loop import Plan, Run
+from ..lora import LoraShape, attach, factors, put_factors
+from ..sampling import Drawing
+from ..scoring import Row, batch, log_likelihoods
+from .branches import BranchScorer, branches
+from .cases import Case, Written, asked, begun, sound, write
+from .reward import Array, Reward
+from .warm import Target
 
 ADAPTER = "adapter.gguf"
 REWARDS = "rewards.jsonl"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .scoring import Scorer, parts
+from ..scoring import Scorer, parts
 
 
 class BranchScorer(Scorer):

@@ -16,9 +16,9 @@ from pocketpref.records import Pair
 from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import NEUTRAL, render
 
-from .people import Answered
-from .popi_reward import Frame, Reward
-from .styles import AXES, written
+from ..people import Answered
+from ..styles import AXES, written
+from .reward import Frame, Reward
 
 _PLACEBO = " ".join(NEUTRAL.split()[:14]) + "."
 

@@ -28,19 +28,19 @@ from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.importers import FORMATS
 from pocketpref.lora import HypernetworkManifest
 
-from .base import Base, load_base, starter_path
-from .export import Made, write_json
-from .graphs import rounded
+from ..base import Base, load_base, starter_path
+from ..export import Made, write_json
+from ..graphs import rounded
+from ..loop import CHECKPOINT, CURVE, Plan, Run
+from ..lora import MODULES, LoraShape
+from ..people import Person, read_people
+from ..prompts import LICENCES
+from ..scoring import Row, batch
+from .controls import Bench, as_shipped, judge, table, trained_alone
 from .hypernetwork import Hypernetwork, Personalized, sizes
 from .hypernetwork_export import graph as exported
 from .hypernetwork_export import write
-from .loop import CHECKPOINT, CURVE, Plan, Run
-from .lora import MODULES, LoraShape
-from .people import Person, read_people
-from .profile_controls import Bench, as_shipped, judge, table, trained_alone
 from .profiles import Material, material
-from .prompts import LICENCES
-from .scoring import Row, batch
 
 RECIPE = "recipe.json"
 REPORT = "report.json"

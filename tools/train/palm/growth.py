@@ -1,6 +1,6 @@
 """How a portfolio grows with the number of traits, where the best rewards are known in closed form.
 
-    python -m tools.train.growth [--traits 2 3 4] [--epsilon 0.015 0.05] [--json FILE]
+    python -m tools.train.palm.growth [--traits 2 3 4] [--epsilon 0.015 0.05] [--json FILE]
 
 Policies may earn any rewards r >= 0 with |r| <= 1, so the best for weights w earns w / |w|: every
 weighting wants another policy, which is the hardest case of its kind. The pool is the policies for
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ..weights import Grid, draw_weights
 from .cover import prune, suboptimality
-from .weights import Grid, draw_weights
 
 
 def sizes(traits: int, epsilon: float, grid: Grid) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from pocketpref.records import Pair
 from pocketpref.summary.draft_checks import ClauseDraft, flaw
 from pocketpref.summary.records import Clause
 
-from .popi_cases import Case, clauses
-from .styles import AXES, Option, Style
+from ..styles import AXES, Option, Style
+from .cases import Case, clauses
 
 _SMALL = frozenset(
     ("a", "an", "and", "are", "by", "for", "in", "is", "like", "of", "one", "the", "to", "with")

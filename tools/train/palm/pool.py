@@ -14,12 +14,12 @@ from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import Embedder
 
-from .base import starter_path
-from .export import write_json
-from .measure import Judge, Said, fluency, measure, read_said, relevance, write_said
+from ..base import starter_path
+from ..export import write_json
+from ..measure import Judge, Said, fluency, measure, read_said, relevance, write_said
+from ..prompts import Part, Prompt
+from ..sampling import Drawing
 from .policy import ADAPTER
-from .prompts import Part, Prompt
-from .sampling import Drawing
 
 BASE = "base"
 POOL = "pool.json"

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from .base import Base
-from .lora import LoraShape
-from .scoring import Scorer
+from ..base import Base
+from ..lora import LoraShape
+from ..scoring import Scorer
 
 _HEAD_SCALE = 1 / 16
 """What heads give is multiplied by this. A step of Adam moves every weight by the rate; a factor is

@@ -15,10 +15,10 @@ from pocketpref.summary import drafts
 from pocketpref.summary.candidates import SHOWN, Proposal, read_draft
 from pocketpref.summary.evidence import Signal
 
-from .base import Tokens
-from .people import Person
-from .sampling import Drawing, Parts, draw
-from .styles import Style
+from ..base import Tokens
+from ..people import Person
+from ..sampling import Drawing, Parts, draw
+from ..styles import Style
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Whether people's generated adapters make the model write as each of them likes, and still well.
 
-    python -m tools.train.profile_speech RUN --people PEOPLE.jsonl --network models/profile-to-peft
+    python -m tools.train.profile_to_peft.speech RUN --people PEOPLE.jsonl
+        --network models/profile-to-peft
 
 For some people of the part "test" the device's own path is gone: ONNX, GGUF, llama.cpp. The model
 answers prompts of the test part without an adapter and under each person's. Every option of style
@@ -25,14 +26,14 @@ from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.evaluation.metrics import interval
 from pocketpref.methods.profile_to_peft.encoding import adapter
 
-from .base import starter_path
-from .export import write_json
-from .measure import Judge, Said, fluency, measure, relevance
-from .people import Person, read_people
+from ..base import starter_path
+from ..export import write_json
+from ..measure import Judge, Said, fluency, measure, relevance
+from ..people import Person, read_people
+from ..prompts import fresh_prompts
+from ..sampling import Drawing
+from ..styles import AXES
 from .profiles import profile
-from .prompts import fresh_prompts
-from .sampling import Drawing
-from .styles import AXES
 
 TRAITS = ("brevity", "plainness", "formality")
 SPEECH = "speech.json"

@@ -25,10 +25,10 @@ from pocketpref.summary.candidates import single_clauses
 from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import block, render
 
-from .base import Tokens
-from .popi_cases import Case, sound
-from .popi_reward import Reward
-from .styles import noticed
+from ..base import Tokens
+from ..styles import noticed
+from .cases import Case, sound
+from .reward import Reward
 
 Understood = Mapping[str, Mapping[str, float]]
 """Of each option, which wordings the generator follows, and their mean margin, nats."""

@@ -20,11 +20,11 @@ from torch import nn
 from pocketpref.lora import HypernetworkManifest, permuted
 from pocketpref.lora.manifest import FILE_NAME
 
-from .base import Base, Shape
-from .export import LICENCE, Made, permuted_heads
-from .graphs import described_by_nobody
+from ..base import Base, Shape
+from ..export import LICENCE, Made, permuted_heads
+from ..graphs import described_by_nobody
+from ..lora import MODULES
 from .hypernetwork import Hypernetwork
-from .lora import MODULES
 
 GRAPH = "hypernetwork.onnx"
 _OPSET = 18

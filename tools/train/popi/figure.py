@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .loop import CURVE
-from .popi_policy import REWARDS
+from ..loop import CURVE
+from .policy import REWARDS
 
 _WIDE, _HIGH = 240, 150  # a panel's plotting area, pixels
 _LEFT, _TOP, _GAP = 52, 30, 66

@@ -1,6 +1,7 @@
 """How much of a profile somebody who has the adapter can read back: inversion and membership.
 
-    python -m tools.train.profile_probe RUN --people PEOPLE.jsonl --network models/profile-to-peft
+    python -m tools.train.profile_to_peft.probe RUN --people PEOPLE.jsonl
+        --network models/profile-to-peft
 
 The attacker has the hypernetwork (it is public), profiles of people of their own, and one adapter
 that was stolen. From their own they learn, by kernel ridge regression, to go back from an adapter
@@ -30,10 +31,10 @@ from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.methods.profile_to_peft.encoding import ITEMS, join
 from pocketpref.protocols import Embedder
 
-from .export import write_json
-from .people import Person, read_people
+from ..export import write_json
+from ..people import Person, read_people
+from ..styles import AXES
 from .profiles import summary_of
-from .styles import AXES
 
 PROBE = "probe.json"
 

@@ -25,16 +25,16 @@ from contextlib import closing
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from .export import write_json
-from .people import ANSWERS, Answered
-from .popi_cases import write
-from .popi_joint import train_by_turns
-from .popi_policy import ADAPTER
-from .popi_told import export, report
-from .popi_understood import understood
-from .popi_warm import best_of
-from .popi_work import REPORT, TARGETS, UNDERSTOOD, Sizes, Work
-from .prompts import Prompt
+from ..export import write_json
+from ..people import ANSWERS, Answered
+from ..prompts import Prompt
+from .cases import write
+from .joint import train_by_turns
+from .policy import ADAPTER
+from .told import export, report
+from .understood import understood
+from .warm import best_of
+from .work import REPORT, TARGETS, UNDERSTOOD, Sizes, Work
 
 JOINT = "joint.json"
 STEPS = ("understand", "propose", "warm", "reinforce", "joint", "report", "export")

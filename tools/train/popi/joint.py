@@ -20,14 +20,14 @@ import torch
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.lora import Adapter, Blend
 
-from .export import Factors, Made, manifest, read_gguf
-from .loop import Plan
-from .lora import put_factors
-from .losses import advantages, preference
-from .popi_cases import Case, write
-from .popi_policy import Summarizer
-from .popi_reward import PLAIN, Frame, Reward, remembering
-from .scoring import Row, batch
+from ..export import Factors, Made, manifest, read_gguf
+from ..loop import Plan
+from ..lora import put_factors
+from ..losses import advantages, preference
+from ..scoring import Row, batch
+from .cases import Case, write
+from .policy import Summarizer
+from .reward import PLAIN, Frame, Reward, remembering
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ from pocketpref.summary.records import Clause
 from pocketpref.summary.search import HalfSearch, Meaning, Wishes
 from pocketpref.summary.wording import NEUTRAL, render
 
-from .base import Tokens
-from .popi_cases import Case
-from .popi_reward import Array, Frame, Reward
-from .popi_warm import Understood
+from ..base import Tokens
+from .cases import Case
+from .reward import Array, Frame, Reward
+from .warm import Understood
 
 Rows = Mapping[str, Sequence[Sequence[Frame] | None]]
 """Name of a row to the frames of each person; None for a person whom it leaves out."""

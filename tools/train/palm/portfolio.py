@@ -22,15 +22,15 @@ from pocketpref.lora import AdapterManifest
 from pocketpref.lora import Base as BaseName
 from pocketpref.methods.palm.traits import KNOWN, rewards
 
-from .base import identity, starter_path
+from ..base import identity, starter_path
+from ..export import Made, manifest, write_json
+from ..measure import fluency
+from ..prompts import LICENCES, Part
+from ..weights import Grid
 from .cover import worst_share
-from .export import Made, manifest, write_json
 from .judging import by_answers, growth, likely, redrawn, report
-from .measure import fluency
 from .policy import ADAPTER, RECIPE, Recipe
 from .pool import LOOKED_AT, Member, Pool
-from .prompts import LICENCES, Part
-from .weights import Grid
 
 Matrix = NDArray[np.float64]
 

@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 
 from pocketpref.methods.palm.traits import REWARDS
 
-from .base import Tokens, load_base, starter_path
-from .data import CANDIDATES, COMMAND, read_candidates
-from .measure import fluency, mean_rewards
+from ..base import Tokens, load_base, starter_path
+from ..data import CANDIDATES, COMMAND, read_candidates
+from ..measure import fluency, mean_rewards
+from ..prompts import Part, Prompt, fresh_prompts, guard_prompts, made_prompts, public_prompts
+from ..weights import Grid, most_uncertain
 from .policy import Comparer, Comparison, Recipe, Trainer
 from .pool import LOOKED_AT, Member, Pool
-from .prompts import Part, Prompt, fresh_prompts, guard_prompts, made_prompts, public_prompts
-from .weights import Grid, most_uncertain
 
 Matrix = NDArray[np.float64]
 

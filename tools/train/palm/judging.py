@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..weights import draw_weights
 from .cover import prune, shortfall, suboptimality, worst_share
-from .weights import draw_weights
 
 Matrix = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ from typing import Any
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.summary import drafts
 
-from .export import Made, manifest, read_gguf, write_json
-from .popi_cases import Case, cases_to_judge, write
-from .popi_figure import drawn, panels
-from .popi_policy import ADAPTER
-from .popi_report import (
+from ..export import Made, manifest, read_gguf, write_json
+from .cases import Case, cases_to_judge, write
+from .figure import drawn, panels
+from .policy import ADAPTER
+from .report import (
     Selection,
     judge,
     known_taste,
@@ -27,10 +27,10 @@ from .popi_report import (
     selected,
     strip,
 )
-from .popi_reward import Frame
-from .popi_support import faithfulness, refused
-from .popi_understood import usable
-from .popi_work import REPORT, UNDERSTOOD, Work
+from .reward import Frame
+from .support import faithfulness, refused
+from .understood import usable
+from .work import REPORT, UNDERSTOOD, Work
 
 WRITTEN = "written.json"
 FIGURE = "curves.svg"

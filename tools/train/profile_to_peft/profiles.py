@@ -18,8 +18,8 @@ from pocketpref.methods.profile_to_peft.encoding import ITEMS, encode
 from pocketpref.protocols import Embedder
 from pocketpref.records import Pair
 
-from .people import Person
-from .styles import described, noticed
+from ..people import Person
+from ..styles import described, noticed
 
 WORDINGS = 4
 """In how many ways the summary of somebody trained on is said."""

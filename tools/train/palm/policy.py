@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from pocketpref.methods.palm.traits import rewards
 from pocketpref.protocols import Embedder
 
-from .base import Base, Tokens
-from .data import Answer, Candidates
-from .export import Factors, gguf_bytes
-from .loop import Plan, Run
-from .lora import LoraShape, attach, factors, put_factors
-from .losses import advantages, modpo, preference, weighted_labels
-from .scoring import Row, Scorer, batch, log_likelihoods
+from ..base import Base, Tokens
+from ..data import Answer, Candidates
+from ..export import Factors, gguf_bytes
+from ..loop import Plan, Run
+from ..lora import LoraShape, attach, factors, put_factors
+from ..losses import advantages, modpo, preference, weighted_labels
+from ..scoring import Row, Scorer, batch, log_likelihoods
 
 ADAPTER = "adapter.gguf"
 RECIPE = "recipe.txt"

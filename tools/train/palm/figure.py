@@ -1,6 +1,6 @@
 """Each trait's reward against its weight, for every policy of a pool: an SVG without dependencies.
 
-    python -m tools.train.figure POOL INTO.svg
+    python -m tools.train.palm.figure POOL INTO.svg
 
 Rewards are those of the test part, as `tools.train.palm prune` left them in POOL/report.json.
 """

@@ -12,15 +12,15 @@ from typing import Any
 from pocketpref.backends.llama import LlamaModel, prepare
 from pocketpref.models.gguf_file import file_sha256
 
-from .base import Tokens, load_base, starter_path
-from .export import Factors, read_gguf
-from .people import PEOPLE, Person, read_people
-from .popi_cases import Case, training_cases
-from .popi_joint import Turns
-from .popi_policy import ADAPTER, Recipe, Summarizer
-from .popi_reward import Reward, remembering
-from .popi_understood import usable
-from .popi_warm import Target, compositions, from_the_bank, noticed_best
+from ..base import Tokens, load_base, starter_path
+from ..export import Factors, read_gguf
+from ..people import PEOPLE, Person, read_people
+from .cases import Case, training_cases
+from .joint import Turns
+from .policy import ADAPTER, Recipe, Summarizer
+from .reward import Reward, remembering
+from .understood import usable
+from .warm import Target, compositions, from_the_bank, noticed_best
 
 UNDERSTOOD = "understood.json"
 TARGETS = "targets.jsonl"

@@ -1,6 +1,6 @@
 """People of published data as `tools.train.popi` takes them.
 
-    python -m tools.train.popi_real FILE INTO [--format fspo|alignx|prism|jsonl ...]
+    python -m tools.train.popi.real FILE INTO [--format fspo|alignx|prism|jsonl ...]
 
 Everybody's earlier choices are what a summary is written from, the later ones what it is judged by;
 whole people are trained, tuned or tested on, by a hash of their names. Of a person with five
@@ -22,8 +22,8 @@ from typing import Any
 from pocketpref.importers import FORMATS, BadEntry, Format, read
 from pocketpref.records import Feedback
 
-from .people import PEOPLE
-from .prompts import Part
+from ..people import PEOPLE
+from ..prompts import Part
 
 _LEAST = 5
 """Choices without which a person is left out: as many as are shown, and one that judges."""

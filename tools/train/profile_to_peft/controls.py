@@ -23,12 +23,12 @@ from pocketpref.methods.profile_to_peft.encoding import adapter
 from pocketpref.protocols import Embedder
 from pocketpref.summary.wording import block
 
-from .base import Shape, Tokens
-from .export import read_gguf
+from ..base import Shape, Tokens
+from ..export import read_gguf
+from ..people import Person
+from ..scoring import Row, batch
 from .hypernetwork import Generated, Personalized
-from .people import Person
 from .profiles import profile, random_profiles, summary_of
-from .scoring import Row, batch
 
 Values = NDArray[np.float64]
 Profiles = NDArray[np.float32]
