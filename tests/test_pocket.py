@@ -272,9 +272,9 @@ def test_personalizing_needs_no_language_model(open_pocket: Opener, pocket: Pock
     """Only the embedder is used: another program's model may do the answering."""
     pocket.add(*SHORT)
     pocket.learn()
-    asked = pocket._parts.scorer().scored  # type: ignore[attr-defined]  # the scripted model
+    asked = pocket._components.scorer().scored  # type: ignore[attr-defined]  # the scripted model
     pocket.personalize(SHORT[0])
-    assert pocket._parts.scorer().scored == asked  # type: ignore[attr-defined]  # as above
+    assert pocket._components.scorer().scored == asked  # type: ignore[attr-defined]  # as above
 
 
 def test_a_forgotten_choice_has_no_effect_any_more(pocket: Pocket) -> None:

@@ -100,8 +100,8 @@ def test_a_persons_own_attributes_stay_here(pocket):
     """Their wordings are the person's own words; a sentence is built from a shared list."""
     wording = "as my brother Quentin does"
     own = Attribute("Mine", wording, "otherwise", "style")
-    pocket._parts.bank._attributes += (own,)
-    pocket._parts.bank._by_name["mine"] = own
+    pocket._components.bank._attributes += (own,)
+    pocket._components.bank._by_name["mine"] = own
     request = Request(({"role": "user", "content": "How far is it?"},))
     offer = Offer(attributes=("Mine", "Concise"))
     shown = pocket.egress.preview(request, offer, Destination.parse(TO))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pocketpref.egress import Grant, gate, preview
+from pocketpref.egress import Grant, audit_log, gate, preview
 from pocketpref.egress.attribute_sentence import Vocabulary
 from tools.attack import door as attack_door
 from tools.attack.door_machine import attack
@@ -53,7 +53,7 @@ def says_everything(self, offer, values, real=Vocabulary.sentence):
         (Grant, "covers", lambda self, summary: True),
         (Vocabulary, "sentence", says_everything),
         (gate.EgressGate, "_refuse", lambda self, documents, destination, reason: reason),
-        (gate.log, "ENTRY", "released"),
+        (audit_log, "ENTRY", "released"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
