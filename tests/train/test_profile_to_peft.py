@@ -252,8 +252,8 @@ def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     """A minute: people, training, every control, the files, and what the model then says."""
     from tools.train.data import write_lines
     from tools.train.people import lines, read_people
+    from tools.train.profile_to_peft import speech as profile_speech
     from tools.train.profile_to_peft.main import main
-    from tools.train.profile_to_peft.main import speech as profile_speech
 
     file, run, into = tmp_path / "people.jsonl", tmp_path / "run", tmp_path / "network"
     people = some_people(3, 4)

@@ -4,7 +4,7 @@ A simulated person chooses between two answers in opposite styles and likes one 
 long, bullets, prose, formal, casual, simple words, expert words. Noise is the share of choices
 against the taste. People without a taste choose by coin; whatever is named for them is wrong.
 
-    python tools/eval/taste_naming.py --data ../shared/data [--styles tastes.jsonl] [--json FILE]
+    python -m tools.eval.taste_naming --data FOLDER [--styles tastes.jsonl] [--json FILE]
 
 Answers come from three sources: pairs written by hand (tests/data/taste_pairs.jsonl), answers
 rewritten by rule (`rewrite`) from the answers of MT-Bench, and, with `--styles`, answers that a
@@ -49,16 +49,18 @@ _AXES: Final = {
 }
 _LIST_MEASURES: Final = [MEASURES.index("bullets"), MEASURES.index("steps")]
 _CONTRACTIONS: Final = {
-    "do not": "don't", "does not": "doesn't", "it is": "it's", "is not": "isn't", "you are": "you're",
-    "cannot": "can't", "will not": "won't", "that is": "that's", "we are": "we're", "I am": "I'm",
-    "therefore": "so", "however": "but", "additionally": "also", "such as": "like", "many": "lots of",
-    "obtain": "get", "children": "kids", "very": "super", "ensure": "make sure",
+    "do not": "don't", "does not": "doesn't", "it is": "it's", "is not": "isn't",
+    "you are": "you're", "cannot": "can't", "will not": "won't", "that is": "that's",
+    "we are": "we're", "I am": "I'm", "therefore": "so", "however": "but", "additionally": "also",
+    "such as": "like", "many": "lots of", "obtain": "get", "children": "kids", "very": "super",
+    "ensure": "make sure",
 }  # fmt: skip
 _EXPERT: Final = {
-    "use": "utilise", "help": "facilitate", "show": "demonstrate", "get": "obtain", "need": "require",
-    "make": "construct", "start": "initiate", "end": "terminate", "buy": "purchase", "people": "individuals",
-    "about": "approximately", "enough": "sufficient", "way": "methodology", "change": "modification",
-    "idea": "conceptualisation", "part": "component", "think": "hypothesise", "find": "ascertain",
+    "use": "utilise", "help": "facilitate", "show": "demonstrate", "get": "obtain",
+    "need": "require", "make": "construct", "start": "initiate", "end": "terminate",
+    "buy": "purchase", "people": "individuals", "about": "approximately", "enough": "sufficient",
+    "way": "methodology", "change": "modification", "idea": "conceptualisation",
+    "part": "component", "think": "hypothesise", "find": "ascertain",
 }  # fmt: skip
 
 
@@ -111,7 +113,7 @@ def sources(data: Path, styles: Path | None) -> dict[str, dict[str, list[dict[st
         if "```" not in row["chosen"] and len(_sentences(row["chosen"])) >= 5
     })  # fmt: skip
     rewritten = [rewrite(answer) for answer in plain[::4]]
-    found["rules"] = {axis: rewritten for axis in _AXES}
+    found["rules"] = dict.fromkeys(_AXES, rewritten)
     if styles is not None:
         questions: dict[str, dict[str, str]] = defaultdict(dict)
         for row in _rows(styles):
