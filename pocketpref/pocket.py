@@ -78,11 +78,11 @@ class Pocket:
         self._conditions = Conditions(
             parts.store,
             self._preferences,
-            parts.method,
-            parts.embedder,
-            parts.recipe,
-            parts.frame,
-            self._summaries.current,
+            method=parts.method,
+            embedder=parts.embedder,
+            recipe=parts.recipe,
+            frame=parts.frame,
+            summary=self._summaries.current,
         )
         self._remote = RemoteModels(
             parts.store, parts.names, parts.remote, self._profile_entries, self._summaries.current

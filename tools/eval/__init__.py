@@ -1,1 +1,1 @@
-"""Measurements of quality: does what is learned reach the reply?"""
+"""Evaluations: how well the methods do on real and simulated people."""

@@ -33,10 +33,9 @@ from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault.crypto.key_stores import EphemeralKey
-
-from .batched_replies import BatchedModel, ReplyCache, Request
-from .taste_generation import QUESTIONS
-from .taste_measures import TASTES, Taste
+from tools.eval.batched_replies import BatchedModel, ReplyCache, Request
+from tools.eval.taste_generation import QUESTIONS
+from tools.eval.taste_measures import TASTES, Taste
 
 OPPOSITE = {
     "short": "long",

@@ -14,7 +14,7 @@ import json
 import zlib
 from pathlib import Path
 
-from .batched_replies import BatchedModel, Request, whole_lines
+from tools.eval.batched_replies import BatchedModel, Request, whole_lines
 
 MAX_TOKENS = 150
 

@@ -17,9 +17,8 @@ import numpy as np
 
 from pocketpref.personalization.frames import FRAMES, Frame, Instruction, frame_named
 from pocketpref.records import Message
-
-from .batched_replies import BatchedModel, ReplyCache, Request
-from .taste_measures import TASTES, Taste
+from tools.eval.batched_replies import BatchedModel, ReplyCache, Request
+from tools.eval.taste_measures import TASTES, Taste
 
 QUESTIONS: tuple[str, ...] = (
     "How can I keep cut flowers fresh for longer?",
