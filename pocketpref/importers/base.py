@@ -1,4 +1,4 @@
-"""What readers yield, and the small checks that every format needs."""
+"""The entries that readers yield, and checks shared by all formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of preference data as researchers publish it: a list, or one JSON object a line.
+"""Read published preference data sets: a JSON list, or one JSON object a line.
 
 Each format is one function that makes choices of a row. It takes what it needs by ``text``,
 ``rows_in`` and ``owner``, which name the field that is wrong and nothing else.
@@ -33,7 +33,7 @@ from pocketpref.records import Feedback
 Row = dict[str, Any]
 
 Choices = Iterator[Feedback | PairError]
-"""What a row holds; a choice that cannot be kept as its error."""
+"""The choices of a row; one that cannot be kept as its error."""
 
 Convert = Callable[[int, Row], Choices]
 """Makes choices of a row, given with its number."""
@@ -42,7 +42,7 @@ _HEAD_BYTES: Final = 4096
 
 
 class RowError(Exception):
-    """Why a row holds no choice; carries no text of it."""
+    """A row holds no choice; the message carries no text of it."""
 
 
 def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
@@ -59,31 +59,23 @@ def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
     Raises:
         FileError: a list is no JSON, or ends early.
     """
-    for number, row in _rows(file):
+    rows: Iterator[tuple[int, Row | BadEntry]] = jsonl.objects(file)
+    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
+    if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        listed = json_stream.elements(json_stream.read_bytes(file))
+        rows = (
+            (number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object"))
+            for number, row in enumerate(listed, start=1)
+        )
+    for number, row in rows:
         if isinstance(row, BadEntry):
             yield row
-        else:
-            yield from _converted(number, row, convert)
-
-
-def _rows(file: BinaryIO) -> Iterator[tuple[int, Row | BadEntry]]:
-    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
-    if not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-        yield from jsonl.objects(file)
-        return
-    for number, row in enumerate(json_stream.elements(json_stream.read_bytes(file)), start=1):
-        yield number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object")
-
-
-def _converted(number: int, row: Row, convert: Convert) -> Iterator[Entry]:
-    try:
-        for choice in convert(number, row):
-            if isinstance(choice, PairError):
-                yield BadEntry(number, str(choice))
-            else:
-                yield choice
-    except RowError as error:
-        yield BadEntry(number, str(error))
+            continue
+        try:
+            for found in convert(number, row):
+                yield BadEntry(number, str(found)) if isinstance(found, PairError) else found
+        except RowError as error:
+            yield BadEntry(number, str(error))
 
 
 def choice(
@@ -220,12 +212,16 @@ def read_questions(file: BinaryIO, beside: Path | None) -> Iterator[Entry]:
     Raises:
         FileError: the file of answers cannot be read.
     """
-    answers = _answers(beside)
-    yield from read_rows(file, lambda _, row: _convert(row, answers))
+    answers = read_answers(beside)
+    yield from read_rows(file, lambda _, row: convert_lamp(row, answers))
 
 
-def _answers(questions: Path | None) -> Mapping[str, str]:
-    """Answers by the question's id; none if there is no such file."""
+def read_answers(questions: Path | None) -> Mapping[str, str]:
+    """Read the answers beside a file of questions, by the question's id; {} if there are none.
+
+    Raises:
+        FileError: the file of answers cannot be read.
+    """
     if questions is None or "_questions" not in questions.name:
         return {}
     path = questions.with_name(questions.name.replace("_questions", "_outputs"))
@@ -239,7 +235,8 @@ def _answers(questions: Path | None) -> Mapping[str, str]:
     raise FileError(f"{path.name} is no file of LaMP's outputs", hint="download it again")
 
 
-def _convert(row: Row, answers: Mapping[str, str]) -> Choices:
+def convert_lamp(row: Row, answers: Mapping[str, str]) -> Choices:
+    """Choices of one person."""
     user, asked = owner(row, "id"), text(row, "input")
     right = row.get("output", answers.get(user))
     if not isinstance(right, str):
@@ -300,14 +297,12 @@ def convert_prefeval(_: int, row: Row) -> Choices:
     """Choices of a question."""
     question, preference = text(row, "question"), text(row, "preference")
     options = row.get("classification_task_options")
-    if not isinstance(options, list) or len(options) < 2 or not _all_texts(options):
+    if not isinstance(options, list) or len(options) < 2:
+        raise RowError('"classification_task_options" is missing or no list of texts')
+    if not all(isinstance(option, str) for option in options):
         raise RowError('"classification_task_options" is missing or no list of texts')
     for other in options[1:]:
         yield choice(question, options[0], other, preference=preference)
-
-
-def _all_texts(values: list[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
 
 
 # PRISM: ``conversations.jsonl`` (Kirk et al., 2024; HannahRoseKirk/prism-alignment).
@@ -323,7 +318,12 @@ def convert_prism(_: int, row: Row) -> Choices:
     """Choices of a conversation."""
     user, conversation = owner(row, "user_id"), text(row, "conversation_id")
     created = moment_from_iso(row.get("generated_datetime"))
-    turns = _turns(rows_in(row, "conversation_history"))
+    turns: dict[int, list[Row]] = defaultdict(list)
+    for message in rows_in(row, "conversation_history"):
+        turn = message.get("turn")
+        if not isinstance(turn, int) or isinstance(turn, bool):
+            raise RowError('"turn" is missing or no number')
+        turns[turn].append(message)
     for number, (turn, messages) in enumerate(turns.items(), start=1):
         prompts = [text(m, "content") for m in messages if m.get("role") == "user"]
         answers = [m for m in messages if m.get("role") == "model"]
@@ -340,16 +340,6 @@ def convert_prism(_: int, row: Row) -> Choices:
                     ranking=f"{conversation} {turn}",
                     over=other.get("model_name"),
                 )
-
-
-def _turns(messages: list[Row]) -> dict[int, list[Row]]:
-    turns: dict[int, list[Row]] = defaultdict(list)
-    for message in messages:
-        turn = message.get("turn")
-        if not isinstance(turn, int) or isinstance(turn, bool):
-            raise RowError('"turn" is missing or no number')
-        turns[turn].append(message)
-    return turns
 
 
 # TL;DR comparisons: ``comparisons/batchN.json`` (Stiennon et al., 2020; one object a line).
@@ -371,17 +361,13 @@ def convert_tldr(_: int, row: Row) -> Choices:
     if len(summaries) != 2 or isinstance(label, bool) or label not in (0, 1):
         raise RowError('two "summaries" and a "choice" of 0 or 1 are needed')
     preferred = int(label)
+    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
+    title = info.get("title")
+    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
     yield choice(
-        *(_prompt(info), summaries[preferred], summaries[1 - preferred]),
+        *(f"{_ASKED}{heading}\n\n{body.strip()}", summaries[preferred], summaries[1 - preferred]),
         user=owner(row, "worker"),
         ranking=info.get("id"),
         batch=row.get("batch"),
         split=row.get("split"),
     )
-
-
-def _prompt(info: Row) -> str:
-    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
-    title = info.get("title")
-    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
-    return f"{_ASKED}{heading}\n\n{body.strip()}"

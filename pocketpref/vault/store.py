@@ -165,7 +165,9 @@ class UserStore:
         with self._writing(new_user=True) as rows:
             for entry in entries:
                 name = rows.own_id(entry.id)
-                if _has_same(rows, name, entry.memory):
+                kept = rows.read(MEMORY, name)
+                if kept is not None:
+                    _check_same(name, kept, entry.memory)
                     known += 1
                     continue
                 rows.insert(MEMORY, name, entry.memory)
@@ -302,7 +304,16 @@ class UserStore:
         traces = Traces()
         with self._reading() as rows:
             for name in rows.ids(MEMORY) if ids is None else dict.fromkeys(ids):
-                _gather(rows, name, traces)
+                memory, learned = rows.read(MEMORY, name), rows.read(LEARNED, name)
+                if memory is None:
+                    raise _not_found(name)
+                traces.of_memory(load_memory(name, memory))
+                if learned is not None:
+                    traces.of_learned(load_learned(name, learned))
+                for blob in rows.blobs(name):
+                    traces.of_blob(blob)
+                for _, document in made_of(rows, [name]):
+                    traces.of_blob(document.content)
         return traces
 
     def forget_everything(self) -> None:
@@ -320,27 +331,12 @@ class UserStore:
         self._ledger.file.scrub()
 
 
-def _gather(rows: UserRows, name: str, traces: Traces) -> None:
-    memory, learned = rows.read(MEMORY, name), rows.read(LEARNED, name)
-    if memory is None:
-        raise _not_found(name)
-    traces.of_memory(load_memory(name, memory))
-    if learned is not None:
-        traces.of_learned(load_learned(name, learned))
-    for blob in rows.blobs(name):
-        traces.of_blob(blob)
-    for _, document in made_of(rows, [name]):
-        traces.of_blob(document.content)
-
-
-def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:
-    kept = rows.read(MEMORY, name)
-    if kept is not None and load_memory(name, kept) != load_memory(name, payload):
+def _check_same(name: str, kept: bytes, restored: bytes) -> None:
+    if load_memory(name, kept) != load_memory(name, restored):
         raise FileError(
             f"the vault has another memory with the id {name}",
             hint=f"forget {name} first, or leave it out of the file; nothing was changed",
         )
-    return kept is not None
 
 
 def _rows_of(rows: UserRows, ids: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -1,6 +1,6 @@
-"""What forms ask for: each function does one thing, and says in plain words that it was done.
+"""The actions of the forms: each function does one thing, and returns a message for the next page.
 
-The words never hold a text of the person: they are kept until the next page shows them.
+The message never quotes the person's text: it is kept until the next page shows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pocketpref.server.web import views
 from pocketpref.server.web.middleware import MOST_FORM_BYTES
 from pocketpref.server.web.views import WebContext
 
-# Forms, read as hostile: small, each field once, valid Unicode. No error quotes what was sent.
+# Forms are untrusted: small, each field once, valid Unicode. No error quotes them.
 
 _MOST_FIELDS = 40
 
@@ -73,10 +73,10 @@ class Form(Mapping[str, str]):
 
 
 async def read_form(request: Request) -> Form:
-    """The form in a request.
+    """Read the form of a request.
 
     Raises:
-        InputError: it is none, is too large, or has a field twice.
+        InputError: it is no form, is too large, or has a field twice.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -86,10 +86,6 @@ async def read_form(request: Request) -> Form:
         body += part
         if len(body) > MOST_FORM_BYTES:
             raise InputError(f"a form has at most {MOST_FORM_BYTES:,} bytes")
-    return _parsed(bytes(body))
-
-
-def _parsed(body: bytes) -> Form:
     fields = None
     with suppress(ValueError):  # another is raised outside of the handler: this may quote a field
         fields = parse_qsl(
@@ -110,7 +106,7 @@ _LEVELS: Final = {level.name.lower(): level for level in Level}
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done.
+    """The result of an action.
 
     Attributes:
         words: for the next page.
@@ -125,7 +121,7 @@ Decide = Callable[[WebContext, Form], Done]
 
 
 def edit_summary(desk: WebContext, form: Form) -> Done:
-    """Put the person's own text in force."""
+    """Replace the summary by the person's own text."""
     before = desk.pocket.summary()
     text = form.text("summary")
     if before is not None and before.text == text:
@@ -135,13 +131,13 @@ def edit_summary(desk: WebContext, form: Form) -> Done:
 
 
 def state(desk: WebContext, form: Form) -> Done:
-    """Keep a preference in the person's own words."""
+    """Save a preference in the person's own words."""
     desk.pocket.state(form.text("statement"))
     return Done("Kept. The next summary says it.")
 
 
 def unstate(desk: WebContext, form: Form) -> Done:
-    """Take one back."""
+    """Remove one."""
     desk.pocket.unstate(form["id"])
     return Done("Taken back. A summary that says it stands until you edit it or make it anew.")
 
@@ -184,27 +180,27 @@ def allow(desk: WebContext, form: Form) -> Done:
 
 
 def revoke(desk: WebContext, form: Form) -> Done:
-    """Take back what is allowed."""
+    """Revoke a grant."""
     if not desk.pocket.egress.revoke(form["id"]):
         raise NotFoundError("that is not allowed any more")
     return Done("Taken back, in every program at once.", "leaving")
 
 
 def preview(desk: WebContext, form: Form) -> dict[str, Any]:
-    """Exactly what would leave for a prompt. Sends nothing."""
+    """Show exactly what a prompt would send. Sends nothing."""
     shown = desk.pocket.preview(form.text("prompt"), to=form.text("to"))
     return views.previewed(desk, shown)
 
 
 def put_key(desk: WebContext, form: Form) -> Done:
-    """Keep the key of a remote API."""
+    """Save the key of a remote API."""
     destination = Destination.parse(form.text("address"))
     desk.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
     return Done("The key is kept, sealed, for that address alone.", "machine")
 
 
 def remove_key(desk: WebContext, form: Form) -> Done:
-    """Remove the key that is kept for an address."""
+    """Remove the key of an address."""
     if not desk.pocket.api_keys.remove_at(form["address"]):
         raise NotFoundError("there is no key for that address")
     return Done("The key is removed.", "machine")

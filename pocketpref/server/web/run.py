@@ -1,4 +1,4 @@
-"""The page's life: from the first request to the last."""
+"""Run the preferences page, and end it when nobody uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAST_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A page that waits for its person.
+    """A page that waits for sign-in.
 
     Attributes:
         port: on 127.0.0.1.
@@ -48,17 +48,17 @@ def serve(
     """Serve the page until it is closed, nobody uses it any more, or Ctrl-C.
 
     Args:
-        desk: what it shows and changes.
+        desk: the Pocket and the machine that it shows and changes.
         port: on 127.0.0.1; 0 for a free one.
-        idle: seconds without a request of the person's after which it ends.
-        ready: called when requests are taken.
-        entered: called once the code was used.
+        idle: seconds without a request by the person after which it ends.
+        ready: called when it accepts requests.
+        entered: called when the code was used.
 
     Returns:
         Whether it ended because nobody used it.
 
     Raises:
-        StorageError: the port cannot be had.
+        StorageError: the port is not available.
     """
     session, life = Session(), _Life(idle)
     site = WebApp(desk, session, entered, life.end)

@@ -1,11 +1,11 @@
-"""The way in: a code that is good once and for minutes, exchanged for a cookie.
+"""Sign-in: a one-time code that expires after minutes is exchanged for a cookie.
 
-The code never stands in an address or in the list of processes. The browser is sent to a file that
+The code never appears in an address or in the list of processes. The browser is sent to a file that
 only its owner can read; its form posts the code. Where a browser cannot read that file, the person
 types the code, which the terminal shows.
 
-Browsers send a cookie to every port of a host. Ours is bound to a path with a random part, which no
-other program on this machine can make the browser ask it for.
+Browsers send a cookie to every port of a host. Ours is bound to a path with a random part, so other
+programs on this machine cannot make the browser send it to them.
 """
 
 from __future__ import annotations
@@ -127,10 +127,13 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
     """
     with storage_errors(folder):
         private_folder(folder)
-        _remove_old(folder)
+        for left in folder.glob(_FILES):  # by a crash; not what another program has just made
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > GOOD_FOR:
+                    left.unlink()
         path = folder / f"open-{secrets.token_hex(8)}.html"
         with new_private_file(path) as file:
-            file.write(_posting(port, code))
+            file.write(posting_page(port, code))
     try:
         yield path
     finally:
@@ -138,18 +141,11 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def _remove_old(folder: Path) -> None:
-    """What a crash left behind; not what another program has just made."""
-    for left in folder.glob(_FILES):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > GOOD_FOR:
-                left.unlink()
-
-
 _SCRIPT: Final = "document.forms[0].submit()"
 
 
-def _posting(port: int, code: str) -> bytes:
+def posting_page(port: int, code: str) -> bytes:
+    """An HTML page whose form posts the code."""
     # The script only spares a key press: without scripts there is the button.
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     page = f"http://{HERE}:{port}"

@@ -1,4 +1,4 @@
-"""What the pages show: gathered from a Pocket, changed by nothing here."""
+"""The values that pages show, read from a Pocket; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pocketpref.egress import Grant, LogEntry, Preview
+from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Profile
@@ -29,7 +28,7 @@ WRITERS: Final = {"template": "from your choices", "model": "by the model", "edi
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebContext:
-    """What pages look at, and forms change."""
+    """The Pocket and the machine that pages show and forms change."""
 
     pocket: Pocket
     machine: Machine
@@ -44,7 +43,7 @@ def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     pocket = desk.pocket
     profile, problem = _profile(pocket)
     summary, entries = pocket.summary(), profile.entries if profile else ()
-    statements = pocket.statements()
+    statements, bank = pocket.statements(), pocket.attributes
     strongest = max((entry.weight for entry in entries), default=0.0)
     return {
         "profile": profile,
@@ -53,7 +52,7 @@ def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
             {
                 "entry": entry,
                 "share": round(100 * max(entry.weight, 0) / strongest, 1) if strongest > 0 else 0,
-                "wording": _wording(pocket, entry.name),
+                "wording": bank[entry.name].wording if entry.name in bank else "",
                 "evidence": _evidence(pocket, entry.pairs),
                 "more": max(len(entry.pairs) - _EVIDENCE, 0),
             }
@@ -77,15 +76,11 @@ def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _profile(pocket: Pocket) -> tuple[Profile | None, str]:
-    """What was learned; None and why, where a model is missing: all else can be seen without it."""
+    """The profile; None and the reason if a model is missing: the rest is shown without it."""
     try:
         return pocket.profile(), ""
     except ModelError as error:
         return None, error.words
-
-
-def _wording(pocket: Pocket, name: str) -> str:
-    return pocket.attributes[name].wording if name in pocket.attributes else ""
 
 
 def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
@@ -131,10 +126,22 @@ def helps(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     pocket = desk.pocket
     profile, problem = _profile(pocket)
     verdict, summary = pocket.verdict() if profile else None, pocket.summary()
+    accuracies = verdict.accuracies if verdict is not None else {}
+    best_first = sorted(accuracies.items(), key=lambda found: -found[1])
     return {
         "no_profile": problem,
         "verdict": verdict,
-        "bars": [] if verdict is None else _bars(verdict),
+        "bars": [
+            {
+                "name": name,
+                "words": _METHODS.get(name, name),
+                "share": round(100 * share, 1),
+                "applied": name == verdict.method,
+            }
+            for name, share in best_first
+        ]
+        if verdict is not None
+        else [],
         "summary": summary,
         "policy": profile.policy if profile else (),
         "due": pocket.summary_due() if profile else None,
@@ -149,19 +156,6 @@ _METHODS: Final = {
     "ours-pooled": "what people have in common",
     "drift": "a weight for each attribute",
 }
-
-
-def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
-    best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
-    return [
-        {
-            "name": name,
-            "words": _METHODS.get(name, name),
-            "share": round(100 * share, 1),
-            "applied": name == verdict.method,
-        }
-        for name, share in best_first
-    ]
 
 
 def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
@@ -211,16 +205,13 @@ def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     if entry is None:
         raise NotFoundError("the log has no line of this id")
     body = door.released(entry.id)
+    ends = (e.reason for e in log if e.event == "finished" and e.release == entry.id)
     return {
         "entry": entry,
-        "end": _end(log, entry),
+        "end": next(ends, ""),
         "body": None if body is None else body.decode(),
         "sources": _evidence(desk.pocket, entry.sources),
     }
-
-
-def _end(log: Iterable[LogEntry], entry: LogEntry) -> str:
-    return next((e.reason for e in log if e.event == "finished" and e.release == entry.id), "")
 
 
 def machine(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Sealer:
         if not sealed.startswith(_PREFIX):
             raise _tampered(place)
         nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        # Plain try here and in freshness.record_mark: they run tens of thousands of times when a
+        # Plain try here and in set_hash.record_mark: they run tens of thousands of times when a
         # vault is opened, and suppress() costs as much as the rest of the line.
         try:
             padded = self._cipher.decrypt(nonce, body, place.to_bytes())

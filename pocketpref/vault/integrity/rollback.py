@@ -1,7 +1,7 @@
-"""The generation of a vault, remembered outside of it: what notices that an older file came back.
+"""The generation of a vault, noted outside of it to detect a rollback.
 
-A whole file that is put back is sound in itself. But each change raises the generation inside, and
-the highest one seen is noted here, in a folder of its own:
+An older copy of the whole file is consistent in itself. But each change raises the generation
+inside, and the highest one seen is noted here, in a folder of its own:
 
     <vault id, hex>.generation    "<generation, 20 digits> <HMAC-SHA256, hex>", newline
 
@@ -68,25 +68,24 @@ class Anchor:
         """
         number = b"%020d" % generation
         try:
-            if self.highest() < generation:
-                self._write(number + b" " + self._mac(number) + b"\n")
-                self.kept = True
+            if self.highest() >= generation:
+                return
+            line = number + b" " + self._mac(number) + b"\n"
+            # In place if it exists: replacing a file makes ext4 and others write it to the disk at
+            # once, which takes as long as the change itself. All lines have the same length.
+            try:
+                with self._path.open("r+b", buffering=0) as file:
+                    file.write(line)
+            except FileNotFoundError:
+                private_folder(self._path.parent)
+                with building(self._path, replace=True) as file:
+                    file.write(line)
+            self.kept = True
         except (OSError, RolledBackError):
             self.kept = False
 
-    def _write(self, line: bytes) -> None:
-        # In place once it is there: replacing a file makes ext4 and others write it to the disk at
-        # once, which takes as long as the change itself. All lines are of one length.
-        try:
-            with self._path.open("r+b", buffering=0) as file:
-                file.write(line)
-        except FileNotFoundError:
-            private_folder(self._path.parent)
-            with building(self._path, replace=True) as file:
-                file.write(line)
-
     def replace(self, generation: int) -> None:
-        """Note a generation whatever stood there."""
+        """Note a generation whatever the old note says."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
         self.advance(generation)

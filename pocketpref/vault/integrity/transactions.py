@@ -121,21 +121,18 @@ class Ledger:
             # In this order: others may be writing, and the note never leads.
             expected = anchor.highest()
             with self.reading():
-                self._compare(expected)
+                if self.generation < expected:
+                    raise RolledBackError(
+                        f"{self.file.path} is an older copy: it has seen {self.generation:,} "
+                        f"changes, and {expected:,} had been made",
+                        hint=ACCEPT,
+                    )
         except RolledBackError:
             if not accept_older:
                 raise
             self._accept(anchor)
         self._anchor = anchor
         self._note(self.generation)
-
-    def _compare(self, expected: int) -> None:
-        if self.generation < expected:
-            raise RolledBackError(
-                f"{self.file.path} is an older copy: it has seen {self.generation:,} changes, "
-                f"and {expected:,} had been made",
-                hint=ACCEPT,
-            )
 
     def _accept(self, anchor: Anchor) -> None:
         expected = self.generation

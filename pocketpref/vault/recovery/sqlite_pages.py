@@ -1,8 +1,8 @@
-"""Which bytes stand for each page of an SQLite file: the file's own, or newer ones in its log.
+"""Read pages and rows of an SQLite file and its log, also where SQLite itself refuses them.
 
 A plain reader of https://www.sqlite.org/fileformat.html (pages) and
-https://www.sqlite.org/walformat.html (the write-ahead log), for files that SQLite itself may
-refuse. Nothing in them is trusted: neither sizes nor numbers nor the links between pages.
+https://www.sqlite.org/walformat.html (the write-ahead log). Nothing in a file is trusted: neither
+sizes nor numbers nor the links between pages.
 
 What a log holds counts only if it was committed, as it does for SQLite: a transaction whose end is
 not there never took place. But where SQLite stops at the first damaged frame, what lies behind it
@@ -188,8 +188,17 @@ class Pages:
         Frames of an earlier run, which the present one has not overwritten yet, have other salts.
         """
         count = -(-max(_length(self._log) - _LOG_HEAD.size, 0) // self._frame_size)
-        heads = [self._frame_head(age) for age in range(1, count + 1)]
-        salts = self._salts(log_head, heads)
+        heads = [
+            _FRAME_HEAD.unpack(
+                _read(self._log, self._offset(age), _FRAME_HEAD.size).ljust(_FRAME_HEAD.size, b"\0")
+            )
+            for age in range(1, count + 1)
+        ]
+        # The salts of this run are the header's, or the first frame's if the header is damaged.
+        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
+        sums = _checksum(log_head[:-8], self._order, (0, 0))
+        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
+        salts = (one, two) if sound or not heads else heads[0][2:4]
         frames = [
             (head[0], age, head[1])
             for age, head in enumerate(heads, 1)
@@ -197,14 +206,6 @@ class Pages:
         ]
         ends = [place for place, (_, _, pages) in enumerate(frames, 1) if pages]
         return [(number, age) for number, age, _ in frames[: ends[-1] if ends else 0]]
-
-    def _salts(self, log_head: bytes, heads: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """The salts of this run: the header's, or the first frame's if the header is damaged."""
-        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
-        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == _checksum(
-            log_head[:-8], self._order, (0, 0)
-        )
-        return (one, two) if sound or not heads else heads[0][2:4]
 
     def _is_sound(self, age: int) -> bool:
         """Whether a frame's checksum continues the one that stands before it."""
@@ -222,10 +223,6 @@ class Pages:
 
     def _offset(self, age: int) -> int:
         return _LOG_HEAD.size + (age - 1) * self._frame_size
-
-    def _frame_head(self, age: int) -> tuple[int, ...]:
-        head = _read(self._log, self._offset(age), _FRAME_HEAD.size)
-        return _FRAME_HEAD.unpack(head.ljust(_FRAME_HEAD.size, b"\0"))
 
 
 def _checksum(content: bytes, order: str, seed: tuple[int, ...]) -> tuple[int, int]:
@@ -280,6 +277,15 @@ class Column:
     is_number: bool
     may_be_null: bool
 
+    @property
+    def types(self) -> bytes:
+        """A regular expression for the type numbers of its values."""
+        if self.is_number:
+            return rb"\x00"
+        integers = rb"[\x01-\x06\x08\x09]"
+        types = {"INTEGER": integers, "TEXT": _sized(1), "BLOB": _sized(0)}[self.type]
+        return rb"(?:\x00|" + types + rb")" if self.may_be_null else types
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -296,16 +302,9 @@ class Table:
     @classmethod
     def of(cls, columns: Sequence[Column]) -> Self:
         """A table with these columns."""
-        types = b"".join(_types(column) for column in columns)
+        types = b"".join(column.types for column in columns)
         # Looked ahead only, so that what looks like a row cannot hide one that begins inside it.
         return cls(tuple(c.name for c in columns), re.compile(rb"(?=([\x02-\x7f]" + types + rb"))"))
-
-
-def _types(column: Column) -> bytes:
-    if column.is_number:
-        return rb"\x00"
-    types = {"INTEGER": rb"[\x01-\x06\x08\x09]", "TEXT": _sized(1), "BLOB": _sized(0)}[column.type]
-    return rb"(?:\x00|" + types + rb")" if column.may_be_null else types
 
 
 def _sized(odd: int) -> bytes:
@@ -338,7 +337,7 @@ class Row:
 def rows(pages: Pages, image: Image, table: Table) -> Iterator[Row]:
     """Everything in one page that looks like a row of a table."""
     page = pages.read(image)
-    listed = _listed(page, _FIRST_PAGE_HEAD if image.number == 1 else 0)
+    listed = listed_positions(page, _FIRST_PAGE_HEAD if image.number == 1 else 0)
     found = listed if listed is not None else (m.start() for m in table.types.finditer(page))
     for position in found:
         row = _row(pages, page, table, image, position)
@@ -425,8 +424,8 @@ def _varints(content: bytes) -> list[int]:
 # -------------------------------------------------------------------------- a page's own list
 
 
-def _listed(page: bytes, start: int) -> list[int] | None:
-    """Where the rows begin that a page says it has; None if what it says does not add up.
+def listed_positions(page: bytes, start: int) -> list[int] | None:
+    """Return where the rows in a page's own list begin, or None if the list is inconsistent.
 
     Its cells, its free blocks and its fragments must fill the page exactly, as SQLite leaves it:
     then no cell is missing from the list, and what else may be left in the page was deleted.

@@ -28,7 +28,7 @@ _LEARNED = """
     JOIN records d ON d.id = m.id AND d.kind = :learned AND d.user = m.user
     WHERE m.user = :user AND m.kind = :memory ORDER BY m.seq DESC"""
 _LEARNED_HEADS = _LEARNED.replace("d.sealed", "substr(d.sealed, 1, :head)")
-# By the index through which they are listed: see freshness.record_marks.
+# By the index through which they are listed: see set_hash.record_marks.
 _EVERYTHING = """
     SELECT seq, kind, id, CASE kind WHEN :learned THEN sealed ELSE substr(sealed, 1, :head) END
     FROM records INDEXED BY records_by_user WHERE user = :user ORDER BY kind, seq"""
@@ -218,15 +218,14 @@ class UserRows:
         self, query: str, derived: str | None, last: int, limit: int
     ) -> list[tuple[int, RowEntry]]:
         values = (derived, self._key.number, MEMORY, last, limit)
-        return [self._entry(*row) for row in self._db.execute(query, values).fetchall()]
-
-    def _entry(
-        self, seq: int, name: str, sealed: object, learned_seq: int | None, learned: object
-    ) -> tuple[int, RowEntry]:
-        memory = self._open(MEMORY, name, seq, sealed)
-        if learned_seq is None:
-            return seq, RowEntry(name, memory)
-        return seq, RowEntry(name, memory, self._open(LEARNED, name, learned_seq, learned))
+        page = []
+        for seq, name, sealed, learned_seq, learned in self._db.execute(query, values).fetchall():
+            memory = self._open(MEMORY, name, seq, sealed)
+            content = None
+            if learned_seq is not None:
+                content = self._open(LEARNED, name, learned_seq, learned)
+            page.append((seq, RowEntry(name, memory, content)))
+        return page
 
     def with_derived(self, name: str) -> list[int]:
         """Row numbers of a memory and of everything derived from it."""

@@ -4,7 +4,7 @@ What the file shows without the key: how many users there are (not who), how man
 kind each has, in which order they came, and their padded sizes. Everything else is sealed.
 
     header    one row: the vault's id, who keeps the master key, the master key wrapped by them, and
-              what the vault should have (freshness.py)
+              what the vault should have (set_hash.py)
     users     a keyed hash of the name, the sealed name, the data key wrapped by the master key, the
               one that is to replace it, and what the user should have
     records   sealed; what is derived from a memory bears the memory's id and another kind

@@ -78,27 +78,23 @@ def dump_memory(feedback: Feedback, now: datetime) -> bytes:
 
     Args:
         feedback: the pair and what is known about it.
-        now: when it was made, if it does not say so itself.
+        now: when it was made, if it does not say so itself. A time without a zone is UTC.
 
     Raises:
         InputError: its ``meta`` is too large or not JSON-able.
     """
-    pair = feedback.pair
+    pair, created = feedback.pair, feedback.created or now
+    created = created.replace(tzinfo=UTC) if created.tzinfo is None else created.astimezone(UTC)
     content = {
         "prompt": pair.prompt,
         "chosen": pair.chosen,
         "rejected": pair.rejected,
-        "created": _utc(feedback.created or now).isoformat(),
+        "created": created.isoformat(),
         "origin": feedback.origin,
     }
     # Checked apart, so that an error can say which part it was.
     meta = _dump_meta(feedback.meta)
     return _json(content)[:-1] + b',"meta":' + meta + b"}"
-
-
-def _utc(moment: datetime) -> datetime:
-    """Aware and in UTC; a time without a zone is taken for UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _dump_meta(meta: Mapping[str, Any]) -> bytes:
@@ -197,8 +193,16 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
         head, rest, vector = _parts(payload)
         content = json.loads(head.decode()) | json.loads(rest.decode())
         digest = bytes.fromhex(content["digest"])
+        selection = Selection(
+            attributes=tuple(map(sys.intern, content["attributes"])),
+            gains=tuple(content["gains"]),  # checked there
+            singles=_margins(content["singles"]),
+            screened=_margins(content["screened"]),
+            evaluations=operator.index(content["evaluations"]),
+            effort=Effort(content["effort"]),
+        )
         recipe = sys.intern(content["recipe"])
-        return Learned(memory_id, _vector(vector), digest, _selection(content), recipe)
+        return Learned(memory_id, _vector(vector), digest, selection, recipe)
     raise _unreadable("learned entry", memory_id)
 
 
@@ -252,17 +256,6 @@ def _vector(raw: bytes) -> Vector:
     """Read-only, and without a copy on little-endian machines."""
     vector = np.frombuffer(raw, dtype=_STORED)
     return vector if _STORED.isnative else vector.astype(np.float32)
-
-
-def _selection(content: Mapping[str, Any]) -> Selection:
-    return Selection(
-        attributes=tuple(map(sys.intern, content["attributes"])),
-        gains=tuple(content["gains"]),  # checked there
-        singles=_margins(content["singles"]),
-        screened=_margins(content["screened"]),
-        evaluations=operator.index(content["evaluations"]),
-        effort=Effort(content["effort"]),
-    )
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -84,18 +85,11 @@ def checked_name(name: str) -> str:
         raise InputError(
             f"a user's name has 1 to {MAX_NAME_CHARACTERS} characters", hint="choose another name"
         )
-    if not _is_unicode(name):
-        raise InputError("a user's name must be valid Unicode", hint="choose another name")
-    return name
-
-
-def _is_unicode(text: str) -> bool:
-    # The caller raises, so that the error has no context: UnicodeEncodeError holds the text.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    # Raised outside of the handler: UnicodeEncodeError holds the text.
+    with suppress(UnicodeEncodeError):
+        name.encode()
+        return name
+    raise InputError("a user's name must be valid Unicode", hint="choose another name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +166,7 @@ class Directory:
             nobody = self.master.place(STATE, NOBODY, lookup)
             state = UserState(Multiset.empty())
             return UserKey(NOBODY, state, b"", nobody, DataKey.of(new_key()))
-        return self._open(lookup, *row)
-
-    def _open(
-        self, lookup: bytes, number: int, key: object, following: object, sealed: bytes
-    ) -> UserKey:
+        number, key, following, sealed = row
         data = DataKey.of(self.master.unwrap(key, KEY, number, lookup))
         place = self.master.place(STATE, number, lookup)
         state = UserState.load(data.states.open(sealed, place))
@@ -192,9 +182,8 @@ class Directory:
             TamperedError: the row was changed or moved.
         """
         key = self.find(db, name)
-        return self._create(db, name, key) if key.number == NOBODY else key
-
-    def _create(self, db: Database, name: str, key: UserKey) -> UserKey:
+        if key.number != NOBODY:
+            return key
         number, lookup = next_number(db, "users"), self.master.lookup(name)
         place = self.master.place(STATE, number, lookup)
         sealed_name = self.master.seal_name(name, number)
