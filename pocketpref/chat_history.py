@@ -126,12 +126,7 @@ class ChatRecorder:
             return
         if gone:
             self._name, self._first = None, len(self._whole)
-        room, fitting = MOST_CHARACTERS, list[Exchange]()
-        for each in reversed(whole[self._first :]):
-            room -= len(each.prompt) + len(each.answer)
-            if room < 0:
-                break
-            fitting.insert(0, each)
+        fitting = _newest(whole[self._first :])
         sources = list(dict.fromkeys(name for each in fitting for name in each.choices))
         if self._name is not None and fitting:
             documents.put(KIND, self._name, _dump(fitting), sources)
@@ -145,6 +140,17 @@ def _clear(documents: Documents) -> bool:
     for document in found:
         documents.delete(KIND, document.id)
     return bool(found)
+
+
+def _newest(exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """The newest exchanges that fit, the oldest of them first."""
+    room, fitting = MOST_CHARACTERS, list[Exchange]()
+    for each in reversed(exchanges):
+        room -= len(each.prompt) + len(each.answer)
+        if room < 0:
+            break
+        fitting.insert(0, each)
+    return fitting
 
 
 def _dump(exchanges: Sequence[Exchange]) -> bytes:

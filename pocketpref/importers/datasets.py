@@ -59,15 +59,7 @@ def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
     Raises:
         FileError: a list is no JSON, or ends early.
     """
-    rows: Iterator[tuple[int, Row | BadEntry]] = jsonl.objects(file)
-    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
-    if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-        listed = json_stream.elements(json_stream.read_bytes(file))
-        rows = (
-            (number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object"))
-            for number, row in enumerate(listed, start=1)
-        )
-    for number, row in rows:
+    for number, row in _rows(file):
         if isinstance(row, BadEntry):
             yield row
             continue
@@ -76,6 +68,15 @@ def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
                 yield BadEntry(number, str(found)) if isinstance(found, PairError) else found
         except RowError as error:
             yield BadEntry(number, str(error))
+
+
+def _rows(file: BinaryIO) -> Iterator[tuple[int, Row | BadEntry]]:
+    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
+    if not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        yield from jsonl.objects(file)
+        return
+    for number, row in enumerate(json_stream.elements(json_stream.read_bytes(file)), start=1):
+        yield number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object")
 
 
 def choice(
@@ -361,13 +362,17 @@ def convert_tldr(_: int, row: Row) -> Choices:
     if len(summaries) != 2 or isinstance(label, bool) or label not in (0, 1):
         raise RowError('two "summaries" and a "choice" of 0 or 1 are needed')
     preferred = int(label)
-    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
-    title = info.get("title")
-    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
     yield choice(
-        *(f"{_ASKED}{heading}\n\n{body.strip()}", summaries[preferred], summaries[1 - preferred]),
+        *(_prompt(info), summaries[preferred], summaries[1 - preferred]),
         user=owner(row, "worker"),
         ranking=info.get("id"),
         batch=row.get("batch"),
         split=row.get("split"),
     )
+
+
+def _prompt(info: Row) -> str:
+    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
+    title = info.get("title")
+    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
+    return f"{_ASKED}{heading}\n\n{body.strip()}"

@@ -34,23 +34,7 @@ class Listener:
         Raises:
             StorageError: the port is not available.
         """
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        problem = ""
-        try:
-            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR shares the port
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            else:
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((HERE, port))
-        except OSError as error:
-            problem = error.strerror or "it failed"
-        if problem:
-            with suppress(OSError):
-                made.close()
-            raise StorageError(
-                f"port {port} cannot be listened on: {problem}", hint="choose another: --port"
-            )
-        self._socket = made
+        self._socket = bound_socket(port)
         self.port = int(self._socket.getsockname()[1])
 
     def __enter__(self) -> Listener:
@@ -88,3 +72,28 @@ class Listener:
         self._socket.listen(128)
         ready(lambda: setattr(server, "should_exit", True))
         server.run(sockets=[self._socket])
+
+
+def bound_socket(port: int) -> socket.socket:
+    """Bind a port on 127.0.0.1.
+
+    Raises:
+        StorageError: the port is not available.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    problem = ""
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where REUSEADDR shares the port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((HERE, port))
+    except OSError as error:
+        problem = error.strerror or "it failed"
+    if problem:
+        with suppress(OSError):
+            made.close()
+        raise StorageError(
+            f"port {port} cannot be listened on: {problem}", hint="choose another: --port"
+        )
+    return made

@@ -304,16 +304,7 @@ class UserStore:
         traces = Traces()
         with self._reading() as rows:
             for name in rows.ids(MEMORY) if ids is None else dict.fromkeys(ids):
-                memory, learned = rows.read(MEMORY, name), rows.read(LEARNED, name)
-                if memory is None:
-                    raise _not_found(name)
-                traces.of_memory(load_memory(name, memory))
-                if learned is not None:
-                    traces.of_learned(load_learned(name, learned))
-                for blob in rows.blobs(name):
-                    traces.of_blob(blob)
-                for _, document in made_of(rows, [name]):
-                    traces.of_blob(document.content)
+                _gather(rows, name, traces)
         return traces
 
     def forget_everything(self) -> None:
@@ -329,6 +320,19 @@ class UserStore:
         with self._ledger.writing() as db:
             self._directory.remove_wiped(db)
         self._ledger.file.scrub()
+
+
+def _gather(rows: UserRows, name: str, traces: Traces) -> None:
+    memory, learned = rows.read(MEMORY, name), rows.read(LEARNED, name)
+    if memory is None:
+        raise _not_found(name)
+    traces.of_memory(load_memory(name, memory))
+    if learned is not None:
+        traces.of_learned(load_learned(name, learned))
+    for blob in rows.blobs(name):
+        traces.of_blob(blob)
+    for _, document in made_of(rows, [name]):
+        traces.of_blob(document.content)
 
 
 def _check_same(name: str, kept: bytes, restored: bytes) -> None:

@@ -86,6 +86,10 @@ async def read_form(request: Request) -> Form:
         body += part
         if len(body) > MOST_FORM_BYTES:
             raise InputError(f"a form has at most {MOST_FORM_BYTES:,} bytes")
+    return _parsed(bytes(body))
+
+
+def _parsed(body: bytes) -> Form:
     fields = None
     with suppress(ValueError):  # another is raised outside of the handler: this may quote a field
         fields = parse_qsl(

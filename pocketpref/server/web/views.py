@@ -12,6 +12,7 @@ from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
+from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Profile
@@ -126,22 +127,10 @@ def helps(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     pocket = desk.pocket
     profile, problem = _profile(pocket)
     verdict, summary = pocket.verdict() if profile else None, pocket.summary()
-    accuracies = verdict.accuracies if verdict is not None else {}
-    best_first = sorted(accuracies.items(), key=lambda found: -found[1])
     return {
         "no_profile": problem,
         "verdict": verdict,
-        "bars": [
-            {
-                "name": name,
-                "words": _METHODS.get(name, name),
-                "share": round(100 * share, 1),
-                "applied": name == verdict.method,
-            }
-            for name, share in best_first
-        ]
-        if verdict is not None
-        else [],
+        "bars": [] if verdict is None else _bars(verdict),
         "summary": summary,
         "policy": profile.policy if profile else (),
         "due": pocket.summary_due() if profile else None,
@@ -156,6 +145,19 @@ _METHODS: Final = {
     "ours-pooled": "what people have in common",
     "drift": "a weight for each attribute",
 }
+
+
+def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
+    best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
+    return [
+        {
+            "name": name,
+            "words": _METHODS.get(name, name),
+            "share": round(100 * share, 1),
+            "applied": name == verdict.method,
+        }
+        for name, share in best_first
+    ]
 
 
 def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:

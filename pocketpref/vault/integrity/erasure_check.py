@@ -89,14 +89,8 @@ class Traces:
         firsts = np.array(
             [int.from_bytes(trace[:_WORD], "little") for trace in self._wanted], "<u8"
         )
-        files = sorted(
-            {
-                file
-                for path in paths
-                for file in (path.rglob("*") if path.is_dir() else [path])
-                if file.is_file()
-            }
-        )
+        below = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+        files = sorted({file for file in below if file.is_file()})
         found, size = [], 0
         for file in files:
             with storage_errors(file):

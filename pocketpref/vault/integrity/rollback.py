@@ -68,21 +68,22 @@ class Anchor:
         """
         number = b"%020d" % generation
         try:
-            if self.highest() >= generation:
-                return
-            line = number + b" " + self._mac(number) + b"\n"
-            # In place if it exists: replacing a file makes ext4 and others write it to the disk at
-            # once, which takes as long as the change itself. All lines have the same length.
-            try:
-                with self._path.open("r+b", buffering=0) as file:
-                    file.write(line)
-            except FileNotFoundError:
-                private_folder(self._path.parent)
-                with building(self._path, replace=True) as file:
-                    file.write(line)
-            self.kept = True
+            if self.highest() < generation:
+                self._write(number + b" " + self._mac(number) + b"\n")
+                self.kept = True
         except (OSError, RolledBackError):
             self.kept = False
+
+    def _write(self, line: bytes) -> None:
+        # In place if it exists: replacing a file makes ext4 and others write it to the disk at
+        # once, which takes as long as the change itself. All lines have the same length.
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                file.write(line)
+        except FileNotFoundError:
+            private_folder(self._path.parent)
+            with building(self._path, replace=True) as file:
+                file.write(line)
 
     def replace(self, generation: int) -> None:
         """Note a generation whatever the old note says."""

@@ -141,18 +141,23 @@ def _private_copy(source: Path, target: Path) -> Iterator[tuple[Path, BinaryIO, 
                 )
             )
         )
-        before = _stamps(source)
-        copies: list[Path] = []
-        for path in (source, _log(source)):
-            copies.append(folder / f"damaged-{len(copies)}")
-            with new_private_file(copies[-1]) as copy, _opened(path) as file:
-                shutil.copyfileobj(file, copy)
-        if _stamps(source) != before:
-            raise VaultBusyError(
-                f"another program has changed {source}", hint="close it, then try again"
-            )
+        copies = _copy(source, folder)
         database, log = (stack.enter_context(copy.open("rb")) for copy in copies)
         yield folder, database, log
+
+
+def _copy(source: Path, folder: Path) -> list[Path]:
+    before = _stamps(source)
+    copies: list[Path] = []
+    for path in (source, _log(source)):
+        copies.append(folder / f"damaged-{len(copies)}")
+        with new_private_file(copies[-1]) as copy, _opened(path) as file:
+            shutil.copyfileobj(file, copy)
+    if _stamps(source) != before:
+        raise VaultBusyError(
+            f"another program has changed {source}", hint="close it, then try again"
+        )
+    return copies
 
 
 def _stamps(source: Path) -> list[tuple[int, int]]:

@@ -188,17 +188,8 @@ class Pages:
         Frames of an earlier run, which the present one has not overwritten yet, have other salts.
         """
         count = -(-max(_length(self._log) - _LOG_HEAD.size, 0) // self._frame_size)
-        heads = [
-            _FRAME_HEAD.unpack(
-                _read(self._log, self._offset(age), _FRAME_HEAD.size).ljust(_FRAME_HEAD.size, b"\0")
-            )
-            for age in range(1, count + 1)
-        ]
-        # The salts of this run are the header's, or the first frame's if the header is damaged.
-        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
-        sums = _checksum(log_head[:-8], self._order, (0, 0))
-        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
-        salts = (one, two) if sound or not heads else heads[0][2:4]
+        heads = [self._frame_head(age) for age in range(1, count + 1)]
+        salts = self._salts(log_head, heads)
         frames = [
             (head[0], age, head[1])
             for age, head in enumerate(heads, 1)
@@ -206,6 +197,13 @@ class Pages:
         ]
         ends = [place for place, (_, _, pages) in enumerate(frames, 1) if pages]
         return [(number, age) for number, age, _ in frames[: ends[-1] if ends else 0]]
+
+    def _salts(self, log_head: bytes, heads: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """The salts of this run: the header's, or the first frame's if the header is damaged."""
+        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
+        sums = _checksum(log_head[:-8], self._order, (0, 0))
+        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
+        return (one, two) if sound or not heads else heads[0][2:4]
 
     def _is_sound(self, age: int) -> bool:
         """Whether a frame's checksum continues the one that stands before it."""
@@ -223,6 +221,10 @@ class Pages:
 
     def _offset(self, age: int) -> int:
         return _LOG_HEAD.size + (age - 1) * self._frame_size
+
+    def _frame_head(self, age: int) -> tuple[int, ...]:
+        head = _read(self._log, self._offset(age), _FRAME_HEAD.size)
+        return _FRAME_HEAD.unpack(head.ljust(_FRAME_HEAD.size, b"\0"))
 
 
 def _checksum(content: bytes, order: str, seed: tuple[int, ...]) -> tuple[int, int]:

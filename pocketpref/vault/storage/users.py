@@ -166,7 +166,11 @@ class Directory:
             nobody = self.master.place(STATE, NOBODY, lookup)
             state = UserState(Multiset.empty())
             return UserKey(NOBODY, state, b"", nobody, DataKey.of(new_key()))
-        number, key, following, sealed = row
+        return self._open(lookup, *row)
+
+    def _open(
+        self, lookup: bytes, number: int, key: object, following: object, sealed: bytes
+    ) -> UserKey:
         data = DataKey.of(self.master.unwrap(key, KEY, number, lookup))
         place = self.master.place(STATE, number, lookup)
         state = UserState.load(data.states.open(sealed, place))
