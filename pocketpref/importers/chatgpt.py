@@ -115,7 +115,7 @@ class _Message:
 
     @property
     def role(self) -> Literal["user", "assistant", "other"]:
-        """Who is seen to speak: a message that is not shown counts as nobody's."""
+        """The visible speaker: a message that is not shown counts as "other"."""
         kind = self._content.get("content_type")
         hidden = self._metadata.get("is_visually_hidden_from_conversation") is True
         if hidden or kind in ("user_editable_context", "thoughts", "reasoning_recap"):

@@ -88,7 +88,7 @@ def choice(
     created: datetime | None = None,
     **meta: object,
 ) -> Feedback | PairError:
-    """One choice; of ``meta`` only what can stand as a name or an id is kept."""
+    """Build one choice; of ``meta`` only names and ids are kept."""
     found = feedback_from(prompt, chosen, rejected, created=created, meta=named(**meta))
     return found if isinstance(found, PairError) else replace(found, user=user)
 
@@ -118,10 +118,10 @@ def rows_in(row: Row, key: str) -> list[Row]:
 
 
 def owner(row: Row, key: str) -> str:
-    """Whose a row is.
+    """Return the user of a row.
 
     Raises:
-        RowError: it is not there, or cannot stand as a name.
+        RowError: it is missing or no valid name.
     """
     value = row.get(key)
     if not is_user(value):
@@ -185,15 +185,15 @@ def convert_fspo(_: int, row: Row) -> Choices:
 # LaMP-1, LaMP-2 and LaMP-3 (Salemi et al., 2023): ``SPLIT_questions.json`` and its outputs.
 #
 # A row is one person: an ``input``, and in ``profile`` what they wrote or rated before. The answers
-# stand in ``SPLIT_outputs.json`` beside it (``golds``), or in each row's ``output`` where somebody
+# are in ``SPLIT_outputs.json`` beside it (``golds``), or in each row's ``output`` where somebody
 # has merged the two. A choice is made of the right answer and each other answer that was possible:
 #
 # * LaMP-1: of two references, the one that the author cited;
 # * LaMP-2: of the tags that the input lists, the one that the person gave;
 # * LaMP-3: of the scores 1 to 5, the one that the person gave.
 #
-# In LaMP-2 and LaMP-3 each item of the profile is such a choice, too, before the one that is asked
-# about. LaMP-4 to 7 ask for texts of which nobody preferred one to another: no choice is in them.
+# In LaMP-2 and LaMP-3 each item of the profile is also such a choice, before the one that is asked
+# about. LaMP-4 to 7 ask for texts without alternatives: they hold no choice.
 
 _FIRST, _SECOND = '[1]: "', '" [2]: "'
 _TAGS, _FILM, _REVIEW = "tags: [", "] description: ", "review: "

@@ -43,7 +43,7 @@ _HINT: Final = (
 
 def read(
     source: str | os.PathLike[str] | IO[bytes],
-    format: Format | None = None,  # noqa: A002  # the command line's option has this name, too
+    format: Format | None = None,  # noqa: A002  # named like the command line's option
 ) -> Iterator[Entry]:
     """Read preference pairs from a file.
 
@@ -112,7 +112,7 @@ def _read_file(file: IO[bytes], known: Format | None, path: Path | None) -> Iter
 
 
 class _Rewound(io.RawIOBase):
-    """A file whose beginning was read already, put together again; works for pipes, too."""
+    """A file with its beginning, which was read already, put back; works for pipes."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = memoryview(head)

@@ -118,7 +118,7 @@ def unique_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object; refuse one that has a key twice."""
     found = dict(items)
     if len(found) != len(items):
-        raise LineError("a key stands twice in one object")
+        raise LineError("a key is repeated in one object")
     return found
 
 

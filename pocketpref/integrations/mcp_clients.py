@@ -121,8 +121,8 @@ class Change:
 
     Attributes:
         path: the file.
-        before: its content; None if there is none.
-        after: what it is to hold.
+        before: its content, or None without a file.
+        after: its new content.
     """
 
     path: Path

@@ -52,7 +52,7 @@ class Moment:
         """As the system counts it."""
         times, own = psutil.cpu_times(), psutil.Process().cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        # On Linux `guest` is counted in `user`, too.
+        # On Linux `user` includes `guest`.
         twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         return cls(time.monotonic(), sum(times) - idle - twice, own.user + own.system)
 

@@ -61,7 +61,7 @@ class Guard:
         """Return status and reason if a request with these headers is refused, else None."""
         found = read_headers(headers)
         if found is None:
-            return 400, "a header stands twice"
+            return 400, "a header is repeated"
         if found.get(b"host", b"").lower() not in self._hosts:
             return 403, "this server answers under 127.0.0.1 and localhost only"
         site, origin = found.get(b"sec-fetch-site", b"none"), found.get(b"origin")

@@ -334,7 +334,7 @@ def load_line(line: bytes) -> tuple[str, str, bytes] | None:
 def _checked(entry: RowEntry) -> RowEntry:
     """An entry whose parts can all be read."""
     if not isinstance(entry.id, str) or not is_id(entry.id):
-        raise _unsound("an id in it is none")
+        raise _unsound("an id in it is invalid")
     try:
         load_memory(entry.id, entry.memory)
         if entry.learned is not None:
@@ -347,7 +347,7 @@ def _checked(entry: RowEntry) -> RowEntry:
 
 
 def load_filed(content: bytes) -> Filed:
-    """What ``dump_filed`` made.
+    """Parse the output of ``dump_filed``.
 
     Raises:
         FileError: it cannot be read.
@@ -355,13 +355,13 @@ def load_filed(content: bytes) -> Filed:
     start = 1 + (content[0] if content else 0)
     kind, name = content[1:start].decode("ascii", "replace"), content[start : start + LENGTH]
     if kind not in IN_ARCHIVES or not is_id(name.decode("ascii", "replace")):
-        raise _unsound("a document in it is none")
+        raise _unsound("a document in it is malformed")
     try:
         document = load_document(name.decode("ascii"), content[start + LENGTH :])
     except TamperedError:
         raise _unsound("a document in it cannot be read") from None
     if not all(map(is_id, document.sources)):
-        raise _unsound("an id in it is none")
+        raise _unsound("an id in it is invalid")
     return Filed(kind, document)
 
 

@@ -183,7 +183,7 @@ class UserStore:
         """One memory.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: the id is unknown.
         """
         with self._reading() as rows:
             payload = rows.read(MEMORY, memory_id)
@@ -293,7 +293,7 @@ class UserStore:
         return Forgotten(unique, len(numbers) - len(unique), len(documents), dry_run=dry_run)
 
     def traces(self, ids: Sequence[str] | None = None) -> Traces:
-        """What would give memories away if it were found after they are forgotten.
+        """Collect the bytes that would reveal memories if found after they are forgotten.
 
         Args:
             ids: which memories; None for all of them.
@@ -344,7 +344,7 @@ def _check_same(name: str, kept: bytes, restored: bytes) -> None:
 
 
 def _rows_of(rows: UserRows, ids: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Where memories lie and what was learned from them; and the documents made of them."""
+    """Row numbers of memories with what was learned from them; and of documents made from them."""
     found: list[int] = []
     for name in ids:
         if rows.find(MEMORY, name) is None:

@@ -97,7 +97,7 @@ class Vault:
 
         Args:
             path: where; there must be no file yet.
-            key: who keeps the master key.
+            key: the key store of the master key.
             anchor: folder where the number of changes is noted, so that an older copy of the
                 vault is noticed; None for no note.
             busy_seconds: how long to wait for other processes.
@@ -130,7 +130,7 @@ class Vault:
 
         Args:
             path: where it is.
-            key: who keeps the master key.
+            key: the key store of the master key.
             anchor: folder where the number of changes is noted; None for no note.
             accept_older: take the file although it is older than what was noted; that is logged
                 inside of it.
@@ -247,7 +247,7 @@ class Vault:
             return self._directory.names(db)
 
     def info(self) -> VaultInfo:
-        """What ``pocketpref status`` shows."""
+        """Return the status that ``pocketpref status`` shows."""
         with self._ledger.reading() as db:
             number, state = pragma(db, "user_version"), self._ledger.state(db)
         return VaultInfo(
@@ -293,7 +293,7 @@ class Vault:
         Other programs that have the vault open must open it again (``KeyChangedError``).
 
         Args:
-            key: who keeps the new master key.
+            key: the key store of the new master key.
 
         Raises:
             KeyMissingError, KeyringError: the store has no key; nothing was changed.

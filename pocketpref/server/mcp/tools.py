@@ -132,7 +132,7 @@ class Assistant:
         return answer | {"shared": cleared.level.name.lower()}
 
     def profile(self, arguments: Arguments) -> Answer:
-        """What may be said about the person, without a prompt."""
+        """The preferences that may be shared, without a prompt."""
         try:
             cleared = self._clear(_QUESTION, None)
         except DeniedError:

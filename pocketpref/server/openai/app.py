@@ -122,7 +122,7 @@ class ChatService:
         if asked.model in (OWN, PLAIN):
             plain = asked.model == PLAIN
             return lambda: _closable(
-                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords stand in a dict
+                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords are in a dict
             ), True
         destination = None
         with suppress(InputError):

@@ -131,7 +131,7 @@ def edit_summary(desk: WebContext, form: Form) -> Done:
     if before is not None and before.text == text:
         return Done("Nothing was changed.")
     desk.pocket.edit_summary(text)
-    return Done("Your summary is kept. What was allowed for the one before must be allowed anew.")
+    return Done("Your summary is kept. Grants for the previous one must be given again.")
 
 
 def state(desk: WebContext, form: Form) -> Done:
@@ -143,7 +143,7 @@ def state(desk: WebContext, form: Form) -> Done:
 def unstate(desk: WebContext, form: Form) -> Done:
     """Remove one."""
     desk.pocket.unstate(form["id"])
-    return Done("Taken back. A summary that says it stands until you edit it or make it anew.")
+    return Done("Taken back. A summary that mentions it stays until you edit or refresh it.")
 
 
 def forget(desk: WebContext, form: Form) -> Done:

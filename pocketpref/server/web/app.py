@@ -93,7 +93,7 @@ class WebApp:
         home = self._session.home
         return Starlette(
             routes=[
-                Route("/", self.door, methods=["GET"]),
+                Route("/", self.sign_in, methods=["GET"]),
                 Route("/enter", self.enter, methods=["POST"]),
                 Route("/style.css", _file("style.css", "text/css"), methods=["GET"]),
                 Route("/icon.svg", _file("icon.svg", "image/svg+xml"), methods=["GET"]),
@@ -115,10 +115,10 @@ class WebApp:
 
     # ------------------------------------------------------------------------------ the way in
 
-    async def door(self, request: Request) -> Response:
+    async def sign_in(self, request: Request) -> Response:
         """The form for the code."""
         del request
-        return _html(render("door.html", title="Sign in", problem=""))
+        return _html(render("sign_in.html", title="Sign in", problem=""))
 
     async def enter(self, request: Request) -> Response:
         """Exchange the code for the cookie."""
@@ -128,7 +128,7 @@ class WebApp:
             shown = ""
         if not self._session.enter(shown):
             words = "That is not the code, or it was used already, or its time is over."
-            return _html(render("door.html", title="Sign in", problem=words), 403)
+            return _html(render("sign_in.html", title="Sign in", problem=words), 403)
         self._entered()
         # Not a redirect: a form posted from a file is followed without the cookie.
         page = _html(render("entered.html", title="Signed in", home=f"{self._session.home}/"))
@@ -203,7 +203,7 @@ class WebApp:
             try:
                 form = await read_form(request)
                 if not self._session.wrote(form["token"]):
-                    raise InputError("this form was not made for this visit; load the page anew")
+                    raise InputError("this form was not made for this visit; reload the page")
                 return await handle(form)
             except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
                 return self._failed(error)

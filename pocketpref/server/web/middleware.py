@@ -69,7 +69,7 @@ class WebMiddleware:
         answering = with_headers(send, _HEADERS)
         found = read_headers(scope["headers"])
         refused = (
-            (400, "A header stands twice.")
+            (400, "A header is repeated.")
             if found is None
             else self._refusal(scope["method"], scope["path"], found)
         )

@@ -33,7 +33,7 @@ class Opening:
 
     @property
     def address(self) -> str:
-        """Where the code can be typed; holds no secret."""
+        """The address at which the code can be typed; it holds no secret."""
         return f"http://{HERE}:{self.port}/"
 
 
@@ -95,7 +95,7 @@ class _Life:
         self._last = time.monotonic()
 
     def end(self) -> None:
-        # Not at once: the last answer's style is asked for, too.
+        # Not at once: the browser still requests the style of the last answer.
         later = threading.Timer(_LAST_SECONDS, self._stop)
         later.daemon = True
         later.start()

@@ -39,8 +39,8 @@ class Session:
     """One person's visit: before it the code, then the cookie.
 
     Attributes:
-        home: the path below which the pages lie; random, and another one each time.
-        token: stands in every form, so that no other page can send one.
+        home: the path prefix of the pages; random for each visit.
+        token: part of every form, so that no other page can send one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,11 +104,11 @@ class Session:
         return hmac.compare_digest(shown.encode("utf-8", "replace"), wanted.encode())
 
     def tell(self, words: str) -> None:
-        """Have the next page say what was done; never a text of the person."""
+        """Set the message for the next page; it must not quote the person."""
         self._told = words
 
     def told(self) -> str:
-        """What was to be said, once."""
+        """Return the message for this page, once."""
         words, self._told = self._told, ""
         return words
 

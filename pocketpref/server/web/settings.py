@@ -38,7 +38,7 @@ class Machine:
         """Make a model the default for programs that are started from now on.
 
         Raises:
-            NotFoundError: it is none of those that are listed.
+            NotFoundError: the model is not listed.
             ConfigError: the settings cannot be read or written.
         """
         listed = Catalogue(self.places.models).ls()

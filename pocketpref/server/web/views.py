@@ -40,7 +40,7 @@ Look = Callable[[WebContext, Mapping[str, str]], dict[str, Any]]
 
 
 def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What is known about the person, and why."""
+    """The person's preferences, with the choices behind them."""
     pocket = desk.pocket
     profile, problem = _profile(pocket)
     summary, entries = pocket.summary(), profile.entries if profile else ()
@@ -93,7 +93,7 @@ def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
 
 
 def choices(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What is remembered, the newest first."""
+    """The remembered choices, the newest first."""
     counts, number = desk.pocket.counts(), _page(parts)
     first = (number - 1) * ON_A_PAGE
     return {
@@ -108,7 +108,7 @@ def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One choice in full, and what was learned from it.
 
     Raises:
-        NotFoundError: there is none of this id.
+        NotFoundError: the id is unknown.
     """
     pocket, learned = desk.pocket, list[str]()
     memory = pocket.memory(parts["id"])
@@ -161,15 +161,15 @@ def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
 
 
 def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What may leave, and what has left, the newest first."""
-    door, number = desk.pocket.egress, _page(parts)
-    log, checked = door.log(), door.verify()
+    """Grants, and the log of what has left, the newest first."""
+    gate, number = desk.pocket.egress, _page(parts)
+    log, checked = gate.log(), gate.verify()
     ends = {entry.release: entry.reason for entry in log if entry.event == "finished"}
     lines = [entry for entry in reversed(log) if entry.event != "finished"]
     first = (number - 1) * ON_A_PAGE
     return {
         "levels": {level.name.lower(): level.words for level in Level},
-        "grants": [_grant(grant, door.refusal(grant)) for grant in door.grants()],
+        "grants": [_grant(grant, gate.refusal(grant)) for grant in gate.grants()],
         "summary": desk.pocket.summary(),
         "days": DEFAULT_EXPIRY.days,
         "lines": [
@@ -199,14 +199,14 @@ def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One line of the log, with exactly the bytes that left then.
 
     Raises:
-        NotFoundError: there is none of this id.
+        NotFoundError: the id is unknown.
     """
-    door = desk.pocket.egress
-    log = door.log()
+    gate = desk.pocket.egress
+    log = gate.log()
     entry = next((entry for entry in log if entry.id == parts["id"]), None)
     if entry is None:
         raise NotFoundError("the log has no line of this id")
-    body = door.released(entry.id)
+    body = gate.released(entry.id)
     ends = (e.reason for e in log if e.event == "finished" and e.release == entry.id)
     return {
         "entry": entry,

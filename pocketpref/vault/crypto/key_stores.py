@@ -140,7 +140,7 @@ class KeyFile:
 
 @dataclass(frozen=True, slots=True)
 class Argon2Cost:
-    """What guessing a passphrase costs (RFC 9106).
+    """The cost of guessing a passphrase (RFC 9106).
 
     The defaults are the RFC's second recommendation (64 MiB, 3 passes, 4 lanes), for machines that
     also run a model: about 0.1 s here, and for every guess of an attacker.
@@ -176,7 +176,7 @@ class Argon2Cost:
 
 @dataclass(frozen=True, slots=True)
 class _Stretching:
-    """How a passphrase becomes a key; stored before the sealed key."""
+    """The derivation of a key from a passphrase; stored before the sealed key."""
 
     cost: Argon2Cost
     salt: bytes

@@ -38,7 +38,7 @@ SEALING_VERSION = 1
 LEAST_PADDED = 256
 
 SALVAGE = "restore it from a backup, or save what is intact: pocketpref doctor --repair"
-"""What to do about a damaged vault; the file itself is always left as it is."""
+"""The hint for a damaged vault; the file itself is never changed."""
 
 _LENGTH = struct.Struct("<I")
 _PLACE = struct.Struct(">10sB16sQQB")
@@ -48,7 +48,7 @@ _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
 
 
 class Place(NamedTuple):
-    """Where a blob belongs; it opens nowhere else.
+    """The place of a blob; it opens nowhere else.
 
     Attributes:
         vault: the vault's id, 16 bytes.

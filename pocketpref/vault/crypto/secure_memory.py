@@ -111,7 +111,7 @@ class Secret:
 
 
 def _own_page(size: int) -> mmap.mmap:
-    """Fresh memory that nothing else lies on, so that it can be locked and kept out of dumps."""
+    """Allocate a page that holds nothing else, so that it can be locked and kept out of dumps."""
     if sys.platform == "win32":
         page = mmap.mmap(-1, size)
     else:

@@ -34,7 +34,7 @@ from pocketpref.errors import TamperedError
 from pocketpref.vault.crypto.sealing import KEY_BYTES, NONCE_BYTES, SALVAGE
 
 HEAD_BYTES = 1 + NONCE_BYTES
-"""A blob's version and nonce: enough to tell whether it was sealed anew."""
+"""A blob's version and nonce: enough to tell whether it was sealed again."""
 
 _MODULUS = 1 << 256
 _RECORD = struct.Struct("<QQBB")
@@ -70,11 +70,11 @@ class Multiset:
 
     @classmethod
     def empty(cls) -> Self:
-        """Of nothing, under a fresh key."""
+        """The empty set, under a fresh key."""
         return cls(os.urandom(KEY_BYTES))
 
     def of(self, marks: Iterable[bytes]) -> Multiset:
-        """Of these marks alone, under the same key."""
+        """The set of these marks, under the same key."""
         # Setting up the key costs half of each hash, so a state that has it is copied.
         keyed = hashlib.blake2b(key=self.key, digest_size=32)
 
@@ -91,11 +91,11 @@ class Multiset:
         return Multiset(self.key, total % _MODULUS, len(hashes))
 
     def plus(self, mark: bytes) -> Multiset:
-        """With one more member."""
+        """This set with one more member."""
         return Multiset(self.key, (self.total + self._hash(mark)) % _MODULUS, self.count + 1)
 
     def minus(self, mark: bytes) -> Multiset:
-        """Without one member; of a set that it is not in, no set at all."""
+        """This set without one member; meaningless if it is no member."""
         return Multiset(self.key, (self.total - self._hash(mark)) % _MODULUS, self.count - 1)
 
     def _hash(self, mark: bytes) -> int:
@@ -111,7 +111,7 @@ class Multiset:
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """What one user should have.
+    """The expected records of one user.
 
     Attributes:
         records: the set of their records.
@@ -127,7 +127,7 @@ class UserState:
 
     @classmethod
     def load(cls, content: bytes) -> Self:
-        """What ``dump`` made; sealing vouches for its form."""
+        """Parse the output of ``dump``; the seal vouches for its form."""
         records, rotated_to = _unpack(content)
         return cls(records, rotated_to)
 
@@ -149,7 +149,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """What the vault should have.
+    """The expected users of a vault, and its generation.
 
     Attributes:
         users: the set of the users' rows.
@@ -171,7 +171,7 @@ class VaultState:
 
     @classmethod
     def load(cls, content: bytes) -> Self:
-        """What ``dump`` made; sealing vouches for its form."""
+        """Parse the output of ``dump``; the seal vouches for its form."""
         users, generation = _unpack(content)
         accepted = tuple(
             Accepted(datetime.fromisoformat(act["when"]), act["to"], act["from"])
@@ -207,7 +207,7 @@ def record_mark(seq: int, user: int, kind: str, name: str, head: bytes) -> bytes
             return b"".join((fixed, kind_bytes, name_bytes, head))
     except (AttributeError, TypeError, ValueError, struct.error):
         pass
-    raise TamperedError("a record in the vault is none", hint=SALVAGE)
+    raise TamperedError("a record in the vault is malformed", hint=SALVAGE)
 
 
 def record_marks(db: Database, user: int) -> Iterator[bytes]:
@@ -226,7 +226,7 @@ def record_marks(db: Database, user: int) -> Iterator[bytes]:
 
 
 def check_ids(db: Database, user: int) -> None:
-    """See that each of a user's records is found where it stands when looked for by its id.
+    """Check that a lookup by id finds each of a user's records in its place.
 
     Raises:
         TamperedError: one is not.
@@ -259,4 +259,4 @@ def user_mark(number: int, *parts: bytes | None) -> bytes:
     present = [b"" if part is None else part for part in parts]
     with suppress(TypeError, struct.error):
         return _USER.pack(number, *map(len, present)) + b"".join(present)
-    raise TamperedError("a user's row in the vault is none", hint=SALVAGE)
+    raise TamperedError("a user's row in the vault is malformed", hint=SALVAGE)

@@ -80,7 +80,7 @@ def read_headers(rows: Iterable[Row], key: KeyStore) -> Headers:
 
     Args:
         rows: what looks like one; the file's before the log's.
-        key: who keeps the master key.
+        key: the key store.
 
     Raises:
         KeyringError: the key store has no key.
@@ -171,7 +171,7 @@ class Owner:
 
     @property
     def documents(self) -> int:
-        """How many of their documents open."""
+        """The number of their documents that open."""
         return sum(kind in KINDS for kind, _ in self.found)
 
     def learn(self, master: MasterKey, row: Row, lookup: bytes) -> None:
@@ -194,7 +194,7 @@ class Owner:
                 self.expected = state.records.count
 
     def lost_ids(self) -> tuple[str, ...]:
-        """Ids of records of which no version opens."""
+        """Ids of records without a version that opens."""
         return tuple(sorted({name for kind, name in self.damaged - self.found.keys()}))
 
 

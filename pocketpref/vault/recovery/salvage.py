@@ -76,7 +76,7 @@ def salvage(
     Args:
         source: the damaged vault.
         target: where the new one is to be; there must be no file yet.
-        key: who keeps the damaged vault's key.
+        key: the damaged vault's key store.
         on_progress: told how many pages were searched, and how many there are.
 
     Raises:

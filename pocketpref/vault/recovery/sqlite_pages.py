@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is divided.
+    """The page size of a file.
 
     Attributes:
         size: of a page, bytes.
@@ -121,7 +121,7 @@ class Pages:
         self._steps = _STEPS_PER_PAGE * self.count
 
     def images(self) -> Iterator[Image]:
-        """Of every page the newest version, then older ones as long as a newer one is damaged.
+        """Yield the newest version of every page, then older ones while the newer is damaged.
 
         An older version may hold what was forgotten since, so it is not asked without need. While
         it is not known that the log continues the file, the file's own version comes first.
@@ -152,7 +152,7 @@ class Pages:
         return content.ljust(self._size, b"\0")[: self._usable]
 
     def chain(self, start: Image, number: int, size: int) -> bytes:
-        """What lies in a chain of overflow pages; nothing if it breaks off or goes on for too long.
+        """Read a chain of overflow pages; b"" if it is broken or too long.
 
         Args:
             start: the page from which the chain goes on.
@@ -206,7 +206,7 @@ class Pages:
         return (one, two) if sound or not heads else heads[0][2:4]
 
     def _is_sound(self, age: int) -> bool:
-        """Whether a frame's checksum continues the one that stands before it."""
+        """Whether a frame's checksum continues the one before it."""
         before = self._offset(age - 1) + 16 if age > 1 else _LOG_HEAD.size - 8
         seed = struct.unpack(">2I", _read(self._log, before, 8))
         head = _read(self._log, self._offset(age), _FRAME_HEAD.size)
@@ -270,7 +270,7 @@ class Column:
     Attributes:
         name: its name.
         type: ``"INTEGER"``, ``"TEXT"`` or ``"BLOB"``.
-        is_number: whether it is the row's number, which stands before the row itself.
+        is_number: whether it is the row's number, which is stored before the row itself.
         may_be_null: whether it can be without a value.
     """
 
@@ -291,7 +291,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a table's rows look like.
+    """A pattern that recognizes the rows of a table.
 
     Attributes:
         columns: the names of its columns.
@@ -321,7 +321,7 @@ def _one_of(numbers: range) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What looks like a row; where overflow pages are lost, its last values are cut short.
+    """A possible row; where overflow pages are lost, its last values are cut short.
 
     Attributes:
         number: the row's number.
@@ -386,7 +386,7 @@ def _content(pages: Pages, page: bytes, image: Image, position: int, size: int) 
 
 
 def _local_size(size: int, usable: int) -> int:
-    """How much of a row is kept in its own page, by the rule for leaves of tables."""
+    """The number of bytes of a row in its own page, by the rule for leaves of tables."""
     if size <= usable - 35:
         return size
     least = (usable - 12) * 32 // 255 - 23
@@ -452,7 +452,7 @@ def listed_positions(page: bytes, start: int) -> list[int] | None:
 
 
 def _measured(page: bytes, cell: int) -> tuple[int, int]:
-    """Where the row in a cell begins, and where the cell ends."""
+    """The start of the row in a cell, and the end of the cell."""
     size, at = _varint(page, cell)
     _, begin = _varint(page, at)
     local = _local_size(size, len(page))

@@ -29,7 +29,7 @@ BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""
 
 _SHARED_MEMORY_BYTES = 32 * 1024
-"""What SQLite needs beside a vault even to read it (https://www.sqlite.org/walformat.html)."""
+"""Space that SQLite needs beside a vault even to read it (https://www.sqlite.org/walformat.html)."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}

@@ -59,7 +59,7 @@ class LessonCache:
         return list(self._entries.values())
 
     def of(self, recipe: str, rows: UserRows) -> list[Lesson]:
-        """Those of one recipe: the same list as before, if nothing in it changed."""
+        """The lessons of one recipe; the same list as before if nothing in it changed."""
         entries = self.refresh(rows)
         if recipe not in self._lists:
             self._lists[recipe] = [entry for entry in entries if entry.recipe == recipe]

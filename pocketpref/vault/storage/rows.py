@@ -102,7 +102,7 @@ class UserRows:
         return self._open(kind, name, seq, row[0])
 
     def insert(self, kind: str, name: str, payload: bytes) -> None:
-        """Add a record; the caller has seen to it that there is none of this kind and id."""
+        """Add a record; the caller has checked that the kind and id are unused."""
         seq = next_number(self._db, "records")
         sealed = self._seal(kind, name, seq, payload)
         self._db.execute(
@@ -112,7 +112,7 @@ class UserRows:
         self._records = self._records.plus(self._mark(kind, name, seq, sealed))
 
     def put(self, kind: str, name: str, payload: bytes) -> None:
-        """Add a record, or give it new content where it stands."""
+        """Add a record, or replace its content in place."""
         seq = self.find(kind, name)
         if seq is None:
             self.insert(kind, name, payload)
@@ -276,7 +276,7 @@ class UserRows:
                 return name
 
     def own_id(self, name: str) -> str:
-        """The id itself; or, if it is another user's here, the one that stands for it."""
+        """The id itself or, if it belongs to another user here, the id derived from it."""
         if self._owner(name) in (None, self._key.number):
             return name
         return derived_id(self._key.id_key, name)

@@ -45,7 +45,7 @@ def is_id(text: str) -> bool:
 
 
 def derived_id(key: bytes, other_id: str) -> str:
-    """The id that stands for another user's id, always the same for one key."""
+    """Derive the id that replaces another user's id, always the same for one key."""
     digest = hashlib.blake2b(other_id.encode(), key=key, digest_size=32).digest()
     number = int.from_bytes(digest, "big")
     letters = []
@@ -123,14 +123,14 @@ def _json(value: object) -> bytes:
 
 
 def load_memory(memory_id: str, payload: bytes) -> Memory:
-    """What ``dump_memory`` made.
+    """Parse the output of ``dump_memory``.
 
     Raises:
         TamperedError: it is not in that form.
     """
     # Raised outside of the handler: the decoder's error holds the person's text.
     with suppress(KeyError, TypeError, ValueError, OverflowError, InputError, RecursionError):
-        content = json.loads(payload.decode())  # of bytes it would take UTF-16 and surrogates, too
+        content = json.loads(payload.decode())  # given bytes it would accept UTF-16 and surrogates
         created = datetime.fromisoformat(content["created"])
         pair = Pair(content["prompt"], content["chosen"], content["rejected"])
         origin, meta = content["origin"], content["meta"]
@@ -183,7 +183,7 @@ def _parts(payload: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def load_learned(memory_id: str, payload: bytes) -> Learned:
-    """What ``dump_learned`` made.
+    """Parse the output of ``dump_learned``.
 
     Raises:
         TamperedError: it is not in that form.
@@ -200,7 +200,7 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
 
 
 class StoredLesson(NamedTuple):
-    """What recall needs of a learned entry: a `Lesson`.
+    """The part of a learned entry that recall needs: a `Lesson`.
 
     A named tuple, for thousands of them are made whenever a vault is opened, and a frozen dataclass
     takes three times as long.
@@ -219,7 +219,7 @@ class StoredLesson(NamedTuple):
 
 
 def load_lesson(memory_id: str, payload: bytes) -> StoredLesson:
-    """What recall needs of what ``dump_learned`` made; the many margins are not looked at.
+    """Parse the part of a learned entry that recall needs; the many margins are skipped.
 
     Raises:
         TamperedError: it is not in that form.
@@ -263,7 +263,7 @@ def _selection(content: Mapping[str, Any]) -> Selection:
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:
-    # The same few dozen names stand in every entry: keep one copy of each.
+    # Every entry has the same few dozen names: keep one copy of each.
     return {sys.intern(name): _finite(value) for name, value in values.items()}
 
 
