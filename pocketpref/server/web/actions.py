@@ -124,45 +124,45 @@ class Done:
 Decide = Callable[[WebContext, Form], Done]
 
 
-def edit_summary(desk: WebContext, form: Form) -> Done:
+def edit_summary(context: WebContext, form: Form) -> Done:
     """Replace the summary by the person's own text."""
-    before = desk.pocket.summary()
+    before = context.pocket.summary()
     text = form.text("summary")
     if before is not None and before.text == text:
         return Done("Nothing was changed.")
-    desk.pocket.edit_summary(text)
+    context.pocket.edit_summary(text)
     return Done("Your summary is kept. Grants for the previous one must be given again.")
 
 
-def state(desk: WebContext, form: Form) -> Done:
+def state(context: WebContext, form: Form) -> Done:
     """Save a preference in the person's own words."""
-    desk.pocket.state(form.text("statement"))
+    context.pocket.state(form.text("statement"))
     return Done("Kept. The next summary says it.")
 
 
-def unstate(desk: WebContext, form: Form) -> Done:
+def unstate(context: WebContext, form: Form) -> Done:
     """Remove one."""
-    desk.pocket.unstate(form["id"])
+    context.pocket.unstate(form["id"])
     return Done("Taken back. A summary that mentions it stays until you edit or refresh it.")
 
 
-def forget(desk: WebContext, form: Form) -> Done:
+def forget(context: WebContext, form: Form) -> Done:
     """Forget one choice."""
-    gone = desk.pocket.forget(form["id"])
+    gone = context.pocket.forget(form["id"])
     derived = gone.learned + gone.documents
     also = f", and {derived} more that came from it" if derived else ""
     return Done(f"Forgotten for good: the choice{also}.", "choices")
 
 
-def forget_everything(desk: WebContext, form: Form) -> Done:
+def forget_everything(context: WebContext, form: Form) -> Done:
     """Destroy the person's key."""
     if form["word"].strip().lower() != _WORD:
         raise InputError(f"nothing was forgotten: type the word {_WORD} to say that you mean it")
-    desk.pocket.forget_everything()
+    context.pocket.forget_everything()
     return Done("Everything is forgotten: its key is destroyed.")
 
 
-def allow(desk: WebContext, form: Form) -> Done:
+def allow(context: WebContext, form: Form) -> Done:
     """Allow requests to a destination."""
     destination = Destination.parse(form.text("destination"))
     level = _LEVELS.get(form["level"])
@@ -173,9 +173,9 @@ def allow(desk: WebContext, form: Form) -> Done:
         raise InputError("say for how many days")
     any_summary = level is Level.SUMMARY and form["any_summary"] == "yes"
     bound = level is Level.SUMMARY and not any_summary
-    desk.pocket.egress.allow(
+    context.pocket.egress.allow(
         *(destination, level),
-        offer=desk.pocket.offer() if bound else None,
+        offer=context.pocket.offer() if bound else None,
         any_summary=any_summary,
         expires=timedelta(days=days),
         daily=form.number("daily", 1, 1_000_000),
@@ -183,34 +183,34 @@ def allow(desk: WebContext, form: Form) -> Done:
     return Done("Allowed, and written on the log.", "leaving")
 
 
-def revoke(desk: WebContext, form: Form) -> Done:
+def revoke(context: WebContext, form: Form) -> Done:
     """Revoke a grant."""
-    if not desk.pocket.egress.revoke(form["id"]):
+    if not context.pocket.egress.revoke(form["id"]):
         raise NotFoundError("that is not allowed any more")
     return Done("Taken back, in every program at once.", "leaving")
 
 
-def preview(desk: WebContext, form: Form) -> dict[str, Any]:
+def preview(context: WebContext, form: Form) -> dict[str, Any]:
     """Show exactly what a prompt would send. Sends nothing."""
-    shown = desk.pocket.preview(form.text("prompt"), to=form.text("to"))
-    return views.previewed(desk, shown)
+    shown = context.pocket.preview(form.text("prompt"), to=form.text("to"))
+    return views.previewed(context, shown)
 
 
-def put_key(desk: WebContext, form: Form) -> Done:
+def put_key(context: WebContext, form: Form) -> Done:
     """Save the key of a remote API."""
     destination = Destination.parse(form.text("address"))
-    desk.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
+    context.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
     return Done("The key is kept, sealed, for that address alone.", "machine")
 
 
-def remove_key(desk: WebContext, form: Form) -> Done:
+def remove_key(context: WebContext, form: Form) -> Done:
     """Remove the key of an address."""
-    if not desk.pocket.api_keys.remove_at(form["address"]):
+    if not context.pocket.api_keys.remove_at(form["address"]):
         raise NotFoundError("there is no key for that address")
     return Done("The key is removed.", "machine")
 
 
-def choose_model(desk: WebContext, form: Form) -> Done:
+def choose_model(context: WebContext, form: Form) -> Done:
     """Make a model the default."""
-    desk.machine.choose(form["model"])
+    context.machine.choose(form["model"])
     return Done("Chosen, for programs that are started from now on.", "machine")

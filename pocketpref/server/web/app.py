@@ -73,16 +73,16 @@ _AREAS: Final = (
 class WebApp:
     """The routes of one session."""
 
-    def __init__(self, desk: WebContext, session: Session, entered: Stop, end: Stop) -> None:
+    def __init__(self, context: WebContext, session: Session, entered: Stop, end: Stop) -> None:
         """Build the site.
 
         Args:
-            desk: the Pocket and the machine that it shows and changes.
+            context: the Pocket and the machine that it shows and changes.
             session: the visit it serves.
             entered: called when the person has signed in.
             end: ends the program.
         """
-        self._desk = desk
+        self._context = context
         self._session = session
         self._entered = entered
         self._end = end
@@ -141,7 +141,7 @@ class WebApp:
         async def answer(request: Request) -> Response:
             parts = {**request.path_params, "page": request.query_params.get("page", "1")}
             try:
-                values = await run_in_threadpool(page.look, self._desk, parts)
+                values = await run_in_threadpool(page.look, self._context, parts)
                 return self._shown(page, values)
             except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
                 return self._failed(error)
@@ -176,7 +176,7 @@ class WebApp:
             token=session.token,
             told=session.told(),
             areas=_AREAS,
-            user=self._desk.pocket.user,
+            user=self._context.pocket.user,
             **values,
         )
 
@@ -215,7 +215,7 @@ class WebApp:
 
         async def do(form: Form) -> Response:
             try:
-                done = await run_in_threadpool(decide, self._desk, form)
+                done = await run_in_threadpool(decide, self._context, form)
             except PocketprefError as error:
                 return await self._again(self._by_path[back], form, error)
             self._session.tell(done.words)
@@ -226,14 +226,14 @@ class WebApp:
     async def _again(self, page: Page, form: Form, error: PocketprefError) -> Response:
         """Show the form's page again, with the problem and what was typed."""
         status, words = _in_words(error)
-        values = await run_in_threadpool(page.look, self._desk, {})
+        values = await run_in_threadpool(page.look, self._context, {})
         return self._shown(page, values, problem=words, drafts=form, status=status)
 
     async def preview(self, form: Form) -> Response:
         """Show what a prompt would send: at once, for its text is stored nowhere."""
         page = self._by_path["leaving"]
         try:
-            values = await run_in_threadpool(actions.preview, self._desk, form)
+            values = await run_in_threadpool(actions.preview, self._context, form)
         except PocketprefError as error:
             return await self._again(page, form, error)
         return self._shown(page, values, drafts=form)

@@ -38,7 +38,7 @@ class Opening:
 
 
 def serve(
-    desk: WebContext,
+    context: WebContext,
     port: int,
     *,
     idle: float,
@@ -48,7 +48,7 @@ def serve(
     """Serve the page until it is closed, nobody uses it any more, or Ctrl-C.
 
     Args:
-        desk: the Pocket and the machine that it shows and changes.
+        context: the Pocket and the machine that it shows and changes.
         port: on 127.0.0.1; 0 for a free one.
         idle: seconds without a request by the person after which it ends.
         ready: called when it accepts requests.
@@ -61,7 +61,7 @@ def serve(
         StorageError: the port is not available.
     """
     session, life = Session(), _Life(idle)
-    site = WebApp(desk, session, entered, life.end)
+    site = WebApp(context, session, entered, life.end)
     with Listener(port) as listener:
 
         def begin(stop: Stop) -> None:

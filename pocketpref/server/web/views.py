@@ -39,9 +39,9 @@ Look = Callable[[WebContext, Mapping[str, str]], dict[str, Any]]
 """Gathers the values of one page, given the changing parts of its address."""
 
 
-def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def you(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """The person's preferences, with the choices behind them."""
-    pocket = desk.pocket
+    pocket = context.pocket
     profile, problem = _profile(pocket)
     summary, entries = pocket.summary(), profile.entries if profile else ()
     statements, bank = pocket.statements(), pocket.attributes
@@ -92,25 +92,25 @@ def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
     return found
 
 
-def choices(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def choices(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """The remembered choices, the newest first."""
-    counts, number = desk.pocket.counts(), _page(parts)
+    counts, number = context.pocket.counts(), _page(parts)
     first = (number - 1) * ON_A_PAGE
     return {
-        "memories": list(islice(desk.pocket.memories(), first, first + ON_A_PAGE)),
+        "memories": list(islice(context.pocket.memories(), first, first + ON_A_PAGE)),
         "counts": counts,
         "origins": ORIGINS,
         **_pages(number, counts.memories),
     }
 
 
-def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def choice(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One choice in full, and what was learned from it.
 
     Raises:
         NotFoundError: the id is unknown.
     """
-    pocket, learned = desk.pocket, list[str]()
+    pocket, learned = context.pocket, list[str]()
     memory = pocket.memory(parts["id"])
     with suppress(ModelError):  # the choice can be seen without it
         learned += pocket.learned_from(memory.id)
@@ -122,9 +122,9 @@ def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def helps(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
-    pocket = desk.pocket
+    pocket = context.pocket
     profile, problem = _profile(pocket)
     verdict, summary = pocket.verdict() if profile else None, pocket.summary()
     return {
@@ -160,9 +160,9 @@ def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
     ]
 
 
-def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def leaving(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Grants, and the log of what has left, the newest first."""
-    gate, number = desk.pocket.egress, _page(parts)
+    gate, number = context.pocket.egress, _page(parts)
     log, checked = gate.log(), gate.verify()
     ends = {entry.release: entry.reason for entry in log if entry.event == "finished"}
     lines = [entry for entry in reversed(log) if entry.event != "finished"]
@@ -170,7 +170,7 @@ def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "levels": {level.name.lower(): level.words for level in Level},
         "grants": [_grant(grant, gate.refusal(grant)) for grant in gate.grants()],
-        "summary": desk.pocket.summary(),
+        "summary": context.pocket.summary(),
         "days": DEFAULT_EXPIRY.days,
         "lines": [
             {"entry": entry, "end": ends.get(entry.id, ""), "gone": entry.id in checked.forgotten}
@@ -190,18 +190,18 @@ def _grant(grant: Grant, refusal: str | None) -> dict[str, Any]:
     return {"grant": grant, "along": along, "refusal": refusal}
 
 
-def previewed(desk: WebContext, preview: Preview) -> dict[str, Any]:
+def previewed(context: WebContext, preview: Preview) -> dict[str, Any]:
     """The page of what leaves, with what would leave for one prompt."""
-    return leaving(desk, {}) | {"preview": preview, "body": preview.body.decode()}
+    return leaving(context, {}) | {"preview": preview, "body": preview.body.decode()}
 
 
-def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def release(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One line of the log, with exactly the bytes that left then.
 
     Raises:
         NotFoundError: the id is unknown.
     """
-    gate = desk.pocket.egress
+    gate = context.pocket.egress
     log = gate.log()
     entry = next((entry for entry in log if entry.id == parts["id"]), None)
     if entry is None:
@@ -212,24 +212,24 @@ def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
         "entry": entry,
         "end": next(ends, ""),
         "body": None if body is None else body.decode(),
-        "sources": _evidence(desk.pocket, entry.sources),
+        "sources": _evidence(context.pocket, entry.sources),
     }
 
 
-def machine(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def machine(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Models and keys, and where everything is kept."""
     status, problem = None, ""
     try:
-        status = desk.pocket.status()
+        status = context.pocket.status()
     except PocketprefError as error:  # a model that is missing: keys can be changed all the same
         problem = error.words
     return {
         "status": status,
         "no_status": problem,
-        "models": desk.machine.models(),
-        "overruled": desk.machine.overruled,
-        "keys": desk.pocket.api_keys.addresses(),
-        "places": desk.machine.places,
+        "models": context.machine.models(),
+        "overruled": context.machine.overruled,
+        "keys": context.pocket.api_keys.addresses(),
+        "places": context.machine.places,
     }
 
 
