@@ -66,6 +66,20 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     raise TomlError(problem)
 
 
+def inherited_descriptor(number: int) -> BinaryIO:
+    """Open a descriptor that the calling program handed in, to read a secret from it.
+
+    What Python and SQLite open is not inheritable, what a shell hands in is: a number that was not
+    handed in must not be read, nor closed, as if it were.
+
+    Raises:
+        OSError: the descriptor is not open, or was not handed in.
+    """
+    if not os.get_inheritable(number):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return os.fdopen(number, "rb")
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file such that readers see the old content or the new, never a part.
 

@@ -21,6 +21,7 @@ from typing import BinaryIO
 from pocketpref.backends.keyring import SystemKeyring
 from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError, KeyringError
+from pocketpref.files import inherited_descriptor
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile, Passphrase
@@ -145,12 +146,8 @@ def _descriptor(environ: Mapping[str, str]) -> Ask | None:
 def _from_descriptor(number: int) -> str:
     if number not in _read_already:
         line = None
-        with suppress(OSError):
-            # What Python and SQLite open is not inheritable, what a shell hands in is: a number
-            # that was not handed in must not be read, nor closed, as if it were.
-            if os.get_inheritable(number):
-                with os.fdopen(number, "rb") as file:
-                    line = _first_line(file)
+        with suppress(OSError), inherited_descriptor(number) as file:
+            line = _first_line(file)
         if not line:
             raise KeyMissingError(
                 f"descriptor {number} {'cannot be read' if line is None else 'is empty'}",

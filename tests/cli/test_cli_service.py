@@ -255,13 +255,13 @@ def learned(desk):
 
 
 def test_on_an_idle_machine_it_learns(three, monkeypatch):
-    monkeypatch.setattr(scheduler, "Watch", Scripted)
+    monkeypatch.setattr(scheduler, "IdleWatch", Scripted)
     assert three.run("service", "run").out == "learned from 3 choices\n"
     assert learned(three) == 3
 
 
 def test_on_a_busy_machine_it_does_not_even_open_the_vault(three, monkeypatch):
-    monkeypatch.setattr(scheduler, "Watch", lambda: Scripted("the machine is busy"))
+    monkeypatch.setattr(scheduler, "IdleWatch", lambda: Scripted("the machine is busy"))
     app = three.app
     app.open_pocket = None
     done = three.run("service", "run", app=app)
@@ -277,7 +277,7 @@ def test_it_gives_way_and_keeps_what_was_learned(three, monkeypatch):
             with_one = learned(three) >= 1
             return "other programs take all" if with_one else ""
 
-    monkeypatch.setattr(scheduler, "Watch", Later)
+    monkeypatch.setattr(scheduler, "IdleWatch", Later)
     done = three.run("service", "run")
     assert done.code == 0
     assert "stopped: other programs take all" in done.err

@@ -13,11 +13,10 @@ import attack_reworded
 import attack_summaries
 import attack_tricks
 import pytest
-from attack_memory import USERS, Secret, memory, plant
+from attack_memory import USERS, Secret, luhn, memory, mod_97, plant
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.dlp import Known
-from pocketpref.egress.dlp.identifiers import luhn, mod_97
 
 NAME = Secret("name", "Anna Short", "My neighbour is called Anna Short.")
 
