@@ -1,4 +1,4 @@
-"""What a Pocket works with."""
+"""The dependencies of a Pocket."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.lora import Adapter
 from pocketpref.lora.protocols import Hypernetwork
-from pocketpref.methods import Method
+from pocketpref.methods.exact.selection import Exact
 from pocketpref.methods.palm.portfolio import Portfolio
-from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
-from pocketpref.records import Pair
-from pocketpref.scoring import PairScorer
-
-
-@dataclass(frozen=True, slots=True)
-class Arbiter:
-    """The weights that decide: slower than those that score, and with less noise (nats)."""
-
-    model: LanguageModel
-    noise: float
+from pocketpref.personalization.frames import QUESTION_ORDER, Frame
+from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
+from pocketpref.scoring import Arbiter, ScoringModels
+from pocketpref.summary.drafts import SummaryModels
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The parts of one Pocket, each loaded when it is first needed.
+    """The dependencies of one Pocket, each loaded when it is first needed.
 
     Attributes:
         store: the user's part of a vault.
@@ -38,7 +31,7 @@ class Components:
         noise: the scoring model's noise floor, nats.
         model: loads the model that replies.
         scorer: loads the model that scores: the same weights in a form that adds less noise.
-        judge: loads what decides where ``scorer`` cannot; None if there is nothing better.
+        arbiter: loads what decides where ``scorer`` cannot; None if there is nothing better.
         embedder: loads the embedder.
         about: model, embedder, vault and egress for ``status``.
         on_close: frees whatever was opened for this Pocket.
@@ -46,12 +39,13 @@ class Components:
         portfolio: reads the policies that there are for the model that replies; None for none.
         hypernetwork: loads what writes adapters for the model that replies; None for none.
         summarizer: reads the adapter that makes the model write summaries; None for none.
+        frame: gives the frame that moves the model that replies.
         remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
     store: MemoryStore
     bank: AttributeBank
-    method: Method
+    method: Exact
     recipe: Callable[[], str]
     noise: Callable[[], float]
     model: ModelLoader
@@ -59,19 +53,20 @@ class Components:
     embedder: EmbedderLoader
     about: Callable[[], dict[str, Any]]
     on_close: Callable[[], None] = lambda: None
-    judge: Callable[[], Arbiter | None] = lambda: None
+    arbiter: Callable[[], Arbiter | None] = lambda: None
     names: Callable[[], Sequence[str]] = lambda: ()
     portfolio: Callable[[], Portfolio | None] = lambda: None
     hypernetwork: Callable[[], Hypernetwork | None] = lambda: None
     summarizer: Callable[[], Adapter | None] = lambda: None
     remote: Callable[[ApiKeys], RemoteGenerator] | None = None
+    frame: Callable[[], Frame] = lambda: QUESTION_ORDER
 
-    def pair_scorer(self, pair: Pair) -> PairScorer:
-        """What learns from a pair.
+    @property
+    def scoring(self) -> ScoringModels:
+        """The models that score pairs."""
+        return ScoringModels(self.scorer, self.noise, self.arbiter)
 
-        Raises:
-            ModelError: a model is missing or failed.
-        """
-        found = self.judge()
-        judge = None if found is None else PairScorer(found.model, pair, noise=found.noise)
-        return PairScorer(self.scorer(), pair, noise=self.noise(), judge=judge)
+    @property
+    def summary_models(self) -> SummaryModels:
+        """The models that write and judge summaries."""
+        return SummaryModels(self.model, self.scorer, self.embedder, self.summarizer)

@@ -1,29 +1,29 @@
-"""What was learned, looked at from outside: profile, scores and status of a Pocket."""
+"""Profile, scores and status of one person."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pocketpref.attributes import Wording
-from pocketpref.components import Components
+from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods.palm.service import Policies
 from pocketpref.personalization import auto_decision
+from pocketpref.protocols import MemoryStore
 from pocketpref.records import Effort, Learned, Pair
-from pocketpref.results import Profile, ProfileEntry, Scores
-from pocketpref.scoring import PairScorer
+from pocketpref.results import Preference, Profile, ProfileEntry, Scores
+from pocketpref.scoring import PairScorer, ScoringModels
 
 
-def status(parts: Components) -> dict[str, Any]:
+def status(store: MemoryStore, recipe: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """Where everything is, in the ``--json`` shape of ``pocketpref status``."""
-    efforts = [entry.effort for entry in parts.store.lessons(parts.recipe())]
+    efforts = [entry.effort for entry in store.lessons(recipe)]
     return {
-        "user": parts.store.user,
-        "pairs": parts.store.counts().memories,
+        "user": store.user,
+        "pairs": store.counts().memories,
         "indexed": len(efforts),
         "in_part": efforts.count(Effort.PARTIAL),
-        **parts.about(),
+        **about,
     }
 
 
@@ -45,22 +45,30 @@ def entries(learned: Sequence[Learned]) -> tuple[ProfileEntry, ...]:
     return tuple(sorted(found_for, key=lambda e: (-e.weight, e.name)))
 
 
-def profile(parts: Components, policies: Policies) -> Profile:
+def profile(
+    store: MemoryStore,
+    recipe: str,
+    method: str,
+    policies: Policies,
+    preferences: tuple[Preference, ...] = (),
+) -> Profile:
     """What was learned, strongest first, with the memories that speak for each part."""
-    learned = parts.store.learned(parts.recipe())
-    verdict = auto_decision.current(parts.store, parts.recipe())
+    learned = store.learned(recipe)
+    verdict = auto_decision.current(store, recipe)
     return Profile(
         entries(learned),
-        parts.store.counts().memories,
+        store.counts().memories,
         len(learned),
-        parts.method.name,
+        method,
         auto=verdict.words() if verdict else "",
         policy=tuple(policies.words()),
+        preferences=preferences,
     )
 
 
 def score(
-    parts: Components,
+    bank: AttributeBank,
+    scoring: ScoringModels,
     pair: Pair,
     attributes: Sequence[str] | None = None,
     wording: Wording = "text",
@@ -68,7 +76,8 @@ def score(
     """Anchored margins of single attributes on a pair, without keeping anything.
 
     Args:
-        parts: what to work with.
+        bank: the attributes.
+        scoring: the models that score.
         pair: the pair.
         attributes: names (None: the whole bank).
         wording: inject descriptions ("text") or bare names ("names").
@@ -77,15 +86,14 @@ def score(
         NotFoundError: an attribute is not in the bank.
         ModelError: the model is missing or failed.
     """
-    bank = parts.bank
     names = [bank[name].name for name in (bank.names if attributes is None else attributes)]
-    model = parts.scorer()
+    model = scoring.scorer()
     scorer = PairScorer(model, pair)
     margins = scorer.margins([bank.block([name], wording) for name in names])
     chosen, rejected = scorer.plain()
     return Scores(
         model=model.name,
-        noise=parts.noise(),
+        noise=scoring.noise(),
         chosen=chosen,
         rejected=rejected,
         margins=dict(zip(names, margins.tolist(), strict=True)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -310,6 +310,23 @@ class MemoryStore(DocumentStore, Protocol):
 
     def version(self) -> int:
         """A number that changes whenever any process changed the vault: caches compare it."""
+
+
+class MemoryVersion:
+    """A token that changes when a person's memories do, and with no other change of the vault."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        """Watch one person's memories."""
+        self._store = store
+        self._seen: tuple[int, Hashable] | None = None
+
+    def __call__(self) -> Hashable:
+        """Return the token. Cheap while nothing in the vault changes."""
+        version = self._store.version()
+        if self._seen is None or self._seen[0] != version:
+            newest = next(self._store.memories(), None)
+            self._seen = version, (self._store.counts().memories, newest and newest.id)
+        return self._seen[1]
 
 
 class ModelLoader(Protocol):

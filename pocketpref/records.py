@@ -24,6 +24,8 @@ MAX_TEXT_CHARACTERS = 1_000_000
 Role = Literal["system", "user", "assistant"]
 Origin = Literal["user", "import", "chat", "edit"]
 Vector = NDArray[np.float32]
+Matrix32 = NDArray[np.float32]
+Matrix64 = NDArray[np.float64]
 
 
 class Message(TypedDict):

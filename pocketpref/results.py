@@ -19,6 +19,7 @@ class Personalized(RedactedRepr):
         attributes: names of the injected attributes; empty if nothing relevant was learned.
         sources: the past prompts they came from.
         method: the method that chose them, "none" if nothing was injected.
+        instruction: what the model is told, "" for nothing.
     """
 
     prompt: str
@@ -26,6 +27,7 @@ class Personalized(RedactedRepr):
     attributes: tuple[str, ...]
     sources: tuple[Source, ...]
     method: str
+    instruction: str = ""
     _open = ("sources", "method")
 
     def __str__(self) -> str:
@@ -48,6 +50,7 @@ class Personalized(RedactedRepr):
             "messages": self.to_openai(),
             "attributes": list(self.attributes),
             "method": self.method,
+            "instruction": self.instruction,
             "sources": [{"id": s.id, "similarity": s.similarity} for s in self.sources],
         }
 
@@ -68,6 +71,47 @@ class ProfileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference:
+    """One thing that a person is believed to like.
+
+    Attributes:
+        name: of the dimension.
+        pole: which end of it, "high" or "low".
+        likes: in words ("short answers").
+        probability: that it is a reason of their choices, in [0, 1].
+        supporting: number of choices that clearly point to it.
+        contrary: number of choices that clearly point away.
+        choices: ids of the supporting memories.
+        applied: whether it is said to a model.
+        correction: what the person said of it, in words; "" for nothing.
+    """
+
+    name: str
+    pole: str
+    likes: str
+    probability: float
+    supporting: float
+    contrary: float
+    choices: tuple[str, ...]
+    applied: bool
+    correction: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "pole": self.pole,
+            "likes": self.likes,
+            "probability": round(self.probability, 4),
+            "supporting": self.supporting,
+            "contrary": self.contrary,
+            "choices": list(self.choices),
+            "applied": self.applied,
+            "correction": self.correction,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What was learned about a person, strongest first, with the evidence for each part.
 
@@ -79,6 +123,7 @@ class Profile:
         auto: what ``method="auto"`` applies and why, in words; "" if that was not tested.
         policy: which policy suits the person, and their weights of traits, in words; () if there
             is no portfolio for the model.
+        preferences: what is believed from the text of the choices alone, sure ones first.
     """
 
     entries: tuple[ProfileEntry, ...]
@@ -87,6 +132,7 @@ class Profile:
     method: str
     auto: str = ""
     policy: tuple[str, ...] = ()
+    preferences: tuple[Preference, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of ``pocketpref profile``."""
@@ -99,6 +145,7 @@ class Profile:
             "indexed": self.indexed,
             "auto": self.auto,
             "policy": list(self.policy),
+            "preferences": [each.to_dict() for each in self.preferences],
         }
 
 

@@ -9,13 +9,14 @@ It is positive if z makes the model favour the preferred answer more than it doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.messages import compose
-from pocketpref.protocols import LanguageModel
+from pocketpref.protocols import LanguageModel, ModelLoader
 from pocketpref.records import Pair
 
 
@@ -131,3 +132,36 @@ def noise_floor(model: LanguageModel, blocks: Sequence[str]) -> float:
     alone = PairScorer(model, _CALIBRATION)
     apart = np.array([alone.margins([block])[0] for block in blocks])
     return float(2 * np.sqrt(np.mean((together - apart) ** 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Arbiter:
+    """The weights that decide close margins: slower, and with less noise (nats)."""
+
+    model: LanguageModel
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringModels:
+    """The models that score pairs, each loaded when it is first needed.
+
+    Attributes:
+        scorer: loads the model that scores.
+        noise: the scoring model's noise floor, nats.
+        arbiter: loads what decides where ``scorer`` cannot; None if nothing is more faithful.
+    """
+
+    scorer: ModelLoader
+    noise: Callable[[], float]
+    arbiter: Callable[[], Arbiter | None] = lambda: None
+
+    def pair_scorer(self, pair: Pair) -> PairScorer:
+        """Return a scorer of one pair.
+
+        Raises:
+            ModelError: a model is missing or failed.
+        """
+        found = self.arbiter()
+        judge = None if found is None else PairScorer(found.model, pair, noise=found.noise)
+        return PairScorer(self.scorer(), pair, noise=self.noise(), judge=judge)

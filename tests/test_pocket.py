@@ -104,7 +104,9 @@ def test_an_injected_block_is_no_new_evidence(pocket: Pocket, wording: Any) -> N
     """What came out of memory is taken off a prompt before it goes in again, by either way."""
     pocket.add(*SHORT)
     pocket.learn()
-    block = pocket.attributes.block(pocket.personalize(SHORT[0]).attributes, wording)
+    block = pocket.attributes.block(
+        pocket.personalize(SHORT[0], method="exact").attributes, wording
+    )
     assert block.startswith("Attributes: <")
     pocket.add(f"Is coffee good?\n{block}", "Yes.", "No!")
     pocket.add_many([Feedback(Pair(f"Is milk good?\n{block}", "Yes.", "No!"))])
@@ -239,7 +241,7 @@ def test_what_was_learned_is_injected_after_a_like_prompt(pocket: Pocket) -> Non
     """The block is the last line; the person's own words stay as they are."""
     memory_id = pocket.add(*SHORT)
     pocket.learn()
-    found = pocket.personalize("Is black tea good?")
+    found = pocket.personalize("Is black tea good?", method="exact")
     wording = pocket.attributes["Concise"].wording
     assert str(found) == found.prompt == f"Is black tea good?\nAttributes: <{wording}>"
     assert found.attributes == ("Concise",)
@@ -250,11 +252,11 @@ def test_what_was_learned_is_injected_after_a_like_prompt(pocket: Pocket) -> Non
 
 def test_nothing_is_injected_where_nothing_is_relevant(pocket: Pocket) -> None:
     """Abstention: the prompt goes as it came, and it is said that nothing was added."""
-    before = pocket.personalize("Is tea good?")
+    before = pocket.personalize("Is tea good?", method="exact")
     pocket.add(*SHORT)
-    unlearned = pocket.personalize("Is tea good?")
+    unlearned = pocket.personalize("Is tea good?", method="exact")
     pocket.learn()
-    unlike = pocket.personalize("Explain quantum chromodynamics")
+    unlike = pocket.personalize("Explain quantum chromodynamics", method="exact")
     for found in (before, unlearned, unlike):
         assert found.prompt in ("Is tea good?", "Explain quantum chromodynamics")
         assert (found.attributes, found.sources, found.method) == ((), (), "none")
@@ -264,7 +266,7 @@ def test_what_taught_nothing_injects_nothing(pocket: Pocket) -> None:
     """A choice that no attribute explains is learned, and stays silent."""
     pocket.add("Is tea good?", "Perhaps so", "Perhaps not")
     assert pocket.learn().indexed == 1
-    assert pocket.personalize("Is tea good?").prompt == "Is tea good?"
+    assert pocket.personalize("Is tea good?", method="exact").prompt == "Is tea good?"
     assert pocket.profile().entries == ()
 
 
@@ -272,21 +274,21 @@ def test_personalizing_needs_no_language_model(open_pocket: Opener, pocket: Pock
     """Only the embedder is used: another program's model may do the answering."""
     pocket.add(*SHORT)
     pocket.learn()
-    asked = pocket._parts.scorer().scored  # type: ignore[attr-defined]  # the scripted model
-    pocket.personalize(SHORT[0])
-    assert pocket._parts.scorer().scored == asked  # type: ignore[attr-defined]  # as above
+    asked = pocket._components.scorer().scored  # type: ignore[attr-defined]  # the scripted model
+    pocket.personalize(SHORT[0], method="exact")
+    assert pocket._components.scorer().scored == asked  # type: ignore[attr-defined]  # as above
 
 
 def test_a_forgotten_choice_has_no_effect_any_more(pocket: Pocket) -> None:
     """From the moment on in which it was forgotten, in a Pocket that had it in its index."""
     memory_id = pocket.add(*SHORT)
     pocket.learn()
-    assert pocket.personalize(SHORT[0]).attributes
+    assert pocket.personalize(SHORT[0], method="exact").attributes
     dry = pocket.forget(memory_id, dry_run=True)
     assert (dry.ids, dry.learned, dry.dry_run) == ((memory_id,), 1, True)
-    assert pocket.personalize(SHORT[0]).attributes
+    assert pocket.personalize(SHORT[0], method="exact").attributes
     assert pocket.forget(memory_id).learned == 1
-    assert pocket.personalize(SHORT[0]).prompt == SHORT[0]
+    assert pocket.personalize(SHORT[0], method="exact").prompt == SHORT[0]
 
 
 def test_forgetting_everything_leaves_an_empty_pocket(pocket: Pocket) -> None:
@@ -295,7 +297,7 @@ def test_forgetting_everything_leaves_an_empty_pocket(pocket: Pocket) -> None:
     pocket.learn()
     pocket.forget_everything()
     assert (pocket.counts().memories, list(pocket.memories())) == (0, [])
-    assert pocket.personalize(SHORT[0]).prompt == SHORT[0]
+    assert pocket.personalize(SHORT[0], method="exact").prompt == SHORT[0]
     pocket.add(*SHORT)
     assert pocket.learn().indexed == 1
 
@@ -305,14 +307,14 @@ def test_messages_for_other_apis(pocket: Pocket) -> None:
     pocket.add(*SHORT)
     pocket.learn()
     history = (Message(role="user", content="Hi"), Message(role="assistant", content="Hello"))
-    found = pocket.personalize("Is tea good?", system="Be kind", history=history)
+    found = pocket.personalize("Is tea good?", system="Be kind", history=history, method="exact")
     openai = found.to_openai()
     assert [m["role"] for m in openai] == ["system", "user", "assistant", "user"]
     assert openai[-1]["content"] == found.prompt
     anthropic = found.to_anthropic()
     assert anthropic["system"] == "Be kind"
     assert anthropic["messages"] == openai[1:]
-    assert "system" not in pocket.personalize("Is tea good?").to_anthropic()
+    assert "system" not in pocket.personalize("Is tea good?", method="exact").to_anthropic()
     assert found.to_dict()["messages"] == openai
 
 
@@ -321,9 +323,9 @@ def test_a_reply_hears_the_block_unless_plain(pocket: Pocket, model: ScriptedMod
     pocket.add(*SHORT)
     pocket.learn()
     one = Sampling(seed=1)
-    assert "Yes." in pocket.reply("Is tea good?", sampling=one, system="Be kind")
+    assert "Yes." in pocket.reply("Is tea good?", sampling=one, system="Be kind", method="exact")
     assert "Yes." not in pocket.reply("Is tea good?", sampling=one, plain=True)
-    pieces = list(pocket.reply("Is tea good?", sampling=one, stream=True))
+    pieces = list(pocket.reply("Is tea good?", sampling=one, stream=True, method="exact"))
     assert len(pieces) > 1
     assert "Yes." in "".join(pieces)
     first, plain, _ = model.conversations
@@ -348,10 +350,10 @@ def test_another_model_makes_the_index_stale(open_pocket: Opener, pocket: Pocket
     pocket.add(*SHORT)
     pocket.learn()
     other = open_pocket(model=ScriptedModel(TASTES, name="another"))
-    assert other.personalize(SHORT[0]).attributes == ()
+    assert other.personalize(SHORT[0], method="exact").attributes == ()
     assert other.status()["indexed"] == 0
     assert other.learn().indexed == 1
-    assert other.personalize(SHORT[0]).attributes == ("Concise",)
+    assert other.personalize(SHORT[0], method="exact").attributes == ("Concise",)
 
 
 def test_another_embedder_makes_the_index_stale(open_pocket: Opener, pocket: Pocket) -> None:
@@ -359,7 +361,7 @@ def test_another_embedder_makes_the_index_stale(open_pocket: Opener, pocket: Poc
     pocket.add(*SHORT)
     pocket.learn()
     other = open_pocket(embedder=HashEmbedder(64))
-    assert other.personalize(SHORT[0]).attributes == ()
+    assert other.personalize(SHORT[0], method="exact").attributes == ()
     assert other.learn().indexed == 1
 
 
@@ -377,7 +379,7 @@ def test_another_bank_makes_the_index_stale(
     other = open_pocket(model=ScriptedModel(tastes))
     assert len(other.attributes) == len(AttributeBank.standard()) + 1
     assert other.learn().indexed == 1
-    assert other.personalize("Is tea good?").attributes == ("Pirate",)
+    assert other.personalize("Is tea good?", method="exact").attributes == ("Pirate",)
 
 
 def test_the_profile_weighs_by_gain_and_shows_its_evidence(pocket: Pocket) -> None:
@@ -395,7 +397,9 @@ def test_the_profile_weighs_by_gain_and_shows_its_evidence(pocket: Pocket) -> No
     ]
     assert [e.weight for e in profile.entries] == pytest.approx([(6 + 3) / 4, 3 / 4])
     shape = profile.to_dict()
-    assert set(shape) == {"attributes", "method", "pairs", "indexed", "auto", "policy"}
+    assert set(shape) == {
+        *("attributes", "method", "pairs", "indexed", "auto", "policy", "preferences"),
+    }
     assert set(shape["attributes"][0]) == {"name", "weight", "pairs"}
 
 
@@ -442,11 +446,11 @@ def test_what_is_learned_in_part_is_kept_and_refined_later(
     assert (report.indexed, report.remaining) == (0, 1)
     status = pocket.status()
     assert (status["indexed"], status["in_part"]) == (1, 1)
-    before = pocket.personalize("Is tea good?").attributes
+    before = pocket.personalize("Is tea good?", method="exact").attributes
     assert len(before) == 1
     assert pocket.learn().indexed == 1
     assert pocket.status()["in_part"] == 0
-    after = pocket.personalize("Is tea good?").attributes
+    after = pocket.personalize("Is tea good?", method="exact").attributes
     assert after[:1] == before
     assert len(after) == 2
 
@@ -505,21 +509,21 @@ def test_two_users_never_mix(open_pocket: Opener) -> None:
     bob.add(*FUNNY)
     bob.learn()
     assert (prompts(ada), prompts(bob)) == ([SHORT[0]], [FUNNY[0]])
-    assert bob.personalize(SHORT[0]).attributes == ()
+    assert bob.personalize(SHORT[0], method="exact").attributes == ()
     for attempt in (lambda: bob.memory(memory_id), lambda: bob.forget(memory_id)):
         with pytest.raises(NotFoundError):
             attempt()
     bob.forget_everything()
-    assert ada.personalize(SHORT[0]).attributes == ("Concise",)
+    assert ada.personalize(SHORT[0], method="exact").attributes == ("Concise",)
 
 
 def test_an_open_pocket_sees_what_another_one_learned(open_pocket: Opener) -> None:
     """The index is built again as soon as anybody has changed the vault."""
     one, two = open_pocket(), open_pocket()
-    assert two.personalize(SHORT[0]).attributes == ()
+    assert two.personalize(SHORT[0], method="exact").attributes == ()
     one.add(*SHORT)
     one.learn()
-    assert two.personalize(SHORT[0]).attributes == ("Concise",)
+    assert two.personalize(SHORT[0], method="exact").attributes == ("Concise",)
 
 
 def test_two_processes_see_each_others_choices(
@@ -539,7 +543,7 @@ def test_two_processes_see_each_others_choices(
         f"    pocket.add(*{SHORT!r})\n"
         "    pocket.learn()\n"
     )
-    pocket.personalize(SHORT[0])
+    pocket.personalize(SHORT[0], method="exact")
     other = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -549,7 +553,7 @@ def test_two_processes_see_each_others_choices(
     out, _ = other.communicate("\n", timeout=60)
     assert (out, other.returncode) == ("1\n", 0)
     assert prompts(pocket) == [SHORT[0], FUNNY[0]]
-    assert pocket.personalize(SHORT[0]).attributes == ("Concise",)
+    assert pocket.personalize(SHORT[0], method="exact").attributes == ("Concise",)
 
 
 def test_eight_threads_on_one_pocket(pocket: Pocket) -> None:
@@ -582,7 +586,11 @@ def test_a_closed_pocket_says_so(pocket: Pocket) -> None:
     pocket.close()
     pocket.close()
     assert repr(pocket) == "Pocket(closed)"
-    for attempt in (lambda: pocket.add(*SHORT), pocket.counts, lambda: pocket.personalize("x")):
+    for attempt in (
+        lambda: pocket.add(*SHORT),
+        pocket.counts,
+        lambda: pocket.personalize("x", method="exact"),
+    ):
         with pytest.raises(VaultError):
             attempt()
 

@@ -76,7 +76,7 @@ def measure(pocket: Pocket, memories: int, count: int) -> dict[str, Any]:
     began = time.perf_counter()
     pocket.personalize(asked[0])
     first = time.perf_counter() - began
-    _drawn(pocket._parts.model(), compose("Hello"))  # loads the model
+    _drawn(pocket._components.model(), compose("Hello"))  # loads the model
     rows = [_question(pocket, prompt, number % 2 == 0) for number, prompt in enumerate(asked)]
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     answer = medians["plain first token"] + (_ANSWER - 1) * medians["a token"]
@@ -99,7 +99,7 @@ def measure(pocket: Pocket, memories: int, count: int) -> dict[str, Any]:
 
 def fill(pocket: Pocket, memories: int, prompts: Sequence[str]) -> None:
     """Memories whose prompts are made up, and one learned for each of these prompts."""
-    parts = pocket._parts  # a bench may look inside: nothing public adds what is learned
+    parts = pocket._components  # a bench may look inside: nothing public adds what is learned
     samples, recipe = Samples(memories - len(prompts)), parts.recipe()
 
     def entries() -> Iterator[RowEntry]:
@@ -128,7 +128,7 @@ def _question(pocket: Pocket, prompt: str, plain_first: bool) -> dict[str, float
     began = time.perf_counter()
     personalized = pocket.personalize(prompt)
     spent = time.perf_counter() - began
-    model = pocket._parts.model()
+    model = pocket._components.model()
     turns = [compose(prompt), personalized.messages]
     drawn = [_drawn(model, turn) for turn in (turns if plain_first else turns[::-1])]
     other, one = drawn if plain_first else drawn[::-1]

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from pocketpref.methods.palm.decision import best_question, choose
-from pocketpref.methods.palm.inference import Array, infer
+from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.records import Matrix64
 
 _LONGEST = 150  # words of an answer that is put to a person: longer ones nobody reads for it
 _OFFERED = 60  # questions that there are for one person, drawn at random
@@ -33,11 +34,11 @@ _OFFERED = 60  # questions that there are for one person, drawn at random
 class World:
     """A portfolio, and questions."""
 
-    def __init__(self, portfolio: Portfolio, questions: Array) -> None:
+    def __init__(self, portfolio: Portfolio, questions: Matrix64) -> None:
         self.portfolio = portfolio
         self.questions = questions
 
-    def regret(self, weights: Array, policy: str | None) -> float:
+    def regret(self, weights: Matrix64, policy: str | None) -> float:
         """What the best policy at these weights earns more than this one; None for the bare."""
         bare = float(self.portfolio.bare @ weights)
         best = max(float((self.portfolio.rewards @ weights).max()), bare)
@@ -46,7 +47,7 @@ class World:
         return best - float(np.array(self.portfolio.policy(policy).rewards) @ weights)
 
 
-def questions_of(portfolio: Portfolio, path: Path) -> Array:
+def questions_of(portfolio: Portfolio, path: Path) -> Matrix64:
     """Differences of rewards of real pairs of answers, each pair once, shape (pairs, traits)."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     pairs = {

@@ -159,7 +159,7 @@ def _control(model: LanguageModel, bank: AttributeBank) -> dict[str, Any]:
     """What is found for somebody whose taste is known: lively and informal, against the rest."""
     past = tuple(Feedback(pair) for pair in lively())
     with _parts(Person("control", past, ()), model, open_embedder(None), bank) as parts:
-        found = SummarizeRun(parts).run()
+        found = _run(parts).run()
     margin = found.summary.margin if found.summary else None
     return {**_described(found, ""), "margin": margin.to_dict() if margin else None}
 
@@ -259,9 +259,15 @@ class _Search:
 
     def _search(self, person: Person) -> Found:
         with _parts(person, self._model, self._embedder, self._bank) as parts:
-            LearnRun(parts, None, lambda _: None).all()
-            found = SummarizeRun(parts, settings=self._settings).run()
+            LearnRun(parts.store, parts.method, parts.scoring, parts.embedder, parts.recipe).all()
+            found = _run(parts, self._settings).run()
             return _described(found, _template(parts, self._embedder))
+
+
+def _run(parts: Components, settings: PopiSettings | None = None) -> SummarizeRun:
+    return SummarizeRun(
+        parts.store, parts.bank, parts.summary_models, parts.recipe, settings=settings
+    )
 
 
 @contextmanager

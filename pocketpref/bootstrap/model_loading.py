@@ -14,11 +14,10 @@ from typing import Any, Generic, TypeVar
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.calibration import Measurements
-from pocketpref.components import Arbiter
 from pocketpref.config import Places
 from pocketpref.models import Catalogue, ModelEntry
 from pocketpref.protocols import Embedder, LanguageModel
-from pocketpref.scoring import noise_floor
+from pocketpref.scoring import Arbiter, noise_floor
 
 T = TypeVar("T")
 

@@ -77,7 +77,7 @@ def open(  # noqa: A001 - pocketpref.open is its name
     method = Exact(_bank(places, config), settings)
     models = model_loaders(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = embedder_loader(config.embedder if embedder is None else embedder)
-    parts = _parts(vault, user or config.user, method, models, embed)
+    parts = _components(vault, user or config.user, method, models, embed)
     trained = TrainedArtifacts(places.models, models.fingerprint)
     portfolio = Lazy(lambda: (trained.portfolio(),))
     writer = Lazy(lambda: (trained.hypernetwork(),))
@@ -146,7 +146,7 @@ def throwaway(
             yield pocket
 
 
-def _parts(
+def _components(
     vault: Vault, user: str, method: Exact, models: ModelLoaders, embedder: Lazy[Embedder]
 ) -> Components:
     def close() -> None:
@@ -168,7 +168,7 @@ def _parts(
         noise=Lazy(lambda: measured_noise(models, models.scorer(), method.bank)),
         model=models.model,
         scorer=lambda: models.scorer().model,
-        judge=lambda: load_arbiter(models, method.bank),
+        arbiter=lambda: load_arbiter(models, method.bank),
         names=vault.users,
         remote=_remote,
         embedder=embedder,

@@ -30,6 +30,7 @@ from pocketpref.cli.models import models
 from pocketpref.cli.output import note, printable, report
 from pocketpref.cli.params import MisuseError
 from pocketpref.cli.personalize import personalize, score
+from pocketpref.cli.preferences import ask, correct, rank, state
 from pocketpref.cli.profile import profile, status
 from pocketpref.cli.serve import mcp, open_page, serve
 from pocketpref.cli.summary import summary
@@ -89,6 +90,10 @@ for _command in (
     import_file,
     learn,
     profile,
+    state,
+    ask,
+    rank,
+    correct,
     summary,
     evaluate,
     memory,

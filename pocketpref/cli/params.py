@@ -107,6 +107,21 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+METHODS = ("auto", "exact", "popi", "palm", "profile-to-peft", "none")
+"""``personalization.conditions.METHODS``, without loading them."""
+
+
+def method_option(command: Command) -> Command:
+    """``--method METHOD``."""
+    return click.option(
+        "--method",
+        type=click.Choice(METHODS),
+        default="auto",
+        show_default=True,
+        help="How to personalize: what is sure of you, one of the published methods, or nothing.",
+    )(command)
+
+
 def offline_option(command: Command) -> Command:
     """``--offline``."""
     return click.option(

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, print_table, report, report_json, table
-from pocketpref.cli.params import TEXT, json_option, model_option, user_option
+from pocketpref.cli.params import TEXT, json_option, method_option, model_option, user_option
 
 if TYPE_CHECKING:
+    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.results import Personalized
 
 
 @click.command()
 @click.argument("prompt", type=TEXT)
 @click.option("-s", "--system", type=TEXT, help="System prompt for --json's messages.")
-@click.option(
-    "--method",
-    type=click.Choice(["exact", "popi", "auto"]),
-    default="exact",
-    show_default=True,
-    help="Add the attributes of similar prompts, the preference summary, or what helped.",
-)
+@method_option
 @json_option
 @user_option
 @model_option
@@ -33,15 +28,15 @@ def personalize(
     *,
     prompt: str,
     system: str | None,
-    method: Literal["exact", "popi", "auto"],
+    method: PersonalizeMethod,
     as_json: bool,
     user: str | None,
     model: str | None,
 ) -> None:
     """Print a prompt with what was learned added to it, ready for any model.
 
-    The prompt stays as it is if nothing relevant was learned. PROMPT is text, - or @FILE. What
-    `--method auto` adds is decided by `pocketpref eval` and shown by `pocketpref profile`.
+    The prompt stays as it is if nothing is sure. PROMPT is text, - or @FILE. `pocketpref profile`
+    shows what is added, and why.
 
     Example: echo "Explain DNS" | pocketpref personalize -
     """
@@ -58,8 +53,12 @@ def addition_in_words(result: Personalized, method: str) -> str:
     """Say what was added to a prompt, and where it comes from."""
     if result.method == "popi":
         return "added your preference summary"
-    if not result.attributes and method == "auto":
-        return "added nothing: `pocketpref profile` says why, if it was not for this prompt alone"
+    if result.method == "auto":
+        return f"added: {', '.join(result.attributes)}"
+    if method == "auto":
+        return "added nothing: nothing is sure yet; `pocketpref profile` shows what is likely"
+    if method in ("palm", "profile-to-peft"):
+        return f"added nothing: {method} changes the model, not the prompt"
     if not result.attributes:
         return "added nothing: no past choice is close enough to this prompt"
     sources = ", ".join(f"{s.id} (similarity {s.similarity:.2f})" for s in result.sources)

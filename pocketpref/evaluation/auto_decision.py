@@ -19,7 +19,6 @@ from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgeme
 from pocketpref.evaluation.predictors.baselines import Plain
 from pocketpref.evaluation.predictors.exact import Explained, Recalled
 from pocketpref.evaluation.runner import ProgressCallback
-from pocketpref.methods.exact.selection import Exact
 from pocketpref.personalization import auto_decision
 from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.records import Learned, Pair, Selection
@@ -69,9 +68,8 @@ def _case(entry: Learned, pair: Pair, place: int) -> Case:
 
 def _recalled(parts: Components, evidence: Evidence, found: dict[Pair, Selection]) -> Predictor:
     """Recall as ``personalize`` does it, its threshold included."""
-    method = parts.method
-    exact = method if isinstance(method, Exact) else Exact(parts.bank)
-    return Recalled(Explained(evidence, exact, known=found), relevance=parts.embedder().relevance)
+    explained = Explained(evidence, parts.method, known=found)
+    return Recalled(explained, relevance=parts.embedder().relevance)
 
 
 class _Teller:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Matrix
+from pocketpref.records import Matrix64
 from pocketpref.summary.records import Interval
 
 DRAWS: Final = 2000
@@ -20,7 +20,7 @@ COVERAGE: Final = 0.95
 
 
 def interval(
-    values: Sequence[float] | Matrix, clusters: Sequence[str] | None = None, seed: int = 0
+    values: Sequence[float] | Matrix64, clusters: Sequence[str] | None = None, seed: int = 0
 ) -> Interval:
     """Mean of values with the bootstrap interval over whole clusters (95 %).
 
@@ -49,17 +49,19 @@ def interval(
     return Interval(mean, float(low), float(high))
 
 
-def credited(scores: Sequence[float] | Matrix) -> Matrix:
+def credited(scores: Sequence[float] | Matrix64) -> Matrix64:
     """1 for a positive score, 0 for a negative one, a half for a tie."""
     return np.asarray((np.sign(np.asarray(scores, dtype=np.float64)) + 1) / 2)
 
 
-def log_loss(scores: Sequence[float] | Matrix) -> float:
+def log_loss(scores: Sequence[float] | Matrix64) -> float:
     """Mean of -log P of what was chosen, nats, where scores are log-odds (log 2 is chance)."""
     return float(np.logaddexp(0.0, -np.asarray(scores, dtype=np.float64)).mean())
 
 
-def calibration(scores: Sequence[float] | Matrix, bins: int = 5) -> list[tuple[float, float, int]]:
+def calibration(
+    scores: Sequence[float] | Matrix64, bins: int = 5
+) -> list[tuple[float, float, int]]:
     """How often the answer that was said to win does, by how surely it was said.
 
     Args:

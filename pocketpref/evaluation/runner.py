@@ -11,8 +11,9 @@ import numpy as np
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval, without_nan
-from pocketpref.evaluation.predictors.base import Case, Judge, Judgement, Matrix, Predictor
+from pocketpref.evaluation.predictors.base import Case, Judge, Judgement, Predictor
 from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.records import Matrix64
 from pocketpref.summary.records import Interval
 
 READINGS: Final = tuple(field.name for field in fields(Judgement))
@@ -37,7 +38,7 @@ class Outcomes:
 
     method: str
     users: tuple[str, ...]
-    scores: Matrix
+    scores: Matrix64
 
     def accuracy(self, reading: str) -> Interval:
         """Share of cases that were judged rightly, with its interval over people."""
@@ -56,7 +57,7 @@ class Outcomes:
             for user in np.unique(users)
         }
 
-    def _of(self, reading: str) -> Matrix:
+    def _of(self, reading: str) -> Matrix64:
         return np.asarray(self.scores[:, READINGS.index(reading)])
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,66 +1,164 @@
-"""What was learned, put to use: a condition for a prompt, and the best of several replies."""
+"""Personalize a prompt by one of the methods, and pick the best of several replies."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Final, Literal
 
-from pocketpref.components import Components
 from pocketpref.errors import InputError
+from pocketpref.messages import compose, with_system
 from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.reranking.reranker import Reranker
-from pocketpref.personalization import auto_decision
+from pocketpref.methods.exact.selection import Exact
+from pocketpref.personalization.frames import Frame, Instruction
+from pocketpref.personalization.preferences import Preferences
+from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
 from pocketpref.records import Condition, Message, Sampling
-from pocketpref.summary import objective
-from pocketpref.summary import store as summary_store
+from pocketpref.results import Personalized
+from pocketpref.summary import objective as popi
+from pocketpref.summary.records import Summary
 
-PersonalizeMethod = Literal["exact", "popi", "auto", "palm", "profile-to-peft"]
+PersonalizeMethod = Literal["auto", "exact", "popi", "palm", "profile-to-peft", "none"]
+
+METHODS: Final[tuple[PersonalizeMethod, ...]] = (
+    *("auto", "exact", "popi", "palm", "profile-to-peft", "none"),
+)  # fmt: skip
+
+_REMEMBERED: Final = 64
+"""Instructions that are recognized in prompts that come back."""
 
 IN_WEIGHTS: Final = ("palm", "profile-to-peft")
-"""Methods by which what was learned is in the model's weights, not in the prompt."""
-
-TASTE_FROM: Final = 1000
-"""The newest choices that a taste is learned from: opening more would take as long as replying."""
+"""Methods that change the model's weights and leave the prompt as it is."""
 
 
 class Conditions:
-    """What is put before the model for a prompt. Safe to use from several threads."""
+    """Personalizes prompts for one person. Safe to use from several threads."""
 
-    def __init__(self, parts: Components) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        store: MemoryStore,
+        preferences: Preferences,
+        method: Exact,
+        embedder: EmbedderLoader,
+        recipe: Callable[[], str],
+        frame: Callable[[], Frame],
+        summary: Callable[[], Summary | None],
+    ) -> None:
+        """Build the service.
+
+        Args:
+            store: the person's part of the vault.
+            preferences: what is inferred from it.
+            method: EXACT, for ``method="exact"``.
+            embedder: loads the embedder that recall uses.
+            recipe: fingerprint of what decides EXACT's index.
+            frame: gives the frame that moves the model in use.
+            summary: gives the summary in force, for ``method="popi"``.
+        """
+        self._store = store
+        self._preferences = preferences
+        self._method = method
+        self._embedder = embedder
+        self._recipe = recipe
+        self._frame = frame
+        self._summary = summary
         self._lock = threading.RLock()
         self._index: tuple[int, PromptIndex] | None = None
+        self._appended: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def of(self, prompt: str, method: PersonalizeMethod) -> Condition:
-        """The condition for a prompt; an empty one for nothing.
+    def personalize(
+        self,
+        prompt: str,
+        system: str | None,
+        history: Sequence[Message],
+        method: PersonalizeMethod,
+    ) -> Personalized:
+        """Return the conversation with what was learned in it; see ``Pocket.personalize``.
 
         Raises:
             ModelError: the embedder is missing or failed.
             VaultError: the vault cannot be read.
         """
-        parts = self._parts
-        chosen = auto_decision.applied(parts.store, parts.recipe()) if method == "auto" else method
-        if chosen in IN_WEIGHTS:
-            return Condition(method=chosen)
-        if chosen == "popi":
-            return objective.condition(summary_store.current(parts.store))
-        index = self.index()
-        if chosen == "none" or not len(index):
+        if method == "auto":
+            return self._instructed(prompt, system, history)
+        condition = self._condition(prompt, method)
+        messages = with_system(system, compose(prompt, condition.block, history))
+        return Personalized(
+            prompt=messages[-1]["content"],
+            messages=messages,
+            attributes=condition.attributes,
+            sources=condition.sources,
+            method=condition.method,
+            instruction=condition.block.strip(),
+        )
+
+    def _instructed(
+        self, prompt: str, system: str | None, history: Sequence[Message]
+    ) -> Personalized:
+        """Say what is sure and what was stated, in the frame that moves the model."""
+        words = self._preferences.words(prompt)
+        instruction = Instruction(
+            orders=tuple(clause.order for clause in words.clauses),
+            clauses=tuple(clause.clause for clause in words.clauses),
+        )
+        if not any(clause.belief for clause in words.clauses) and (searched := self._measured()):
+            # No dimension explains the choices; what a search found to help on others of them does.
+            instruction = Instruction(orders=(*instruction.orders, searched.text))
+        plain = with_system(system, compose(prompt, "", history))
+        if not instruction:
+            return Personalized(prompt, plain, (), (), "none")
+        frame = self._frame()
+        messages = tuple(frame.apply(plain, instruction))
+        framed = messages[-1]["content"]
+        appended = framed.removeprefix(prompt)
+        if framed != prompt and framed.startswith(prompt) and appended not in self._appended:
+            self._appended.append(appended)
+        return Personalized(
+            prompt=framed,
+            messages=messages,
+            attributes=self._preferences.labels(words),
+            sources=(),
+            method="auto",
+            instruction=instruction.text(frame.form),
+        )
+
+    def bare(self, prompt: str) -> str:
+        """Return a prompt without the instruction that was appended to it here.
+
+        So that words which came out of the memory are never taken for words of the person.
+        """
+        for appended in self._appended:
+            if prompt.endswith(appended):
+                return prompt.removesuffix(appended)
+        return prompt
+
+    def _measured(self) -> Summary | None:
+        """The summary in force, if it was found to help on choices it was not written from."""
+        found = self._summary()
+        return found if found and found.margin is not None and found.margin.low > 0 else None
+
+    def _condition(self, prompt: str, method: PersonalizeMethod) -> Condition:
+        if method in IN_WEIGHTS:
+            return Condition(method=method)
+        if method == "popi":
+            return popi.condition(self._summary())
+        if method == "none":
             return Condition()
-        embedder = parts.embedder()
+        index = self.index()
+        if not len(index):
+            return Condition()
+        embedder = self._embedder()
         query = embedder.embed([prompt])[0]
-        return parts.method.condition(query, index, embedder.relevance)
+        return self._method.condition(query, index, embedder.relevance)
 
     def index(self) -> PromptIndex:
         """The index as of now: built again when any process has changed the vault."""
-        store = self._parts.store
         with self._lock:
-            version = store.version()
+            version = self._store.version()
             if self._index is None or self._index[0] != version:
-                lessons = store.lessons(self._parts.recipe())
+                lessons = self._store.lessons(self._recipe())
                 # A change that taught nothing, such as a new pair, leaves the index as it was.
                 known = self._index[1] if self._index else None
                 same = known is not None and known.lessons is lessons
@@ -69,13 +167,18 @@ class Conditions:
 
 
 def best_reply(
-    parts: Components, messages: Sequence[Message], sampling: Sampling | None, count: int
+    preferences: Preferences,
+    model: ModelLoader,
+    messages: Sequence[Message],
+    sampling: Sampling | None,
+    count: int,
 ) -> str:
-    """Of several replies of the local model, the one that the person would most likely prefer.
+    """Draw several replies and return the one that the person would most likely prefer.
 
     Args:
-        parts: what a Pocket works with.
-        messages: the conversation.
+        preferences: what the person likes.
+        model: loads the model that replies.
+        messages: the conversation; the prompt comes last.
         sampling: how to draw; with a seed, each reply has the next one.
         count: replies that are drawn, one after the other.
 
@@ -90,9 +193,9 @@ def best_reply(
             hint="ask for at least one, with a temperature above 0",
         )
     seeds = [None if sampling.seed is None else sampling.seed + place for place in range(count)]
-    model = parts.model()
+    writer = model()
     replies = [
-        "".join(model.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
+        "".join(writer.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
     ]
-    choices = islice(parts.store.memories(), TASTE_FROM)
-    return replies[Reranker([memory.pair for memory in choices]).best(replies)]
+    probabilities = preferences.rank(messages[-1]["content"], replies)
+    return replies[max(range(count), key=probabilities.__getitem__)]

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pocketpref.components import Components
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.lora import Adapter, AdapterManifest, Blend
 from pocketpref.lora.store import wearing
-from pocketpref.protocols import LanguageModel
+from pocketpref.protocols import EmbedderLoader, LanguageModel, ModelLoader
 from pocketpref.records import Message, Pair
 from pocketpref.summary.candidates import (
     SYMBOL,
@@ -109,12 +109,29 @@ def find(folders: Iterable[Path], base_sha256: str) -> Adapter | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class SummaryModels:
+    """The models that write and judge summaries, each loaded when it is first needed.
+
+    Attributes:
+        model: loads the model that replies; it writes drafts.
+        scorer: loads the model that scores.
+        embedder: loads the embedder.
+        summarizer: reads the adapter that makes ``model`` write summaries, or None.
+    """
+
+    model: ModelLoader
+    scorer: ModelLoader
+    embedder: EmbedderLoader
+    summarizer: Callable[[], Adapter | None] = lambda: None
+
+
 class Drafting:
     """Asks the models for drafts; what was written once is noted."""
 
     def __init__(
         self,
-        parts: Components,
+        models: SummaryModels,
         settings: PopiSettings,
         language: str,
         noted: MutableMapping[str, str],
@@ -123,13 +140,13 @@ class Drafting:
         """Look for a trained summarizer; it writes English only.
 
         Args:
-            parts: what to work with.
+            models: what writes.
             settings: how many drafts of each.
             language: what drafts are written in.
             noted: drafts by a name of what was asked; added to.
             stopped: asked at every piece whether to stop.
         """
-        self._parts = parts
+        self._models = models
         self._settings = settings
         self._language = language
         self._noted = noted
@@ -140,7 +157,7 @@ class Drafting:
 
     def _found(self) -> Adapter | None:
         try:
-            return self._parts.summarizer()
+            return self._models.summarizer()
         except AdapterError as error:
             self._problem = error.message
         return None
@@ -169,7 +186,7 @@ class Drafting:
         seen = shown(signals, draw)
         text = self._noting(
             f"{self._language} {draw} {' '.join(signal.id for signal in seen)}",
-            lambda: draft(self._parts.model(), seen, self._language, draw, self._stopped),
+            lambda: draft(self._models.model(), seen, self._language, draw, self._stopped),
         )
         return read_draft(text, seen, self._language) if isinstance(text, str) else text
 
@@ -196,7 +213,7 @@ class Drafting:
 
     def _wearing(self, adapter: Adapter) -> LanguageModel:
         if self._worn is None:
-            self._worn = wearing(self._parts.model(), Blend(((adapter, 1.0),)))
+            self._worn = wearing(self._models.model(), Blend(((adapter, 1.0),)))
         return self._worn
 
     def close(self) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from pocketpref.components import Components
+from pocketpref.protocols import LanguageModel, MemoryStore
 from pocketpref.records import Message
 from pocketpref.summary import checkpoint
 from pocketpref.summary import store as summary_store
@@ -21,35 +21,44 @@ LEAST_NEW = 8
 """New choices from which on a summary is worth making again, if they are a fifth of the old."""
 
 
-def recipe(parts: Components, settings: PopiSettings | None = None) -> str:
-    """Fingerprint of everything that a summary depends on besides the choices."""
-    text = f"{parts.recipe()} {(settings or PopiSettings()).fingerprint()}"
+def recipe(index: str, settings: PopiSettings | None = None) -> str:
+    """Return the fingerprint of everything that a summary depends on besides the choices.
+
+    Args:
+        index: fingerprint of what decides the index: model, embedder, bank and settings.
+        settings: how to search.
+    """
+    text = f"{index} {(settings or PopiSettings()).fingerprint()}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def stale(parts: Components) -> str | None:
-    """Why a summary should be looked for, in words; None if there is no need.
+def stale(store: MemoryStore, index: Callable[[], str]) -> str | None:
+    """Return why a summary should be searched for, in words, or None.
 
-    A search that found nothing is not asked for again before there are new choices.
+    A search that found nothing is not suggested again before there are new choices.
+
+    Args:
+        store: the person's part of the vault.
+        index: as of ``recipe``, computed only if needed: it loads the embedder.
 
     Raises:
         ModelError: a model is missing.
         VaultError: the vault cannot be read.
     """
-    evidence = [memory.created for memory in parts.store.memories() if is_evidence(memory)]
-    present = summary_store.current(parts.store)
-    stated = summary_store.statements(parts.store)
+    evidence = [memory.created for memory in store.memories() if is_evidence(memory)]
+    present = summary_store.current(store)
+    stated = summary_store.statements(store)
     if present is None and any(statement.wanted for statement in stated):
         return "what you stated is in no summary yet"
     if present is not None and any(s.created > present.created for s in stated):
         return "something was stated since"
-    known = _known(checkpoint.last_checkpoint(parts.store), present, evidence)
+    known = _known(checkpoint.last_checkpoint(store), present, evidence)
     if known is None:
         return "there is none yet" if len(evidence) >= PopiSettings().least_pairs else None
     fresh = len(evidence) - known
     if fresh >= max(LEAST_NEW, known // 5):
         return f"{fresh} choices are new"
-    if present is not None and present.origin != "edit" and present.recipe != recipe(parts):
+    if present is not None and present.origin != "edit" and present.recipe != recipe(index()):
         return "it was made with another model or other settings"
     return None
 
@@ -63,11 +72,17 @@ def _known(
     return None if present is None else sum(moment <= present.created for moment in choices)
 
 
-def edit(parts: Components, text: str) -> Summary:
+def edit(store: MemoryStore, model: LanguageModel, index: str, text: str) -> Summary:
     """Put a person's own text in force as their summary.
 
-    What they added is kept as stated: it stands in every later summary. What they struck out does
-    not come back.
+    What they added is kept as stated: every later summary says it. What they struck out does not
+    come back.
+
+    Args:
+        store: the person's part of the vault.
+        model: counts the tokens.
+        index: as of ``recipe``.
+        text: the person's own text.
 
     Raises:
         InputError: the text is empty or too long.
@@ -75,14 +90,14 @@ def edit(parts: Components, text: str) -> Summary:
         NotFoundError: the summary was changed meanwhile.
     """
     line = summary_store.one_line(text)
-    store, now = parts.store, datetime.now(UTC)
+    now = datetime.now(UTC)
     before = summary_store.current(store)
     old = before.clauses if before else ()
     said = sentences(line)
     kept = [c for c in old if any(_says(part, c) for part in said)]
     added = [part for part in said if not any(_says(part, c) for c in old)]
     sources = before.sources if before else ()
-    tokens = parts.model().likelihoods([[Message(role="user", content=".")]], [line]).tokens
+    tokens = model.likelihoods([[Message(role="user", content=".")]], [line]).tokens
     found = summary_store.keep(
         store,
         Summary(
@@ -94,8 +109,8 @@ def edit(parts: Components, text: str) -> Summary:
             margin=None,
             sources=sources if kept or _borrowed(line, old) else (),
             origin="edit",
-            model=parts.model().fingerprint,
-            recipe=recipe(parts),
+            model=model.fingerprint,
+            recipe=recipe(index),
             created=now,
         ),
         before.id if before else None,

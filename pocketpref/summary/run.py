@@ -12,13 +12,14 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pocketpref.components import Components
+from pocketpref.attributes import AttributeBank
 from pocketpref.errors import NotFoundError
+from pocketpref.protocols import MemoryStore
 from pocketpref.results import Progress
 from pocketpref.summary import checkpoint
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.candidates import Proposal, Refused
-from pocketpref.summary.drafts import Drafting
+from pocketpref.summary.drafts import Drafting, SummaryModels
 from pocketpref.summary.editing import recipe
 from pocketpref.summary.evidence import Signal, gather, halves, is_evidence
 from pocketpref.summary.language import ENGLISH, prevailing
@@ -45,7 +46,11 @@ class SummarizeRun:
 
     def __init__(
         self,
-        parts: Components,
+        store: MemoryStore,
+        bank: AttributeBank,
+        models: SummaryModels,
+        index: Callable[[], str],
+        *,
         budget: float | None = None,
         on_progress: ProgressCallback = lambda _: None,
         settings: PopiSettings | None = None,
@@ -53,13 +58,18 @@ class SummarizeRun:
         """Build the run.
 
         Args:
-            parts: what to work with.
+            store: the person's part of the vault.
+            bank: the attributes.
+            models: what writes and judges.
+            index: fingerprint of what decides the index.
             budget: seconds after which to stop; the next call goes on from there.
             on_progress: told of every step; what it raises ends the run.
             settings: how to search.
         """
-        self._parts = parts
-        self._store = parts.store
+        self._store = store
+        self._bank = bank
+        self._models = models
+        self._index = index
         self._budget = float("inf") if budget is None else budget
         self._tell = on_progress
         self._settings = settings or PopiSettings()
@@ -80,7 +90,7 @@ class SummarizeRun:
             ModelError: a model is missing or failed.
             VaultError: the vault cannot be read or written.
         """
-        self._recipe = recipe(self._parts, self._settings)
+        self._recipe = recipe(self._index(), self._settings)
         self._notes = checkpoint.read_checkpoint(self._store, self._recipe)
         self._current = summary_store.current(self._store)
         self._wishes = self._read_wishes()
@@ -112,8 +122,8 @@ class SummarizeRun:
             self._notes.choices = sum(map(is_evidence, memories))
             return gather(
                 memories,
-                self._store.learned(self._parts.recipe()),
-                self._parts.embedder(),
+                self._store.learned(self._index()),
+                self._models.embedder(),
                 most=self._settings.most_pairs,
                 on_part=self._reading,
             )
@@ -142,7 +152,7 @@ class SummarizeRun:
         self._report("loading the model", 0.0)
         with self._timed("loading"):
             margins = Margins(
-                self._parts.scorer(),
+                self._models.scorer(),
                 self._notes.margins,
                 self._step,
                 estimated=self._notes.estimates,
@@ -152,7 +162,7 @@ class SummarizeRun:
             return self._judge(Objective(margins, self._settings))
 
     def _judge(self, objective: Objective) -> Comparison | None:
-        meaning = Meaning(self._parts.embedder())
+        meaning = Meaning(self._models.embedder())
         found = [self._half(half, objective, meaning) for half in halves(self._signals)]
         self._report("judging on other choices", 0.0)
         best = [self._challenger(finalists) for finalists in found]
@@ -180,7 +190,7 @@ class SummarizeRun:
     ) -> list[Proposal]:
         language = prevailing(signal.pair.prompt for signal in self._signals)
 
-        drafting = Drafting(self._parts, self._settings, language, self._notes.drafts, self._over)
+        drafting = Drafting(self._models, self._settings, language, self._notes.drafts, self._over)
 
         def write(signals: Sequence[Signal], draw: int) -> Proposal | Refused:
             with self._timed("drafting"):
@@ -191,7 +201,7 @@ class SummarizeRun:
 
         search = HalfSearch(
             half,
-            self._parts.bank,
+            self._bank,
             objective,
             meaning=meaning,
             wishes=self._wishes,
@@ -283,7 +293,7 @@ class SummarizeRun:
         looked_at = [s.id for s in self._signals] if margin else []
         words = [source for s in self._stated for source in s.sources]
         made_of = proposal.seen | proposal.made_of
-        model = self._parts.scorer()
+        model = self._models.scorer()
         counted = Margins(model, {}).tokens([text])
         return Summary(
             id="",

@@ -49,7 +49,7 @@ def render(clauses: Sequence[Clause], language: str = "en") -> str:
     for topic in dict.fromkeys(c.topic for c in ours if c.topic):
         here = _preferences([c for c in ours if c.topic == topic], language)
         said.append(f"{about} {topic}: {' '.join(here)}")
-    return " ".join([*said, *(_ended(c.text) for c in clauses if c.stated)])
+    return " ".join([*said, *(ended(c.text) for c in clauses if c.stated)])
 
 
 def _preferences(clauses: Sequence[Clause], language: str) -> list[str]:
@@ -62,7 +62,8 @@ def _preferences(clauses: Sequence[Clause], language: str) -> list[str]:
     return [f"{heading} {'; '.join(texts)}." for heading, texts in parts.items() if texts]
 
 
-def _ended(text: str) -> str:
+def ended(text: str) -> str:
+    """Return a sentence with a full stop, unless it ends in some mark."""
     return text if text.endswith((".", "!", "?", "。")) else f"{text}."
 
 

@@ -23,12 +23,12 @@ from pocketpref.vault.storage.rows import MEMORY, UserRows
 from pocketpref.vault.storage.serialization import MAX_PAYLOAD_BYTES
 
 KINDS = (
-    *("summary", "statement", "verdict", "policy", "adapter", "conversation"),
+    *("summary", "statement", "correction", "verdict", "policy", "adapter", "conversation"),
     *("grant", "release", "released", "api-key"),
 )
 """The kinds of documents. How many there are of each can be seen without the key."""
 
-IN_ARCHIVES = ("summary", "statement")
+IN_ARCHIVES = ("summary", "statement", "correction")
 """What an archive carries. Not what may leave, nor keys, nor this machine's log and last chat."""
 
 NOT_SAVED = ("grant",)

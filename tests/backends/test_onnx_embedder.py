@@ -18,6 +18,7 @@ from pocketpref.backends.onnx.embedder import (
     BATCH,
     BUNDLED,
     OnnxEmbedder,
+    _providers,
     batches,
     measure_relevance,
     offtopic_prompts,
@@ -224,10 +225,10 @@ def test_cuda_is_used_only_where_onnxruntime_has_it() -> None:
     )
     without = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     both = [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
-    assert embedder._providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
+    assert _providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
     assert found == ["libraries"]
-    assert embedder._providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
-    assert embedder._providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
+    assert _providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
+    assert _providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
 
 
 def test_the_default_embedder_is_the_bundled_one() -> None:

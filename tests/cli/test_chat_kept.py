@@ -184,9 +184,9 @@ def test_what_did_not_change_is_not_written(pocket):
     notebook.write([])
     assert pocket.conversation() == ()
     notebook.write([ONE])
-    before = pocket._parts.store.version()
+    before = pocket._components.store.version()
     notebook.write([ONE])
-    assert pocket._parts.store.version() == before
+    assert pocket._components.store.version() == before
 
 
 def test_there_is_nothing_to_go_on_with_unless_something_was_kept(pocket):
@@ -204,7 +204,7 @@ def test_there_is_nothing_to_go_on_with_unless_something_was_kept(pocket):
     "content", [b"", b"{}", b"\xff", b'[["a", "b"]]', b'[["a", 1, []]]', b"[" * 10**5]
 )
 def test_what_is_no_conversation_is_named_and_can_be_forgotten(desk, pocket, content):
-    with pocket._parts.store.changing() as documents:
+    with pocket._components.store.changing() as documents:
         documents.insert(chat_history.KIND, content)
     with pytest.raises(TamperedError) as caught:
         pocket.conversation()

@@ -1,11 +1,14 @@
 """A chat by scripted lines, on a real vault, without a terminal."""
 
+from itertools import count
+
 import pytest
 
 from pocketpref.cli.chat.session import ChatSession
 from pocketpref.cli.chat.turns import HELP, ChatOptions
 from pocketpref.errors import ModelError
-from pocketpref.records import Condition, Sampling
+from pocketpref.records import Sampling
+from pocketpref.results import Personalized
 from pocketpref.testing import ScriptedModel
 
 
@@ -120,8 +123,12 @@ def test_the_best_of_several_answers_is_shown_and_a_retry_draws_others(pocket, v
 
 
 def test_a_pair_says_what_its_answers_were_written_under(chat, view, pocket, monkeypatch):
-    condition = Condition(("Concise",), "Attributes: <short>", (), "exact")
-    monkeypatch.setattr(pocket._conditions, "of", lambda prompt, method: condition)
+    numbers = count()
+    used = Personalized("hello", (), ("Concise",), (), "exact")
+    monkeypatch.setattr(pocket, "personalize", lambda prompt, **options: used)
+    monkeypatch.setattr(
+        pocket, "reply", lambda prompt, **options: (str(n) for n in [next(numbers)])
+    )
     hear(chat, "hello", "/retry", "/prefer 1")
     assert next(pocket.memories()).meta == {"answered_under": ["Concise"]}
 
@@ -189,7 +196,11 @@ def test_an_answer_left_as_it_was_is_no_pair(chat, view, pocket):
 def test_what_was_learned_is_used_and_why_explains_it(desk, view):
     memory_id = desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        hear(ChatSession(pocket, view), "Is tea better than coffee today?", "/why")
+        hear(
+            ChatSession(pocket, view, ChatOptions(method="exact")),
+            "Is tea better than coffee today?",
+            "/why",
+        )
     assert "Yes." in view.answers[0], "the model heard the wording it favours that word for"
     assert view.notes[0] == "added: Concise (exact)"
     assert view.notes[1].startswith(f"from {memory_id}, similarity 0.9")
@@ -199,7 +210,7 @@ def test_what_was_learned_is_used_and_why_explains_it(desk, view):
 def test_nothing_is_used_where_nothing_is_related(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        hear(ChatSession(pocket, view), "Explain DNS", "/why")
+        hear(ChatSession(pocket, view, ChatOptions(method="exact")), "Explain DNS", "/why")
     assert "Yes." not in view.answers[0]
     assert view.notes[-1].startswith("nothing was added: no past choice")
 
@@ -207,7 +218,7 @@ def test_nothing_is_used_where_nothing_is_related(desk, view):
 def test_the_injected_block_is_not_part_of_the_history(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        chat = ChatSession(pocket, view)
+        chat = ChatSession(pocket, view, ChatOptions(method="exact"))
         hear(chat, "Is tea better than coffee?", "/retry", "/prefer 2")
         assert chat.history[0]["content"] == "Is tea better than coffee?"
         assert next(pocket.memories()).pair.prompt == "Is tea better than coffee?"
@@ -216,7 +227,7 @@ def test_the_injected_block_is_not_part_of_the_history(desk, view):
 def test_plain_holds_for_one_turn(desk, view):
     desk.teach("Is tea better than coffee?")
     with desk.open() as pocket:
-        chat = ChatSession(pocket, view)
+        chat = ChatSession(pocket, view, ChatOptions(method="exact"))
         prompt = "Is tea better than coffee?"
         hear(chat, "/plain", prompt, "/why", prompt, f"/plain {prompt}")
     assert ["Yes." in answer for answer in view.answers[:3]] == [False, True, False]

@@ -92,8 +92,8 @@ def test_a_verdict_under_another_model_says_nothing(pocket: Pocket) -> None:
     teach(pocket, 12)
     report = pocket.evaluate(methods=METHODS, seeds=1)
     assert report.verdict is not None
-    store = pocket._parts.store
-    assert auto_decision.current(store, pocket._parts.recipe()) == report.verdict
+    store = pocket._components.store
+    assert auto_decision.current(store, pocket._components.recipe()) == report.verdict
     assert auto_decision.current(store, "another recipe") is None
 
 
@@ -101,7 +101,7 @@ def test_a_later_verdict_takes_the_place_of_an_earlier_one(pocket: Pocket) -> No
     teach(pocket, 12)
     pocket.evaluate(methods=METHODS, seeds=1)
     pocket.evaluate(methods=METHODS, seeds=1)
-    with pocket._parts.store.documents() as documents:
+    with pocket._components.store.documents() as documents:
         assert len(documents.all(auto_decision.KIND)) == 1
 
 
@@ -115,7 +115,7 @@ def test_without_recall_that_helps_a_summary_that_does_is_applied(
     clauses = (Clause("Be kind."),)
     moment = datetime.now(UTC)
     summary = Summary("", "Be kind.", 3, "en", clauses, margin, (), "edit", "m", "r", moment)
-    keep(pocket._parts.store, summary, None)
+    keep(pocket._components.store, summary, None)
     result = pocket.personalize("is tea number 99 good", method="auto")
     assert ("Be kind." in result.prompt) is said
 
@@ -132,7 +132,7 @@ def test_without_recall_that_helps_a_summary_that_does_is_applied(
     ],
 )
 def test_what_is_no_verdict_is_named(pocket: Pocket, content: bytes) -> None:
-    store = pocket._parts.store
+    store = pocket._components.store
     with store.changing() as documents:
         documents.insert(auto_decision.KIND, content)
     with pytest.raises(TamperedError, match="verdict"):

@@ -97,7 +97,7 @@ def test_forgetting_takes_the_policy_back(pocket: Pocket) -> None:
     ids = prefer_short(pocket)
     assert pocket.policies.choice().policy is not None
     pocket.forget(*ids[:-1])
-    with pocket._parts.store.documents() as documents:
+    with pocket._components.store.documents() as documents:
         assert not documents.all("policy")
     pocket.forget(ids[-1])
     assert pocket.policies.choice().policy is None
@@ -108,7 +108,7 @@ def test_the_profile_tells_weights_in_words(pocket: Pocket) -> None:
     lines = pocket.profile().policy
     assert lines[0] == "the policy brief suits you best, by 12 choices"
     assert lines[1].startswith("short answers (brevity): weight ")
-    with pocket._parts.store.documents() as documents:
+    with pocket._components.store.documents() as documents:
         assert not documents.all("policy")  # looking changes nothing
 
 
@@ -199,7 +199,7 @@ def test_chat_answers_with_the_policy_on_and_nothing_before_the_prompt(pocket: P
     prefer_short(pocket)
     asked = [Message(role="user", content="Why is the sky blue?")]
     worn = "".join(pocket.policies.model().generate(asked, sampling=GREEDY)).strip()
-    plain = "".join(pocket._parts.model().generate(asked, sampling=GREEDY)).strip()
+    plain = "".join(pocket._components.model().generate(asked, sampling=GREEDY)).strip()
     assert worn != plain
     options = ("-o", "temperature", "0", "-o", "max_tokens", "5", "-o", "seed", "1", "--no-learn")
     lines = "Why is the sky blue?\nexit\n"

@@ -87,7 +87,7 @@ def pocket(home: Path, network: RandomHypernetwork, starter: LlamaModel) -> Iter
 
 def with_network(pocket: Pocket, network: RandomHypernetwork | None) -> Pocket:
     """The same Pocket with another hypernetwork."""
-    return Pocket(replace(pocket._parts, hypernetwork=lambda: network))
+    return Pocket(replace(pocket._components, hypernetwork=lambda: network))
 
 
 @pytest.fixture
@@ -153,11 +153,11 @@ def test_another_process_finds_what_was_kept(told: Pocket, network: RandomHypern
 def test_only_the_last_few_are_kept_and_others_of_the_person_stay(
     told: Pocket, adapter: object
 ) -> None:
-    trained = keep(told._parts.store, adapter, ())  # type: ignore[arg-type]  # a fixture's
+    trained = keep(told._components.store, adapter, ())  # type: ignore[arg-type]  # a fixture's
     for number in range(KEPT + 2):
         choose(told, number)
         newest = told.tailoring.adapter()
-    found = kept(told._parts.store)
+    found = kept(told._components.store)
     assert len(found) == KEPT + 1
     assert trained in found
     assert newest in found.values()
@@ -168,12 +168,12 @@ def test_what_was_made_of_a_memory_goes_with_it(told: Pocket) -> None:
     for number in (2, 3):
         choose(told, number)
     told.tailoring.adapter()
-    assert len(kept(told._parts.store)) == 1
+    assert len(kept(told._components.store)) == 1
     told.forget(old)  # it had no part: two newer ones had
-    assert len(kept(told._parts.store)) == 1
+    assert len(kept(told._components.store)) == 1
     newest = next(told.memories()).id
     told.forget(newest)
-    assert kept(told._parts.store) == {}
+    assert kept(told._components.store) == {}
 
 
 def test_an_answer_given_under_a_summary_is_no_part_of_a_profile(told: Pocket) -> None:
@@ -222,7 +222,7 @@ def test_another_embedder_and_a_model_without_adapters_are_refused(
     strange = replace(network, manifest=replace(network.manifest, embedder="cd" * 32))
     with pytest.raises(AdapterError, match="another embedder"):
         with_network(told, strange).tailoring.adapter()
-    parts = replace(told._parts, hypernetwork=lambda: network, model=lambda: ScriptedModel({}))
+    parts = replace(told._components, hypernetwork=lambda: network, model=lambda: ScriptedModel({}))
     with pytest.raises(AdapterError, match="takes no adapters"):
         Pocket(parts).tailoring.model()
     with pytest.raises(AdapterError, match="no hypernetwork"):
@@ -273,7 +273,7 @@ def test_a_hypernetwork_that_fails_keeps_nothing(
     monkeypatch.setattr(network, "write", fail)
     with pytest.raises(ModelError):
         told.tailoring.adapter()
-    assert kept(told._parts.store) == {}
+    assert kept(told._components.store) == {}
 
 
 def test_it_can_be_compared_with_other_methods(
@@ -314,7 +314,7 @@ def test_the_real_hypernetwork_writes_what_the_summary_says(real: Pocket) -> Non
         totals = model.likelihoods([[asked]], [f"{text} {end}" for end in ends]).totals[0]
         leans.append(float(totals[0] - totals[1]))
     assert leans[0] > leans[1] + 1.0  # nats
-    assert len(kept(real._parts.store)) == 2
+    assert len(kept(real._components.store)) == 2
 
 
 def test_the_hypernetwork_that_comes_along_is_for_the_starter_and_its_embedder(
@@ -323,7 +323,7 @@ def test_the_hypernetwork_that_comes_along_is_for_the_starter_and_its_embedder(
     found = real.tailoring.network()
     assert found is not None
     assert found.base.sha256 == base_sha256
-    assert found.embedder == real._parts.embedder().fingerprint
+    assert found.embedder == real._components.embedder().fingerprint
     network = OnnxHypernetwork(models_folder() / "profile-to-peft")
     with pytest.raises(ModelError, match="onnxruntime failed"):
         network.write(np.ones(5, np.float32))

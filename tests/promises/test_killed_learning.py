@@ -58,7 +58,7 @@ def learning(kind: str, folder: Path, more: object) -> Iterator[subprocess.Popen
 
 def index(pocket: Pocket) -> dict[str, Any]:
     """All that was learned, bit for bit, by prompt (ids are random)."""
-    store, recipe = pocket._parts.store, pocket._parts.recipe()
+    store, recipe = pocket._components.store, pocket._components.recipe()
     return {
         store.get(entry.memory_id).pair.prompt: (
             entry.selection,

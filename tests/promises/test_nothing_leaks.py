@@ -367,7 +367,7 @@ def test_other_objects_that_hold_texts_do_not_show_them(tmp_path: Path) -> None:
         pocket.add(PROMPT, CHOSEN, REJECTED)
         personal = pocket.personalize(PROMPT)
         shown = [
-            *(pocket, vault, vault.store(PLANTS["username"]), pocket._parts.store),
+            *(pocket, vault, vault.store(PLANTS["username"]), pocket._components.store),
             Config(user=PLANTS["username"]),
             ChatOptions(system=PLANTS["system"]),
             ChatTurn(PROMPT, personal, [CHOSEN]),

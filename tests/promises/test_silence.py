@@ -109,7 +109,7 @@ def test_the_main_job_needs_no_network(tmp_path: Path, story: Story) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from pocketpref.backends.onnx.embedder import open_embedder as o; o(None).embed(['hello'])",
+        "from pocketpref.backends.onnx import embedder as e; e.open_embedder(None).embed(['a'])",
         "from pocketpref.cli import main; main(['doctor'])",
         "from pocketpref.cli import main; main(['models', 'ls'])",
         "from huggingface_hub import HfApi",

@@ -117,7 +117,7 @@ def test_an_openai_client_is_answered_with_and_without_what_was_learned(server, 
 
 
 def test_system_and_history_reach_the_model(taught):
-    model = taught._parts.model()
+    model = taught._components.model()
     with served(taught) as server:
         server.client().chat.completions.create(
             model="pocketpref-plain",

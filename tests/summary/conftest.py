@@ -15,6 +15,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.components import Components
 from pocketpref.methods.exact.selection import Exact
 from pocketpref.records import Feedback, Message, Pair, Sampling
+from pocketpref.summary.run import SummarizeRun
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
@@ -98,3 +99,16 @@ def parts(tmp_path: Path, writer: Writer) -> Iterator[Components]:
             embedder=lambda: embedder,
             about=dict,
         )
+
+
+def summarize_run(parts, budget=None, tell=lambda _: None, settings=None) -> SummarizeRun:
+    """A run on the components of a test."""
+    return SummarizeRun(
+        parts.store,
+        parts.bank,
+        parts.summary_models,
+        parts.recipe,
+        budget=budget,
+        on_progress=tell,
+        settings=settings,
+    )

@@ -23,8 +23,7 @@ from pocketpref.summary.candidates import Proposal, Refused, read_draft
 from pocketpref.summary.drafts import Drafting
 from pocketpref.summary.evidence import Signal
 from pocketpref.summary.objective import PopiSettings
-from pocketpref.summary.run import SummarizeRun
-from tests.summary.conftest import FUNNY, SHORT, Writer, choice
+from tests.summary.conftest import FUNNY, SHORT, Writer, choice, summarize_run
 
 SIGNALS = [
     Signal(f"{n}", Pair(f"prompt {n}", f"brief {n}", f"lengthy {n}"), 1.0, f"prompt {n}")
@@ -66,7 +65,7 @@ def adapter() -> Adapter:
 
 
 def drafting(parts, **settings) -> Drafting:
-    return Drafting(parts, PopiSettings(**settings), "en", {}, lambda: False)
+    return Drafting(parts.summary_models, PopiSettings(**settings), "en", {}, lambda: False)
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def test_its_drafts_join_those_of_the_model(trained):
 
 def test_another_language_is_left_to_the_model(trained):
     settings = PopiSettings(drafts=2)
-    assert Drafting(trained, settings, "de", {}, lambda: False).count == 2
+    assert Drafting(trained.summary_models, settings, "de", {}, lambda: False).count == 2
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_one_that_cannot_be_read_is_told_and_keeps_nothing_from_going_on(parts, 
         raise AdapterError("the adapter's manifest is no JSON object")
 
     parts.store.add_many(choice(n) for n in range(24))
-    report = SummarizeRun(replace(parts, summarizer=broken)).run()
+    report = summarize_run(replace(parts, summarizer=broken)).run()
     assert report.summary is not None
     assert SHORT in report.summary.text
     told = [reason for reason, _ in report.refused]
@@ -137,7 +136,7 @@ def test_a_model_that_wears_nothing_is_told(parts):
 def test_its_draft_wins_where_it_explains_most(trained):
     """No attribute was ever compared here: funny is found because the summarizer says so."""
     trained.store.add_many(choice(n, likes="haha", other=f"hmm{n}") for n in range(24))
-    report = SummarizeRun(trained, settings=PopiSettings(wordings=0, opposites=0)).run()
+    report = summarize_run(trained, settings=PopiSettings(wordings=0, opposites=0)).run()
     assert report.summary is not None
     assert report.summary.text == f"The user prefers answers that are {FUNNY}."
     assert report.summary.origin == "model"
@@ -146,13 +145,15 @@ def test_its_draft_wins_where_it_explains_most(trained):
 def test_what_it_was_asked_once_is_noted(trained):
     writing, noted = drafting(trained, drafts=0), {}
     for _ in range(2):
-        writing = Drafting(trained, PopiSettings(drafts=0), "en", noted, lambda: False)
+        writing = Drafting(
+            trained.summary_models, PopiSettings(drafts=0), "en", noted, lambda: False
+        )
         writing.write(SIGNALS, 0)
     assert trained.model().trained.drafts == 1
 
 
 def test_a_run_that_is_stopped_asks_no_further(trained):
-    writing = Drafting(trained, PopiSettings(drafts=0), "en", {}, lambda: True)
+    writing = Drafting(trained.summary_models, PopiSettings(drafts=0), "en", {}, lambda: True)
     assert writing.write(SIGNALS, 0) is None
 
 

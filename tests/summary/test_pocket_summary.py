@@ -26,13 +26,13 @@ def pocket(tmp_path):
 
 def test_what_a_person_states_is_their_summary_and_conditions_prompts(pocket):
     pocket.state("Metric units, please")
-    assert pocket.summary() is None
+    assert pocket.summary().text == "Metric units, please."
     assert pocket.summarize().changed
     text = pocket.summary().text
     assert "etric units" in text
     asked = pocket.personalize("How far is it?", method="popi")
     assert (text in asked.prompt, asked.method) == (True, "popi")
-    assert pocket.personalize("How far is it?").prompt == "How far is it?"
+    assert pocket.personalize("How far is it?", method="exact").prompt == "How far is it?"
 
 
 def test_what_was_injected_is_taken_off_what_is_remembered(pocket):
@@ -100,8 +100,8 @@ def test_a_persons_own_attributes_stay_here(pocket):
     """Their wordings are the person's own words; a sentence is built from a shared list."""
     wording = "as my brother Quentin does"
     own = Attribute("Mine", wording, "otherwise", "style")
-    pocket._parts.bank._attributes += (own,)
-    pocket._parts.bank._by_name["mine"] = own
+    pocket._components.bank._attributes += (own,)
+    pocket._components.bank._by_name["mine"] = own
     request = Request(({"role": "user", "content": "How far is it?"},))
     offer = Offer(attributes=("Mine", "Concise"))
     shown = pocket.egress.preview(request, offer, Destination.parse(TO))

@@ -14,13 +14,16 @@ from pocketpref.methods.exact.indexing import LearnRun
 from pocketpref.summary import checkpoint, editing
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.objective import PopiSettings
-from pocketpref.summary.run import SummarizeRun
 from pocketpref.summary.wording import block, without_block
-from tests.summary.conftest import DRAFT, FUNNY, LONG, SHORT, Writer, choice
+from tests.summary.conftest import DRAFT, FUNNY, LONG, SHORT, Writer, choice, summarize_run
 
 
 def summarize(parts, budget=None, tell=lambda _: None, **settings):
-    return SummarizeRun(parts, budget, tell, PopiSettings(**settings)).run()
+    return summarize_run(parts, budget, tell, PopiSettings(**settings)).run()
+
+
+def edit(parts, text):
+    return editing.edit(parts.store, parts.model(), parts.recipe(), text)
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_what_explains_the_choices_becomes_the_summary(parts, ids):
 
 
 def test_learned_attributes_are_named_as_evidence(parts, ids):
-    LearnRun(parts, None, lambda _: None).all()
+    LearnRun(parts.store, parts.method, parts.scoring, parts.embedder, parts.recipe).all()
     found = summarize(parts).summary
     (clause,) = [c for c in found.clauses if SHORT in c.text]
     assert clause.attributes == ("Concise",)
@@ -131,7 +134,7 @@ def test_later_choices_overrule_earlier_ones_and_the_old_is_history(parts):
     assert SHORT in spring.text
     later = (choice(n, likes="lengthy", other="brief", days=150) for n in range(24, 48))
     parts.store.add_many(later)
-    assert "new" in editing.stale(parts)
+    assert "new" in editing.stale(parts.store, parts.recipe)
     june = summarize(parts).summary
     assert LONG in june.text
     assert SHORT not in june.text
@@ -157,7 +160,7 @@ def test_replies_given_under_a_summary_are_no_evidence(parts):
     marked = (choice(n, answered_under="0123456789ab") for n in range(40))
     parts.store.add_many(marked)
     assert summarize(parts).pairs == 0
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
 
 
 # --------------------------------------------------------------------- interrupted, forgotten
@@ -254,21 +257,21 @@ def test_the_time_is_looked_at_while_prompts_are_read(parts, ids):
 
 def test_a_summary_is_offered_once_and_again_when_there_is_something_new(parts):
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11))
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11, 100))
-    assert editing.stale(parts) == "there is none yet"
+    assert editing.stale(parts.store, parts.recipe) == "there is none yet"
     assert summarize(parts).summary is None
     # Nothing was found, in 64 of the 100 choices: there is no use in asking again.
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(100, 119))
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
     parts.store.add_many([choice(119, likes="this119", other="that119")])
-    assert editing.stale(parts) == "20 choices are new"
+    assert editing.stale(parts.store, parts.recipe) == "20 choices are new"
 
 
 def test_what_is_stated_first_is_in_no_summary_yet(parts):
     summary_store.state(parts.store, "Use metric units")
-    assert editing.stale(parts) == "what you stated is in no summary yet"
+    assert editing.stale(parts.store, parts.recipe) == "what you stated is in no summary yet"
 
 
 def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
@@ -277,7 +280,7 @@ def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
     parts.store.forget([ids[7]])
     assert documents(parts) == []
     assert summary_store.current(parts.store) is None
-    assert editing.stale(parts) is not None
+    assert editing.stale(parts.store, parts.recipe) is not None
 
 
 def test_a_planted_string_is_nowhere_after_forgetting(parts, writer, tmp_path):
@@ -286,8 +289,13 @@ def test_a_planted_string_is_nowhere_after_forgetting(parts, writer, tmp_path):
     writer._tastes[canary] = {"brief": 20.0}
     ids = parts.store.add_many(choice(n) for n in range(24))
     assert canary in summarize(parts).summary.text
-    editing.edit(parts, f"The user prefers answers that are full of {canary}. Be kind.")
-    editing.edit(parts, "Be kind.")
+    editing.edit(
+        parts.store,
+        parts.model(),
+        parts.recipe(),
+        f"The user prefers answers that are full of {canary}. Be kind.",
+    )
+    edit(parts, "Be kind.")
     assert any(canary.encode() in content for content in documents(parts))
     parts.store.forget([ids[0]])
     with parts.store.documents() as kept:
@@ -342,9 +350,9 @@ def test_what_the_person_stated_needs_no_choices(parts):
 
 def test_what_is_stated_later_joins_the_summary(parts, ids):
     first = summarize(parts).summary
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
     summary_store.state(parts.store, "Use metric units")
-    assert editing.stale(parts) == "something was stated since"
+    assert editing.stale(parts.store, parts.recipe) == "something was stated since"
     second = summarize(parts).summary
     assert first.text in second.text
     assert "Use metric units." in second.text
@@ -352,11 +360,13 @@ def test_what_is_stated_later_joins_the_summary(parts, ids):
 
 def test_an_edit_is_in_force_at_once_and_respected_later(parts, ids):
     before = summarize(parts).summary
-    edited = editing.edit(parts, f"{before.text} Never use emojis.")
+    edited = editing.edit(
+        parts.store, parts.model(), parts.recipe(), f"{before.text} Never use emojis."
+    )
     assert summary_store.current(parts.store) == edited
     assert edited.origin == "edit"
     assert "Never use emojis." in [c.text for c in edited.clauses if c.stated]
-    assert editing.stale(parts) is None
+    assert editing.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes="brief haha", days=200) for n in range(24, 64))
     later = summarize(parts).summary
     assert "Never use emojis." in later.text
@@ -365,14 +375,14 @@ def test_an_edit_is_in_force_at_once_and_respected_later(parts, ids):
 
 def test_what_the_person_struck_out_does_not_come_back(parts, ids):
     assert SHORT in summarize(parts).summary.text
-    editing.edit(parts, "Be kind.")
+    edit(parts, "Be kind.")
     parts.store.add_many(choice(n, days=1) for n in range(24, 48))
     assert SHORT not in summarize(parts).summary.text
 
 
 def test_a_person_who_states_more_than_fits_is_left_with_what_they_stated(parts, ids):
     words = " ".join(f"word{n}" for n in range(62))
-    editing.edit(parts, words)
+    edit(parts, words)
     report = summarize(parts)
     assert report.summary.text == words
     assert "no proposal" in report.reason
@@ -395,14 +405,14 @@ def test_a_draft_in_the_persons_language_is_not_mixed_with_english(parts, writer
 
 def test_an_edit_needs_some_text(parts):
     with pytest.raises(InputError):
-        editing.edit(parts, "  ")
+        edit(parts, "  ")
     with pytest.raises(InputError):
-        editing.edit(parts, "x" * 501)
+        edit(parts, "x" * 501)
 
 
 def test_two_writers_do_not_overwrite_one_another(parts, ids):
     first = summarize(parts).summary
-    editing.edit(parts, "Be kind.")
+    edit(parts, "Be kind.")
     with pytest.raises(NotFoundError):
         summary_store.keep(parts.store, first, first.id)
 

@@ -10,7 +10,7 @@ from attack_door_machine import attack
 from attack_door_oracle import disguises, request_bytes
 from attack_door_scene import SECRETS
 
-from pocketpref.egress import Grant, gate, preview
+from pocketpref.egress import Grant, audit_log, gate, preview
 from pocketpref.egress.attribute_sentence import Vocabulary
 
 
@@ -53,7 +53,7 @@ def says_everything(self, offer, values, real=Vocabulary.sentence):
         (Grant, "covers", lambda self, summary: True),
         (Vocabulary, "sentence", says_everything),
         (gate.EgressGate, "_refuse", lambda self, documents, destination, reason: reason),
-        (gate.log, "ENTRY", "released"),
+        (audit_log, "ENTRY", "released"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

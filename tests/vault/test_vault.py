@@ -312,7 +312,7 @@ def test_a_vault_of_an_older_format_is_brought_up_to_date(path, key, vault, stor
         db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, m005_notes))
-    for module in ("schema", "vault"):
+    for module in ("storage.schema", "vault"):
         monkeypatch.setattr(f"pocketpref.vault.{module}.FORMAT", 5)
     with Vault.open(path, key) as newer:
         assert newer.info().format == 5
@@ -331,7 +331,7 @@ def test_a_migration_that_fails_leaves_the_old_format(path, key, vault, monkeypa
         db.execute("no SQL at all")
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, m005_broken))
-    for module in ("schema", "vault"):
+    for module in ("storage.schema", "vault"):
         monkeypatch.setattr(f"pocketpref.vault.{module}.FORMAT", 5)
     with pytest.raises(StorageError):
         Vault.open(path, key)

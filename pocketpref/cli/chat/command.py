@@ -14,13 +14,21 @@ from pocketpref.cli.context import App, pass_app, without_network
 from pocketpref.cli.egress.rendering import somebody_to_ask, terminal_ask
 from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.output import note
-from pocketpref.cli.params import TEXT, MisuseError, model_option, offline_option, user_option
+from pocketpref.cli.params import (
+    TEXT,
+    MisuseError,
+    method_option,
+    model_option,
+    offline_option,
+    user_option,
+)
 from pocketpref.cli.summary import offer_refresh
 from pocketpref.errors import InputError
 from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.chat_history import ChatRecorder
+    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.pocket import Pocket
     from pocketpref.records import Sampling
 
@@ -46,6 +54,7 @@ _LEARN_SECONDS = 60.0  # at most, when the chat ends; the rest waits for `pocket
     help="temperature, top_k, top_p, max_tokens or seed; may be given several times.",
 )
 @click.option("--to", metavar="DEST", help="Have this remote model answer; see /remote.")
+@method_option
 @click.option("--policy", is_flag=True, help="Have the model wear the policy that suits you.")
 @click.option("--adapter", is_flag=True, help="Have it wear an adapter that is written for you.")
 @click.option(
@@ -68,6 +77,7 @@ def chat(
     system: str | None,
     settings: tuple[tuple[str, str], ...],
     to: str | None,
+    method: PersonalizeMethod,
     policy: bool,
     adapter: bool,
     best_of: int | None,
@@ -104,8 +114,8 @@ def chat(
         raise MisuseError("what was kept goes on here: leave out --to, and say /remote in the chat")
     if best_of is not None and to is not None:
         raise MisuseError("--best-of is for answers of the local model; leave out --to")
-    if policy and adapter:
-        raise MisuseError("choose one of --policy and --adapter")
+    if policy + adapter + (method != "auto") > 1:
+        raise MisuseError("choose one of --method, --policy and --adapter")
     options = ChatOptions(
         system=system,
         sampling=parsed_sampling(settings),
@@ -114,7 +124,7 @@ def chat(
         to=to,
         ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
         offline=offline,
-        method="palm" if policy else "profile-to-peft" if adapter else "exact",
+        method="palm" if policy else "profile-to-peft" if adapter else method,
         best_of=best_of or 1,
     )
     guard = without_network(offline, own_process=app.own_process)

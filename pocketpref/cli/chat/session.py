@@ -331,8 +331,16 @@ class ChatSession:
             self._view.note(f"sent to {left.destination}, with {left.level.words}: {left.text}")
         elif used is None:
             self._view.note("nothing was added: this turn was plain")
+        elif not used.attributes and self._options.method == "auto":
+            self._view.note("nothing was added: nothing is sure of you yet")
         elif not used.attributes:
             self._view.note("nothing was added: no past choice is close enough to this prompt")
+        elif used.method == "auto":
+            self._view.note(f"added: {used.instruction}")
+            for found in self._pocket.preferences():
+                if found.applied:
+                    of = found.supporting + found.contrary
+                    self._view.note(f"  {found.likes}: {found.supporting:g} of {of:g} choices")
         else:
             self._view.note(f"added: {', '.join(used.attributes)} ({used.method})")
             for source in used.sources:

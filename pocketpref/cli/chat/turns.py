@@ -75,7 +75,7 @@ class ChatOptions:
     to: str | None = None
     ask: Ask | None = None
     offline: bool = False
-    method: PersonalizeMethod = "exact"
+    method: PersonalizeMethod = "auto"
     best_of: int = 1
 
 

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Judge, Matrix, Predictor
+from pocketpref.evaluation.predictors.base import Case, Judge, Predictor
 from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.records import Matrix64
 
 FOLDS = 5
 LEVEL = 0.05
@@ -98,7 +99,7 @@ class Auto:
         return methods[best] if chance <= self._level else self._plain
 
 
-def _best(found: Matrix, groups: Sequence[str], start: int) -> tuple[int, float]:
+def _best(found: Matrix64, groups: Sequence[str], start: int) -> tuple[int, float]:
     """The best method but the one that is started with, and how likely it is better by luck.
 
     Args:
@@ -121,7 +122,7 @@ def credit(score: float) -> float:
     return 0.5 if score == 0 else float(score > 0)
 
 
-def _validated(method: Predictor, past: Sequence[Case], crowd: Sequence[Case]) -> Matrix:
+def _validated(method: Predictor, past: Sequence[Case], crowd: Sequence[Case]) -> Matrix64:
     """Credit of each past choice, judged by what the other groups taught, shape (choices,)."""
     names = sorted({case.group for case in past})
     fold = {name: place % FOLDS for place, name in enumerate(names)}
@@ -134,7 +135,7 @@ def _validated(method: Predictor, past: Sequence[Case], crowd: Sequence[Case]) -
     return found
 
 
-def _for_newcomers(method: Predictor, sides: Sequence[Sequence[Case]]) -> Matrix:
+def _for_newcomers(method: Predictor, sides: Sequence[Sequence[Case]]) -> Matrix64:
     """Credit of each choice of two halves of a crowd, judged by what the other half taught."""
     found = []
     for asked, others in (sides, sides[::-1]):
@@ -143,7 +144,7 @@ def _for_newcomers(method: Predictor, sides: Sequence[Sequence[Case]]) -> Matrix
     return np.array(found)
 
 
-def _chances(gains: Matrix, of_group: Matrix, groups: int) -> Matrix:
+def _chances(gains: Matrix64, of_group: Matrix64, groups: int) -> Matrix64:
     """How likely the luckiest of all candidates gains as much as each one by luck.
 
     Args:
@@ -161,6 +162,6 @@ def _chances(gains: Matrix, of_group: Matrix, groups: int) -> Matrix:
     return np.asarray((1 + reached) / (1 + DRAWS))
 
 
-def _studentized(total: Matrix, size: Matrix) -> Matrix:
+def _studentized(total: Matrix64, size: Matrix64) -> Matrix64:
     """Totals in units of what luck gives; a candidate that never differs has 0."""
     return np.asarray(np.where(size > 0, total / np.where(size > 0, size, 1.0), 0.0))

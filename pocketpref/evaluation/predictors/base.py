@@ -12,14 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.messages import compose
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import Message, Pair, RedactedRepr, Vector
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64, Message, Pair, RedactedRepr, Vector
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -118,9 +115,9 @@ class Evidence:
         turned = AttributeBank(opposites)
         self._sides = [Frame(bank.block([name], wording)) for name in bank.names]
         self._others = [Frame(turned.block([name])) for name in bank.names]
-        self._leans: dict[tuple[Pair, Frame], Matrix] = {}
+        self._leans: dict[tuple[Pair, Frame], Matrix64] = {}
 
-    def leans(self, pair: Pair, frames: Sequence[Frame]) -> Matrix:
+    def leans(self, pair: Pair, frames: Sequence[Frame]) -> Matrix64:
         """Log p(chosen) - log p(rejected) under each frame, shape (frames, 2): sums, means.
 
         Raises:
@@ -136,7 +133,7 @@ class Evidence:
                 self._leans[pair, frame] = lean
         return np.array([self._leans[pair, frame] for frame in frames]).reshape(-1, 2)
 
-    def plain(self, pair: Pair) -> Matrix:
+    def plain(self, pair: Pair) -> Matrix64:
         """The same under no frame, shape (2,)."""
         return np.asarray(self.leans(pair, [Frame()])[0])
 
@@ -146,12 +143,12 @@ class Evidence:
         moved = framed - plain
         return Judgement(float(framed[0]), float(moved[0]), float(framed[1]), float(moved[1]))
 
-    def singles(self, pair: Pair) -> Matrix:
+    def singles(self, pair: Pair) -> Matrix64:
         """Anchored margin of each attribute alone, shape (attributes, 2)."""
         found = self.leans(pair, [Frame(), *self._sides])
         return np.asarray(found[1:] - found[0])
 
-    def contrasts(self, pair: Pair) -> Matrix:
+    def contrasts(self, pair: Pair) -> Matrix64:
         """Each attribute against its opposite, shape (attributes, 2).
 
         Whatever a block of text does to every answer is in both sides and cancels.

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Matrix
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
 from pocketpref.methods.reranking.bradley_terry import (
     LEAST_PEOPLE,
     Person,
@@ -24,7 +24,7 @@ from pocketpref.methods.reranking.bradley_terry import (
     unknown,
 )
 from pocketpref.methods.reranking.style import MEASURES, difference
-from pocketpref.records import Pair
+from pocketpref.records import Matrix64, Pair
 
 # Features of pairs: plain style measures, the model's own opinion, and contrasts of attributes.
 #
@@ -53,17 +53,17 @@ class FeatureSet:
         """
         self._parts = tuple(parts)
         self._evidence = evidence
-        self._known: dict[Pair, Matrix] = {}
+        self._known: dict[Pair, Matrix64] = {}
         self._priors: dict[int, tuple[Sequence[Case], Prior | None]] = {}
         self.names = tuple(name for part in self._parts for name in self._names(part))
 
-    def of(self, pair: Pair) -> Matrix:
+    def of(self, pair: Pair) -> Matrix64:
         """Chosen minus rejected, shape (features,)."""
         if pair not in self._known:
             self._known[pair] = np.concatenate([self._take(part, pair) for part in self._parts])
         return self._known[pair]
 
-    def table(self, cases: Sequence[Case]) -> Matrix:
+    def table(self, cases: Sequence[Case]) -> Matrix64:
         """The same of many, shape (cases, features)."""
         rows = [self.of(case.pair) for case in cases]
         return np.array(rows).reshape(len(rows), len(self.names))
@@ -97,7 +97,7 @@ class FeatureSet:
         assert self._evidence is not None
         return [f"{part} {name}" for name in self._evidence.bank.names]
 
-    def _take(self, part: Part, pair: Pair) -> Matrix:
+    def _take(self, part: Part, pair: Pair) -> Matrix64:
         if part == "length":
             return difference(pair)[:1]
         if part == "style":
@@ -206,7 +206,7 @@ class Ours:
         known = self._shipped or unknown(traits.names, traits.table(learned), SPREAD)
         return traits, known
 
-    def _weights(self, past: Sequence[Case], case: Case | None) -> Matrix | None:
+    def _weights(self, past: Sequence[Case], case: Case | None) -> Matrix64 | None:
         """How much each past choice counts; None if all count alike."""
         weights = np.ones(len(past))
         if self._half_life is not None:

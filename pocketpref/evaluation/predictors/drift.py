@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Matrix
+from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
+from pocketpref.records import Matrix64
 
 
-def weights(margins: Matrix) -> Matrix:
+def weights(margins: Matrix64) -> Matrix64:
     """The closed form for one person.
 
     Args:

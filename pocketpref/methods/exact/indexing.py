@@ -6,10 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from pocketpref.components import Components
 from pocketpref.errors import NotFoundError
+from pocketpref.methods.exact.selection import Exact
+from pocketpref.protocols import EmbedderLoader, MemoryStore
 from pocketpref.records import Effort, Learned, Memory, Selection
 from pocketpref.results import LearnReport, Progress
+from pocketpref.scoring import ScoringModels
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -18,9 +20,32 @@ class LearnRun:
     """One call of ``learn``."""
 
     def __init__(
-        self, parts: Components, budget: float | None, on_progress: ProgressCallback
+        self,
+        store: MemoryStore,
+        method: Exact,
+        scoring: ScoringModels,
+        embedder: EmbedderLoader,
+        recipe: Callable[[], str],
+        *,
+        budget: float | None = None,
+        on_progress: ProgressCallback = lambda _: None,
     ) -> None:
-        self._parts = parts
+        """Build the run.
+
+        Args:
+            store: the person's part of the vault.
+            method: selects attributes.
+            scoring: the models that score.
+            embedder: loads what embeds prompts.
+            recipe: fingerprint of what decides the index.
+            budget: seconds after which to stop.
+            on_progress: told of every step; what it raises ends the run.
+        """
+        self._store = store
+        self._method = method
+        self._scoring = scoring
+        self._embedder = embedder
+        self._recipe = recipe
         self._budget = float("inf") if budget is None else budget
         self._tell = on_progress
         self._began = time.monotonic()
@@ -40,15 +65,15 @@ class LearnRun:
         return LearnReport(self._done, len(self._pending()), self._elapsed())
 
     def _pending(self) -> list[str]:
-        return self._parts.store.pending(self._parts.recipe(), self._parts.method.effort)
+        return self._store.pending(self._recipe(), self._method.effort)
 
     def _make_ready(self) -> None:
         """Load the model; at the first time of a model, measure its noise."""
         self._report(0.0, note="loading the model")
-        self._parts.scorer()
+        self._scoring.scorer()
         self._report(0.0, note="measuring the model's noise")
-        self._parts.noise()
-        self._parts.judge()
+        self._scoring.noise()
+        self._scoring.arbiter()
 
     def _one(self, memory_id: str) -> bool:
         """Index one memory; False if the budget ended first.
@@ -57,29 +82,29 @@ class LearnRun:
         refines it.
         """
         try:
-            memory = self._parts.store.get(memory_id)
+            memory = self._store.get(memory_id)
         except NotFoundError:
             return True  # forgotten while it waited for its turn
-        scorer = self._parts.pair_scorer(memory.pair)
-        selection = self._parts.method.select(scorer, self._on_part)
+        scorer = self._scoring.pair_scorer(memory.pair)
+        selection = self._method.select(scorer, self._on_part)
         whole = selection.effort > Effort.PARTIAL
         if whole or (selection.attributes and memory_id not in self._indexed()):
-            self._parts.store.put_learned(self._learned(memory, selection))
+            self._store.put_learned(self._learned(memory, selection))
         if whole:
             self._report(1.0, found=selection.attributes, done=self._done + 1)
         return whole
 
     def _indexed(self) -> set[str]:
-        return {entry.memory_id for entry in self._parts.store.lessons(self._parts.recipe())}
+        return {entry.memory_id for entry in self._store.lessons(self._recipe())}
 
     def _learned(self, memory: Memory, selection: Selection) -> Learned:
         prompt = memory.pair.prompt
         return Learned(
             memory_id=memory.id,
-            vector=self._parts.embedder().embed([prompt])[0],
+            vector=self._embedder().embed([prompt])[0],
             prompt_digest=hashlib.sha256(prompt.encode()).digest(),
             selection=selection,
-            recipe=self._parts.recipe(),
+            recipe=self._recipe(),
         )
 
     def _on_part(self, part: float) -> bool:

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pocketpref.attributes import AttributeBank, Wording
-from pocketpref.methods import PartCallback
 from pocketpref.methods.exact.retrieval import PromptIndex
 from pocketpref.records import Condition, Effort, Selection, Vector
 from pocketpref.scoring import PairScorer
@@ -39,6 +38,10 @@ DOUBT = 1.5
 standard deviations of what estimates have been wrong by."""
 
 
+PartCallback = Callable[[float], bool]
+"""Told before each step how much is done, in [0, 1]; returns False to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExactSettings:
     """How EXACT searches.
@@ -55,7 +58,7 @@ class ExactSettings:
 
 
 class Exact:
-    """Attribute selection and recall behind the ``Method`` protocol."""
+    """Attribute selection (Algorithm 1) and recall (Algorithm 2)."""
 
     name = "exact"
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.methods.palm.inference import TraitPosterior, information
 from pocketpref.methods.palm.portfolio import Policy, Portfolio
 from pocketpref.methods.palm.traits import WORDS
-
-Array = NDArray[np.float64]
+from pocketpref.records import Matrix64
 
 SURE: Final = 0.6
 """How likely it must be that a person chooses by these traits at all, before a policy is used. It
@@ -87,7 +85,7 @@ def choose(portfolio: Portfolio, posterior: TraitPosterior, in_force: str | None
 
 
 def best_question(
-    posterior: TraitPosterior, differences: Array, asked: Sequence[int] = ()
+    posterior: TraitPosterior, differences: Matrix64, asked: Sequence[int] = ()
 ) -> int | None:
     """Which of these questions to ask next: the one whose answer tells most about the person.
 

@@ -18,9 +18,8 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from pocketpref.records import Matrix64
 
 STRICTNESS: Final = np.array([2.0, 4.0, 8.0, 16.0, 32.0])
 """Values of beta. Rewards of two answers differ by about 0.3 in a trait, so that the least of them
@@ -32,7 +31,7 @@ _STEPS: Final = {1: 1, 2: 100, 3: 40, 4: 20, 5: 12, 6: 9}
 
 
 @cache
-def simplex(traits: int) -> Array:
+def simplex(traits: int) -> Matrix64:
     """Weights at equal steps all over the simplex, shape (points, traits)."""
     steps = _STEPS[traits]
     rows = [[]]  # type: list[list[int]]
@@ -55,18 +54,18 @@ class TraitPosterior:
         pairs: how many choices speak.
     """
 
-    points: Array
-    mass: Array
+    points: Matrix64
+    mass: Matrix64
     follows: float
     pairs: int
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> Matrix64:
         """Probabilities of the points, shape (points,)."""
         return np.asarray(self.mass.sum(axis=1))
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> Matrix64:
         """Expected weights, shape (traits,); sum 1."""
         return np.asarray(self.weights @ self.points)
 
@@ -79,7 +78,7 @@ class TraitPosterior:
         values = self.points[order, trait]
         return float(values[low]), float(values[high])
 
-    def predict(self, differences: Array) -> Array:
+    def predict(self, differences: Matrix64) -> Matrix64:
         """Probability that the first answer is preferred, shape (pairs,).
 
         Args:
@@ -89,7 +88,7 @@ class TraitPosterior:
         return np.asarray(self.follows * likely + (1 - self.follows) / 2)
 
 
-def infer(differences: Array, prior: Array | None = None) -> TraitPosterior:
+def infer(differences: Matrix64, prior: Matrix64 | None = None) -> TraitPosterior:
     """Weights from choices.
 
     Args:
@@ -109,7 +108,7 @@ def infer(differences: Array, prior: Array | None = None) -> TraitPosterior:
     return TraitPosterior(points, mass / mass.sum(), follows, len(differences))
 
 
-def information(posterior: TraitPosterior, differences: Array) -> Array:
+def information(posterior: TraitPosterior, differences: Matrix64) -> Matrix64:
     """What the answer to each question would tell about a person, nats, shape (questions,).
 
     The mutual information of the answer and of what is to be known, whether they choose by the
@@ -129,7 +128,7 @@ def information(posterior: TraitPosterior, differences: Array) -> Array:
     return np.asarray(_entropy(answer) - left)
 
 
-def _prior(points: Array, concentrations: Array | None) -> Array:
+def _prior(points: Matrix64, concentrations: Matrix64 | None) -> Matrix64:
     if concentrations is None:
         return np.full(len(points), 1 / len(points))
     # Off the edges by half a step, where the density may be 0 or infinite.
@@ -138,7 +137,7 @@ def _prior(points: Array, concentrations: Array | None) -> Array:
     return np.asarray(density / density.sum())
 
 
-def _log_likelihood(differences: Array, points: Array) -> Array:
+def _log_likelihood(differences: Matrix64, points: Matrix64) -> Matrix64:
     """Log probability of all choices, shape (points, strictnesses); some at a time."""
     total = np.zeros((len(points), len(STRICTNESS)))
     for start in range(0, len(differences), 64):
@@ -147,16 +146,16 @@ def _log_likelihood(differences: Array, points: Array) -> Array:
     return total
 
 
-def _likely(differences: Array, points: Array) -> Array:
+def _likely(differences: Matrix64, points: Matrix64) -> Matrix64:
     """Probability of preferring the first, shape (pairs, points, strictnesses)."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * _exponents(differences, points))))
 
 
-def _exponents(differences: Array, points: Array) -> Array:
+def _exponents(differences: Matrix64, points: Matrix64) -> Matrix64:
     return np.asarray((differences @ points.T)[:, :, None] * STRICTNESS)
 
 
-def _entropy(p: Array) -> Array:
+def _entropy(p: Matrix64) -> Matrix64:
     """Of a coin that falls one way with probability p, nats."""
     p = np.clip(p, 1e-12, 1 - 1e-12)
     return np.asarray(-p * np.log(p) - (1 - p) * np.log(1 - p))

@@ -32,13 +32,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend
 from pocketpref.lora.manifest import FILE, NAME, SHA256, Fields, parse_object, read_bounded
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.inference import simplex
+from pocketpref.records import Matrix64
 
 FILE_NAME: Final = "manifest.json"
 SCHEMA: Final = 1
@@ -49,8 +49,6 @@ _WHOSE: Final = "the portfolio"
 _MOST_BYTES: Final = 256 * 1024
 _ROUNDED: Final = 2e-4
 """Rewards stand in manifests with four digits, so that their sums are off by no more than this."""
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +103,8 @@ class Portfolio:
     base: Base
     traits: tuple[str, ...]
     policies: tuple[Policy, ...]
-    pool: Matrix
-    bare: Matrix
+    pool: Matrix64
+    bare: Matrix64
     guarantee: Mapping[str, Any]
     made: Mapping[str, Any]
 
@@ -139,7 +137,7 @@ class Portfolio:
         )
 
     @cached_property
-    def rewards(self) -> Matrix:
+    def rewards(self) -> Matrix64:
         """Mean rewards, shape (policies, traits)."""
         return np.array([policy.rewards for policy in self.policies])
 
@@ -154,11 +152,11 @@ class Portfolio:
                 return policy
         raise AdapterError("the portfolio has no policy of this name")
 
-    def of_text(self, text: str) -> Matrix:
+    def of_text(self, text: str) -> Matrix64:
         """What an answer earns, shape (traits,)."""
         return traits.rewards(text, self.traits)
 
-    def differences(self, pairs: Sequence[tuple[str, str]]) -> Matrix:
+    def differences(self, pairs: Sequence[tuple[str, str]]) -> Matrix64:
         """What the first of two answers earns more than the second, shape (pairs, traits)."""
         found = [self.of_text(first) - self.of_text(second) for first, second in pairs]
         return np.array(found).reshape(len(pairs), len(self.traits))
@@ -259,7 +257,7 @@ def _whole(weights: Sequence[float]) -> bool:
     return abs(sum(weights) - 1.0) < 1e-6
 
 
-def _check(policies: Sequence[Policy], pool: Matrix, epsilon: float, delta: float) -> None:
+def _check(policies: Sequence[Policy], pool: Matrix64, epsilon: float, delta: float) -> None:
     """Refuse a guarantee that does not hold at the weightings of a fine grid."""
     if not len(pool):
         raise AdapterError("the portfolio does not say what it was chosen from")

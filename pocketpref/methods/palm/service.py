@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -17,15 +17,14 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.components import Components
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter
 from pocketpref.lora.store import kept, wearing
 from pocketpref.methods.palm.decision import Choice, best_question, choose, in_words
-from pocketpref.methods.palm.inference import Array, TraitPosterior, infer
+from pocketpref.methods.palm.inference import TraitPosterior, infer
 from pocketpref.methods.palm.portfolio import Portfolio
-from pocketpref.protocols import LanguageModel
-from pocketpref.records import Memory, Pair
+from pocketpref.protocols import LanguageModel, MemoryStore, ModelLoader
+from pocketpref.records import Matrix64, Memory, Pair
 
 KIND: Final = "policy"
 """The kind of document that says which policy is in force."""
@@ -46,11 +45,25 @@ class _Inferred:
 class Policies:
     """The policy of one Pocket. Safe to use from several threads."""
 
-    def __init__(self, parts: Components) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        store: MemoryStore,
+        model: ModelLoader,
+        portfolio: Callable[[], Portfolio | None],
+    ) -> None:
+        """Build the service.
+
+        Args:
+            store: the person's part of the vault.
+            model: loads the model that replies.
+            portfolio: reads the portfolio for that model; None if it has none.
+        """
+        self._store = store
+        self._model = model
+        self._read_portfolio = portfolio
         self._lock = threading.RLock()
         self._inferred: _Inferred | None = None
-        self._measured: dict[str, Array] = {}  # differences of rewards by memory
+        self._measured: dict[str, Matrix64] = {}  # differences of rewards by memory
         self._worn: tuple[str | None, LanguageModel] | None = None
 
     def posterior(self) -> TraitPosterior:
@@ -63,12 +76,12 @@ class Policies:
         return self._current().posterior
 
     def portfolio(self) -> Portfolio | None:
-        """The policies that there are for the model in use; None for none.
+        """Return the portfolio for the loaded model, or None.
 
         Raises:
             AdapterError: there is a portfolio that cannot be read.
         """
-        return self._parts.portfolio()
+        return self._read_portfolio()
 
     def own(self) -> dict[str, Adapter]:
         """Adapters that were made for the person, by their ids.
@@ -76,7 +89,7 @@ class Policies:
         Raises:
             VaultError: they cannot be read.
         """
-        return kept(self._parts.store)
+        return kept(self._store)
 
     def choice(self, *, keep: bool = True) -> Choice:
         """The policy for the person now.
@@ -107,7 +120,7 @@ class Policies:
             VaultError: the vault cannot be read or written.
         """
         policy = self.choice().policy
-        model = self._parts.model()
+        model = self._model()
         if policy is None or not policy.parts:
             return model
         with self._lock:
@@ -154,7 +167,7 @@ class Policies:
 
     def _current(self) -> _Inferred:
         with self._lock:
-            version = self._parts.store.version()
+            version = self._store.version()
             if self._inferred is None or self._inferred.version != version:
                 self._inferred = self._infer(version)
             return self._inferred
@@ -174,10 +187,10 @@ class Policies:
         return _Inferred(version, infer(rows), tuple(measured))
 
     def _memories(self) -> list[Memory]:
-        return list(islice(self._parts.store.memories(), INFERRED_FROM))
+        return list(islice(self._store.memories(), INFERRED_FROM))
 
     def _in_force(self) -> str | None:
-        with self._parts.store.documents() as documents:
+        with self._store.documents() as documents:
             for document in documents.all(KIND):
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
                     content = json.loads(document.content)
@@ -187,13 +200,13 @@ class Policies:
 
     def _put_in_force(self, name: str | None, sources: Sequence[str]) -> None:
         content = json.dumps({"policy": name, "base": self._portfolio().base.sha256}).encode()
-        with self._parts.store.changing() as documents:
+        with self._store.changing() as documents:
             for before in documents.all(KIND):
                 documents.delete(KIND, before.id)
             if name is not None:
                 documents.insert(KIND, content, sources)
 
 
-def _differences(portfolio: Portfolio, pairs: Sequence[Pair]) -> Array:
+def _differences(portfolio: Portfolio, pairs: Sequence[Pair]) -> Matrix64:
     found = portfolio.differences([(pair.chosen, pair.rejected) for pair in pairs])
     return np.asarray(found)

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from pocketpref.components import Components
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, Blend, HypernetworkManifest
 from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.lora.store import discard, keep, kept, wearing
 from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.protocols import LanguageModel
+from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
 from pocketpref.records import Pair, RedactedRepr
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.evidence import is_evidence
@@ -58,8 +57,25 @@ class AdapterProfile(RedactedRepr):
 class Tailoring:
     """The adapter of one Pocket's person. Safe to use from several threads."""
 
-    def __init__(self, parts: Components) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        store: MemoryStore,
+        model: ModelLoader,
+        embedder: EmbedderLoader,
+        hypernetwork: Callable[[], Hypernetwork | None],
+    ) -> None:
+        """Build the service.
+
+        Args:
+            store: the person's part of the vault.
+            model: loads the model that replies.
+            embedder: loads what encodes the profile.
+            hypernetwork: loads the hypernetwork for that model; None if it has none.
+        """
+        self._store = store
+        self._model = model
+        self._embedder = embedder
+        self._hypernetwork = hypernetwork
         self._lock = threading.RLock()
         self._worn: tuple[str, LanguageModel] | None = None
 
@@ -69,7 +85,7 @@ class Tailoring:
         Raises:
             AdapterError: there is one that cannot be read.
         """
-        found = self._parts.hypernetwork()
+        found = self._hypernetwork()
         return None if found is None else found.manifest
 
     def profile(self) -> AdapterProfile | None:
@@ -78,10 +94,10 @@ class Tailoring:
         Raises:
             VaultError: the vault cannot be read.
         """
-        summary = summary_store.current(self._parts.store)
+        summary = summary_store.current(self._store)
         if summary is None:
             return None
-        newest = islice(self._parts.store.memories(), _LOOKED_AT)
+        newest = islice(self._store.memories(), _LOOKED_AT)
         items = list(islice(filter(is_evidence, newest), encoding.ITEMS))
         sources = (*summary.sources, *(item.id for item in items))
         return AdapterProfile(
@@ -112,7 +128,7 @@ class Tailoring:
                 profile.items,
                 digest,
                 network=network,
-                embedder=self._parts.embedder(),
+                embedder=self._embedder(),
             )
             self._keep(made, profile.sources, known)
             return made
@@ -127,7 +143,7 @@ class Tailoring:
             VaultError: the vault cannot be read or written.
         """
         adapter = self.adapter()
-        model = self._parts.model()
+        model = self._model()
         if adapter is None:
             return model
         with self._lock:
@@ -137,7 +153,7 @@ class Tailoring:
             return self._worn[1]
 
     def _writer(self) -> Hypernetwork:
-        found = self._parts.hypernetwork()
+        found = self._hypernetwork()
         if found is None:
             raise AdapterError(
                 "there is no hypernetwork for this model",
@@ -147,13 +163,13 @@ class Tailoring:
 
     def _kept(self) -> dict[str, Adapter]:
         """Those that a hypernetwork wrote, the oldest first."""
-        found = kept(self._parts.store).items()
+        found = kept(self._store).items()
         return {name: one for name, one in found if "profile" in one.manifest.made}
 
     def _keep(self, adapter: Adapter, sources: Sequence[str], known: dict[str, Adapter]) -> None:
         """Seal it, and remove the oldest of more than ``KEPT``."""
         for name in list(known)[: max(0, len(known) + 1 - KEPT)]:
-            discard(self._parts.store, name)
+            discard(self._store, name)
         # A choice that was forgotten meanwhile: the adapter is used once, and not kept.
         with suppress(NotFoundError):
-            keep(self._parts.store, adapter, sources)
+            keep(self._store, adapter, sources)

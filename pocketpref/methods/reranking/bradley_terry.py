@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Matrix
+from pocketpref.records import Matrix64
 
 _STEPS = 60
 _CLOSE = 1e-10
@@ -31,10 +31,10 @@ class WeightPosterior:
         covariance: shape (features, features).
     """
 
-    mean: Matrix
-    covariance: Matrix
+    mean: Matrix64
+    covariance: Matrix64
 
-    def score(self, difference: Matrix) -> float:
+    def score(self, difference: Matrix64) -> float:
         """Log-odds that the first answer is preferred, weakened by what is not known.
 
         MacKay's approximation of the integral over the posterior; the sign is that of the mode.
@@ -44,7 +44,7 @@ class WeightPosterior:
 
 
 def fit(
-    differences: Matrix, mean: Matrix, precision: Matrix, weights: Matrix | None = None
+    differences: Matrix64, mean: Matrix64, precision: Matrix64, weights: Matrix64 | None = None
 ) -> WeightPosterior:
     """The posterior of the weights; arguments as of ``mode``."""
     at = mode(differences, mean, precision, weights)
@@ -54,8 +54,8 @@ def fit(
 
 
 def mode(
-    differences: Matrix, mean: Matrix, precision: Matrix, weights: Matrix | None = None
-) -> Matrix:
+    differences: Matrix64, mean: Matrix64, precision: Matrix64, weights: Matrix64 | None = None
+) -> Matrix64:
     """The likeliest weights, by Newton's method, shape (features,).
 
     Args:
@@ -87,21 +87,21 @@ def mode(
     return at
 
 
-def log_losses(weights: Matrix, differences: Matrix) -> Matrix:
+def log_losses(weights: Matrix64, differences: Matrix64) -> Matrix64:
     """-log P of each choice, nats, shape (pairs,)."""
     return np.asarray(np.logaddexp(0.0, -(differences @ weights)))
 
 
 def _objective(
-    at: Matrix, differences: Matrix, mean: Matrix, precision: Matrix, counts: Matrix
+    at: Matrix64, differences: Matrix64, mean: Matrix64, precision: Matrix64, counts: Matrix64
 ) -> float:
     away = at - mean
     return -float(counts @ log_losses(at, differences) + 0.5 * (precision * away) @ away)
 
 
 def _derivatives(
-    at: Matrix, differences: Matrix, mean: Matrix, precision: Matrix, counts: Matrix
-) -> tuple[Matrix, Matrix]:
+    at: Matrix64, differences: Matrix64, mean: Matrix64, precision: Matrix64, counts: Matrix64
+) -> tuple[Matrix64, Matrix64]:
     """Slope, and minus the curvature, of the objective."""
     wrong = 1 / (1 + np.exp(np.clip(differences @ at, -500, 500)))
     slope = differences.T @ (counts * wrong) - precision * (at - mean)
@@ -149,7 +149,7 @@ class Person:
         items: what each pair is about.
     """
 
-    differences: Matrix
+    differences: Matrix64
     items: tuple[str, ...]
 
 
@@ -168,12 +168,12 @@ class Prior:
     """
 
     names: tuple[str, ...]
-    scale: Matrix
-    mean: Matrix
-    spread: Matrix
+    scale: Matrix64
+    mean: Matrix64
+    spread: Matrix64
     loss: float = math.nan
 
-    def adapted(self, differences: Matrix, weights: Matrix | None = None) -> WeightPosterior:
+    def adapted(self, differences: Matrix64, weights: Matrix64 | None = None) -> WeightPosterior:
         """A person's weights, from their choices and what people have in common."""
         if not len(differences) or not self.spread.any():
             return WeightPosterior(self.mean, np.diag(self.spread**2))
@@ -202,7 +202,7 @@ def shipped() -> Prior:
     return Prior.from_dict(json.loads(content))
 
 
-def unknown(names: Sequence[str], differences: Matrix, spread: float) -> Prior:
+def unknown(names: Sequence[str], differences: Matrix64, spread: float) -> Prior:
     """The prior of somebody of whose like nothing is known: no weights, any sign."""
     count = len(names)
     return Prior(tuple(names), _scale(differences), np.zeros(count), np.full(count, spread))
@@ -232,8 +232,8 @@ class _Trial:
         persons: for each person left out, their choices about other items and about these.
     """
 
-    rest: Matrix
-    persons: list[tuple[Matrix, Matrix]]
+    rest: Matrix64
+    persons: list[tuple[Matrix64, Matrix64]]
 
 
 def _trials(people: Sequence[Person]) -> list[_Trial]:
@@ -258,21 +258,21 @@ def _trials(people: Sequence[Person]) -> list[_Trial]:
     return found
 
 
-def _together(people: Sequence[Person]) -> Matrix:
+def _together(people: Sequence[Person]) -> Matrix64:
     return np.concatenate([person.differences for person in people])
 
 
-def _scale(differences: Matrix) -> Matrix:
+def _scale(differences: Matrix64) -> Matrix64:
     size = np.sqrt((differences**2).mean(axis=0)) if len(differences) else np.ones(1)
     return np.asarray(np.where(size > 0, size, 1.0))
 
 
-def _common(differences: Matrix, ridge: float) -> Matrix:
+def _common(differences: Matrix64, ridge: float) -> Matrix64:
     count = differences.shape[1]
     return mode(differences, np.zeros(count), np.full(count, ridge))
 
 
-def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix]]:
+def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix64]]:
     """The ridge that predicts what was left out best, and the weights of each trial with it."""
     tried = {ridge: [_common(trial.rest, ridge) for trial in trials] for ridge in RIDGES}
     none = np.zeros(trials[0].rest.shape[1]) if trials else np.zeros(0)
@@ -281,8 +281,8 @@ def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix]]:
 
 
 def _spread(
-    trials: Sequence[_Trial], common: Sequence[Matrix], own: Sequence[bool]
-) -> tuple[Matrix, float]:
+    trials: Sequence[_Trial], common: Sequence[Matrix64], own: Sequence[bool]
+) -> tuple[Matrix64, float]:
     """The spreads with which a person's other choices help best, and the loss with them."""
     found = np.zeros(len(own))
     for block in (np.array(own), ~np.array(own)):  # one after the other: length matters most
@@ -292,7 +292,7 @@ def _spread(
     return found, _loss(trials, common, found)
 
 
-def _loss(trials: Sequence[_Trial], common: Sequence[Matrix], spread: Matrix) -> float:
+def _loss(trials: Sequence[_Trial], common: Sequence[Matrix64], spread: Matrix64) -> float:
     """Mean -log P of the choices that were left out, nats."""
     losses = [
         log_losses(_own(learned, weights, spread), asked)
@@ -302,9 +302,9 @@ def _loss(trials: Sequence[_Trial], common: Sequence[Matrix], spread: Matrix) ->
     return float(np.concatenate(losses).mean()) if losses else math.nan
 
 
-def _own(learned: Matrix, weights: Matrix, spread: Matrix) -> Matrix:
+def _own(learned: Matrix64, weights: Matrix64, spread: Matrix64) -> Matrix64:
     return mode(learned, weights, _precision(spread)) if spread.any() else weights
 
 
-def _precision(spread: Matrix) -> Matrix:
+def _precision(spread: Matrix64) -> Matrix64:
     return np.asarray(1 / np.maximum(spread, _FIXED**-0.5) ** 2)

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pocketpref.errors import InputError
-from pocketpref.evaluation.predictors.base import Matrix
 from pocketpref.methods.reranking.bradley_terry import Prior, shipped
 from pocketpref.methods.reranking.style import difference, measures
-from pocketpref.records import Pair
+from pocketpref.records import Matrix64, Pair
 
 
 class Reranker:
@@ -48,7 +47,7 @@ class Reranker:
             raise InputError("there is no answer to choose from", hint="give at least one")
         return int(np.argmax(self._worth(answers)))
 
-    def _worth(self, answers: Sequence[str]) -> Matrix:
+    def _worth(self, answers: Sequence[str]) -> Matrix64:
         """Log-odds of each answer against the first, before doubt, shape (answers,)."""
         taken = np.array([measures(answer) for answer in answers])
         return np.asarray((taken - taken[0]) / self._prior.scale @ self._posterior.mean)

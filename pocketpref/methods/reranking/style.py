@@ -13,8 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Matrix
-from pocketpref.records import Pair
+from pocketpref.records import Matrix64, Pair
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SENTENCE: Final = re.compile(r"[.!?…]+(?:\s|$)|\n+|$")
@@ -72,7 +71,7 @@ MEASURES: Final[dict[str, Callable[[str, _Words], float]]] = {
 """Name of each measure, and how it is taken of a text and its words."""
 
 
-def measures(text: str) -> Matrix:
+def measures(text: str) -> Matrix64:
     """Every measure of a text, in the order of ``MEASURES``, shape (measures,)."""
     words = _WORD.findall(text)
     small = [word.casefold() for word in words]
@@ -81,6 +80,6 @@ def measures(text: str) -> Matrix:
     )
 
 
-def difference(pair: Pair) -> Matrix:
+def difference(pair: Pair) -> Matrix64:
     """Measures of the chosen answer minus those of the rejected one, shape (measures,)."""
     return np.asarray(measures(pair.chosen) - measures(pair.rejected))

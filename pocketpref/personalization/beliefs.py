@@ -1,0 +1,336 @@
+"""Beliefs: which dimensions explain a person's choices, and how sure that is.
+
+The model. Choice i points to the high pole of dimension j by x_ij usual differences (a text
+contrast, a standardized model contrast, or their sum), of which
+
+    z_ij = LARGEST * tanh(x_ij / LARGEST)
+
+counts, so that no single answer decides; z_ij = 0 where nothing is known. An explanation S is a set
+of at most MOST_CAUSES poles, one of a dimension, with sign s_j = +1 (high) or -1 (low). Under S
+the chosen answer is preferred with a Bradley-Terry probability, except for a share e of choices
+that are made by coin:
+
+    p(i | S, b, e) = (1 - e) * sigmoid(b * sum_{j in S} s_j z_ij) + e / 2
+
+    L(S) = sum_{b, e} P(b) P(e) prod_i p(i | S, b, e)^w_i,    b in STRENGTHS, e in LAPSES
+    L({}) = prod_i (1/2)^w_i
+
+where w_i is the weight of a choice (recency, kind of evidence, similarity to the prompt at hand).
+
+The prior prefers no cause, then one cause, and what stands out: a reader notices that one answer
+is a list and the other is not before noticing that it is also ten words shorter. With the salience
+a_j = sum_i w_i |z_ij| / sum_i w_i, which does not depend on what was chosen,
+
+    P({}) = NO_TASTE
+    P(S) ~ (1 - NO_TASTE) * FURTHER^(|S| - 1) * prod_{j in S} q_j / 2,
+    q_j = common_j a_j^2 / sum_k common_k a_k^2 .
+
+The probability of a pole is the posterior mass of the explanations that hold it. Measures that go
+together compete in this comparison: if bulleted answers are also a little shorter, {bullets}
+explains the choices better than {short}, whose differences are smaller than usual and less
+consistent, and {bullets, short} pays for a second cause that explains nothing more.
+
+Where no pole is sure but one of two is, the ambiguity is reported, so that a question can settle
+it. Until then the words of one of them are used if they do no harm should the other be the cause:
+if it usually comes along with the other (`Pole.companions`) and does not change how much is said.
+
+Explanations are searched best first: all single poles, then extensions of the BEAM best sets of
+each size. This is exact where there are few dimensions, and deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from pocketpref.personalization.dimensions import Dimensions, PoleName
+from pocketpref.personalization.measures import MEASURES, Matrix, measures
+from pocketpref.records import Pair
+
+STRENGTHS: Final = ((0.7, 0.45), (1.5, 0.45), (4.0, 0.1))
+LAPSES: Final = (0.03, 0.35)
+LARGEST: Final = 4.0
+NO_TASTE: Final = 0.6
+FURTHER: Final = 0.3
+MOST_CAUSES: Final = 4
+BEAM: Final = 8
+MOST_EVIDENCE: Final = 50.0
+"""Total weight of the choices at most. Choices are never fully independent; without a limit, ten
+thousand of them would find causes in differences that nobody notices."""
+SURE: Final = 0.6
+"""A pole is believed from this probability on.
+
+NO_TASTE and SURE are set so that at most one in twenty people who choose by coin gets a belief
+after 12 choices (tools/eval/taste_naming.py): 6 of 6 or 10 of 12 choices suffice where the
+difference stands out; 5 of 6, 9 of 12 and 3 of 3 do not. By coin, 3 of 3 happens to every fourth
+person on each dimension, so no method could name a taste from them and keep that rate."""
+LIKELY: Final = 0.2
+"""A pole is open, or one side of an ambiguity, from this probability on."""
+NOTICED: Final = 0.25
+"""A dimension on which no choice differs by so many usual differences is no cause."""
+CLEAR: Final = 0.05
+"""Usual differences from which a choice is counted as for or against a pole."""
+_NEGLIGIBLE: Final = 8.0  # a level of larger sets whose best is so far below holds under 1/1000
+
+_Cause = tuple[int, int]  # dimension, sign
+Explanation = frozenset[_Cause]
+_POLES: Final[tuple[PoleName, PoleName]] = ("high", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """One thing that a person likes.
+
+    Attributes:
+        dimension: name of the dimension.
+        pole: which end of it.
+        probability: posterior probability that it is a cause of the choices.
+        strength: how far the chosen answers point to it on average, in usual differences.
+        supporting: number of choices that clearly point to it.
+        contrary: number of choices that clearly point away.
+        choices: indices of the supporting choices.
+        target: wanted number of words for `length` where choices are consistent, else None.
+        harmless: it could not be told apart from another pole, and its words do no harm if the
+            other is the cause; `probability` is then that one of the two is.
+    """
+
+    dimension: str
+    pole: PoleName
+    probability: float
+    strength: float
+    supporting: int
+    contrary: int
+    choices: tuple[int, ...]
+    target: int | None = None
+    harmless: bool = False
+
+    @property
+    def key(self) -> str:
+        """The pole's full name, as in ``dimensions.toml``: ``length:low``."""
+        return f"{self.dimension}:{self.pole}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguity:
+    """Two poles that could not be told apart: one is a cause, but which is not sure.
+
+    Attributes:
+        first: the likelier one.
+        second: the other one.
+        either: probability that at least one of them is a cause.
+    """
+
+    first: Belief
+    second: Belief
+    either: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """What is believed of a person.
+
+    Attributes:
+        sure: beliefs to act on, the surest first.
+        open: poles that are likely but not sure, the likeliest first.
+        ambiguities: pairs of open poles of which one is a cause; the clearest first.
+        no_taste: posterior probability that no dimension explains the choices.
+        probabilities: of every pole, shape (dimensions, 2): high, low.
+    """
+
+    sure: tuple[Belief, ...] = ()
+    open: tuple[Belief, ...] = ()
+    ambiguities: tuple[Ambiguity, ...] = ()
+    no_taste: float = 1.0
+    probabilities: Matrix = field(default_factory=lambda: np.zeros((0, 2)))
+
+
+def evidence(text: Matrix, model: Matrix | None = None) -> Matrix:
+    """Return z, the bounded contrast of each choice on each dimension, 0 where unknown.
+
+    Args:
+        text: `Dimensions.text_contrasts`, shape (choices, dimensions).
+        model: model contrasts divided by their usual size on that model, same shape; NaN where
+            not computed.
+    """
+    total = np.nan_to_num(text) + (0.0 if model is None else np.nan_to_num(model))
+    return np.asarray(LARGEST * np.tanh(total / LARGEST))
+
+
+def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[Explanation, float]:
+    """Return the posterior probability of each explanation that was searched.
+
+    Args:
+        z: bounded contrasts without NaN, shape (choices, dimensions).
+        weights: shape (choices,).
+        common: prior weight q of each dimension, shape (dimensions,), of any sum; 0 leaves it out.
+    """
+    prior = np.log(np.maximum(common, 1e-300) / (2.0 * max(float(common.sum()), 1e-300)))
+    causes = [(int(j), sign) for j in np.flatnonzero(common) for sign in (1, -1)]
+    scores: dict[Explanation, float] = {
+        frozenset(): float(np.log(NO_TASTE) - np.log(2.0) * weights.sum())
+    }
+    beam: dict[Explanation, Matrix] = {frozenset(): np.zeros(len(z))}
+    for size in range(1, MOST_CAUSES + 1):
+        extended: dict[Explanation, Matrix] = {}
+        for parent, direction in beam.items():
+            taken = {j for j, _ in parent}
+            for j, sign in causes:
+                if j not in taken and (larger := parent | {(j, sign)}) not in extended:
+                    extended[larger] = direction + sign * z[:, j]
+        if not extended:
+            break
+        fits = _log_likelihoods(np.array(list(extended.values())), weights)
+        base = np.log(1.0 - NO_TASTE) + (size - 1) * np.log(FURTHER)
+        level = {
+            explanation: float(base + fit + sum(prior[j] for j, _ in explanation))
+            for explanation, fit in zip(extended, fits, strict=True)
+        }
+        scores |= level
+        best = sorted(level, key=lambda explanation: -level[explanation])[:BEAM]
+        beam = {explanation: extended[explanation] for explanation in best}
+        if level[best[0]] < max(scores.values()) - _NEGLIGIBLE:
+            break
+    peak = max(scores.values())
+    mass = {explanation: float(np.exp(score - peak)) for explanation, score in scores.items()}
+    total = sum(mass.values())
+    return {explanation: value / total for explanation, value in mass.items()}
+
+
+def _log_likelihoods(directions: Matrix, weights: Matrix) -> Matrix:
+    """Return log L(S), shape (explanations,), of sums of contrasts (explanations, choices)."""
+    fits = [
+        np.log(prior / len(LAPSES)) + np.log((1.0 - lapse) * preferred + 0.5 * lapse) @ weights
+        for strength, prior in STRENGTHS
+        for preferred in [1.0 / (1.0 + np.exp(-strength * directions))]
+        for lapse in LAPSES
+    ]
+    return np.asarray(np.logaddexp.reduce(fits, axis=0))
+
+
+def infer(
+    dimensions: Dimensions,
+    text: Matrix,
+    weights: Matrix | None = None,
+    model: Matrix | None = None,
+    lengths: Matrix | None = None,
+) -> Beliefs:
+    """Infer what a person likes from the contrasts of their choices.
+
+    Args:
+        dimensions: the registry.
+        text: `Dimensions.text_contrasts` of the choices, shape (choices, dimensions).
+        weights: importance of each choice, 1 for a fresh deliberate one, shape (choices,).
+        model: standardized model contrasts, shape (choices, dimensions), NaN where not computed.
+        lengths: words of the chosen answers, shape (choices,), for a target.
+    """
+    z = evidence(text, model)
+    weights = np.ones(len(z)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weights = weights * min(1.0, MOST_EVIDENCE / max(float(weights.sum()), 1e-12))
+    counted = weights > 0
+    noticed = np.abs(z[counted]).max(axis=0, initial=0.0) > NOTICED
+    salience = (weights @ np.abs(z)) / max(float(weights.sum()), 1e-12)
+    common = np.array([d.common for d in dimensions]) * noticed * salience**2
+    probabilities = np.zeros((len(dimensions), 2))
+    if not common.any():
+        return Beliefs(probabilities=probabilities)
+    posterior = explain(z, weights, common)
+    for explanation, probability in posterior.items():
+        for j, sign in explanation:
+            probabilities[j, 0 if sign > 0 else 1] += probability
+
+    def belief(j: int, side: int) -> Belief:
+        toward = z[:, j] * (1 - 2 * side)
+        supporting = np.flatnonzero((toward > CLEAR) & counted)
+        name = dimensions.names[j]
+        return Belief(
+            dimension=name,
+            pole=_POLES[side],
+            probability=float(probabilities[j, side]),
+            strength=float(weights @ toward / weights.sum()),
+            supporting=len(supporting),
+            contrary=int(((toward < -CLEAR) & counted).sum()),
+            choices=tuple(map(int, supporting)),
+            target=_target(lengths[supporting])
+            if name == "length" and lengths is not None
+            else None,
+        )
+
+    # Rounded, so that a difference in the last bit between machines changes no order.
+    ranked = [
+        (int(j), int(side))
+        for j, side in np.ndindex(probabilities.shape)
+        if probabilities[j, side] >= LIKELY
+    ]
+    ranked.sort(key=lambda at: (-round(float(probabilities[at]), 6), at))
+    sure = [belief(*at) for at in ranked if probabilities[at] >= SURE]
+    likely = [at for at in ranked if probabilities[at] < SURE]
+    ambiguities = _ambiguities(posterior, likely, [belief(*at) for at in likely])
+    if not sure:
+        sure = _harmless(dimensions, ambiguities)
+    return Beliefs(
+        sure=tuple(sure),
+        open=tuple(belief(*at) for at in likely),
+        ambiguities=ambiguities,
+        no_taste=posterior[frozenset()],
+        probabilities=probabilities,
+    )
+
+
+def infer_from_pairs(
+    dimensions: Dimensions,
+    pairs: Sequence[Pair],
+    weights: Matrix | None = None,
+    model: Matrix | None = None,
+) -> Beliefs:
+    """Infer what a person likes from pairs; see `infer`."""
+    chosen = np.array([measures(pair.chosen) for pair in pairs]).reshape(-1, len(MEASURES))
+    rejected = np.array([measures(pair.rejected) for pair in pairs]).reshape(-1, len(MEASURES))
+    return infer(
+        dimensions,
+        dimensions.text_contrasts(chosen - rejected),
+        weights,
+        model,
+        lengths=np.expm1(chosen[:, MEASURES.index("length")]),
+    )
+
+
+def _ambiguities(
+    posterior: dict[Explanation, float], likely: Sequence[_Cause], beliefs: Sequence[Belief]
+) -> tuple[Ambiguity, ...]:
+    """Return the pairs of open poles (dimension, side) of which one is surely a cause."""
+    causes = [(j, 1 - 2 * side) for j, side in likely]
+    found = []
+    for i, first in enumerate(causes):
+        for k in range(i + 1, len(causes)):
+            pair = {first, causes[k]}
+            either = sum(p for explanation, p in posterior.items() if explanation & pair)
+            if either >= SURE and first[0] != causes[k][0]:
+                found.append(Ambiguity(beliefs[i], beliefs[k], either))
+    return tuple(sorted(found, key=lambda a: -round(a.either, 6)))
+
+
+def _harmless(dimensions: Dimensions, ambiguities: Sequence[Ambiguity]) -> list[Belief]:
+    """Return the pole of the clearest ambiguity whose words do no harm, if there is one."""
+    for ambiguity in ambiguities[:1]:
+        for one, other in (
+            (ambiguity.first, ambiguity.second),
+            (ambiguity.second, ambiguity.first),
+        ):
+            comes_along = one.key in dimensions[other.dimension].pole(other.pole).companions
+            if comes_along and one.dimension != "length":
+                return [replace(one, probability=ambiguity.either, harmless=True)]
+    return []
+
+
+def _target(words: Matrix) -> int | None:
+    """Return the wanted number of words, rounded, or None if the chosen lengths differ much."""
+    if len(words) < 5:
+        return None
+    low, middle, high = np.percentile(words, (25, 50, 75))
+    if high > 2.0 * max(low, 1.0):
+        return None
+    step = 5 if middle < 50 else 10 if middle < 100 else 50
+    return max(step, step * round(middle / step))

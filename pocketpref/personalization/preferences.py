@@ -1,0 +1,285 @@
+"""One person's preferences: inferred from their vault, put into words, ready for a prompt.
+
+No language model is needed. What is inferred lives in this process and is inferred again when the
+vault has changed, so what was forgotten is gone at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from pocketpref.attributes import AttributeBank
+from pocketpref.personalization import beliefs as believing
+from pocketpref.personalization import corrections as correcting
+from pocketpref.personalization import posterior as predicting
+from pocketpref.personalization.beliefs import Beliefs
+from pocketpref.personalization.corrections import Correction
+from pocketpref.personalization.dimensions import Dimensions
+from pocketpref.personalization.evidence import Evidence, differences_of
+from pocketpref.personalization.feedback import targets
+from pocketpref.personalization.measures import MEASURES
+from pocketpref.personalization.posterior import Posterior
+from pocketpref.personalization.words import PreferenceWords, Statement, compose
+from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
+from pocketpref.records import Matrix64
+from pocketpref.results import Preference
+from pocketpref.summary import store as summary_store
+from pocketpref.summary.language import ENGLISH
+from pocketpref.summary.records import Clause, Summary
+from pocketpref.summary.wording import render
+
+INFERRED_FROM: Final = 1000
+"""The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
+
+_ABOUT: Final = 0.4
+"""Part of the relevance of another prompt that makes a prompt one about a topic named in a word:
+with the bundled embedder questions have cosines of 0.2 to 0.5 with their topic's name, 0.15 at most
+with another one's."""
+_TOKENS_A_WORD: Final = 1.3
+_LENGTH: Final = MEASURES.index("length")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choices:
+    """A person's choices as numbers, the oldest first.
+
+    Attributes:
+        version: of the memories that they were read from.
+        ids: of the memories.
+        prompts: what was asked.
+        contrasts: of the text, shape (choices, dimensions), NaN where a measure is missing.
+        lengths: words of the chosen and the rejected answers, shape (choices, 2).
+        features: what the posterior reads, shape (choices, features).
+        counts: how much each choice counts, shape (choices,).
+    """
+
+    version: Hashable
+    ids: tuple[str, ...]
+    prompts: tuple[str, ...]
+    contrasts: Matrix64
+    lengths: Matrix64
+    features: Matrix64
+    counts: Matrix64
+
+
+class Preferences:
+    """What one person likes. Safe to use from several threads."""
+
+    def __init__(self, store: MemoryStore, bank: AttributeBank, embedder: EmbedderLoader) -> None:
+        """Build the service; nothing is read yet.
+
+        Args:
+            store: the person's part of the vault.
+            bank: the attributes, with the person's own.
+            embedder: loads the embedder, which tells prompts that are alike.
+        """
+        self._store = store
+        self._bank = bank
+        self._embedder = embedder
+        self._version = MemoryVersion(store)
+        self._lock = threading.RLock()
+        self._choices: _Choices | None = None
+        self._inferred: tuple[_Choices, Posterior, Beliefs] | None = None
+
+    @cached_property
+    def dimensions(self) -> Dimensions:
+        """What a person can like."""
+        return Dimensions.standard(self._bank)
+
+    # ---------------------------------------------------------------------------- inferring
+
+    def beliefs(self, prompt: str = "") -> Beliefs:
+        """Return what is believed of the person, where a prompt is given for prompts like it.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._infer()[2]
+
+    def rank(self, prompt: str, answers: Sequence[str]) -> tuple[float, ...]:
+        """Return the probability of each answer to be the preferred one.
+
+        Args:
+            prompt: what they answer.
+            answers: at least one.
+
+        Raises:
+            InputError: there is no answer.
+            VaultError: the vault cannot be read.
+        """
+        return tuple(self._infer()[1].rank(answers).tolist())
+
+    def _infer(self) -> tuple[_Choices, Posterior, Beliefs]:
+        with self._lock:
+            choices = self._read()
+            if self._inferred is None or self._inferred[0] is not choices:
+                posterior = predicting.infer(choices.features, choices.counts)
+                found = believing.infer(
+                    self.dimensions,
+                    choices.contrasts,
+                    weights=choices.counts,
+                    lengths=choices.lengths,
+                )
+                self._inferred = choices, posterior, found
+            return self._inferred
+
+    def _read(self) -> _Choices:
+        """Measure the choices, unless the memories are those of the last call."""
+        version = self._version()
+        if self._choices is not None and self._choices.version == version:
+            return self._choices
+        newest = islice(self._store.memories(), INFERRED_FROM)
+        evidence = [Evidence.of_memory(memory) for memory in newest][::-1]
+        measured: dict[str, Matrix64] = {}  # by text: lives as long as this call
+        numbers = differences_of(evidence, measured=measured)
+        ordered = [evidence[place] for place in numbers.places]
+        better = [measured[str(one.better)] for one in ordered]
+        worse = [measured[str(one.worse)] for one in ordered]
+        shape = (len(ordered), len(MEASURES))
+        differences = np.array(better).reshape(shape) - np.array(worse).reshape(shape)
+        words = [(a[_LENGTH], b[_LENGTH]) for a, b in zip(better, worse, strict=True)]
+        self._choices = _Choices(
+            version,
+            ids=tuple(one.id for one in ordered),
+            prompts=tuple(one.prompt for one in ordered),
+            contrasts=self.dimensions.text_contrasts(differences),
+            lengths=np.expm1(np.array(words).reshape(-1, 2)),
+            features=numbers.features,
+            counts=numbers.counts,
+        )
+        return self._choices
+
+    # -------------------------------------------------------------------------------- words
+
+    def words(self, prompt: str = "") -> PreferenceWords:
+        """Return what is said of the person to a model, for prompts like this one.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        statements = summary_store.statements(self._store)
+        stated = [Statement(s.text, targets(s.text)) for s in statements if s.wanted]
+        struck = {p for s in statements if not s.wanted for p in targets(s.text)}
+        found = self.beliefs(prompt)
+        if found.sure:
+            refused = struck | self._refused(prompt)
+            sure = tuple(b for b in found.sure if (b.dimension, b.pole) not in refused)
+            found = replace(found, sure=sure)
+        return compose(self.dimensions, found, stated)
+
+    def summary(self) -> Summary | None:
+        """Return the words as a summary, or None where nothing is sure.
+
+        It is not kept: it changes with every choice. Its ``tokens`` are estimated, since counting
+        them takes a model.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        said = self.words().clauses
+        if not said:
+            return None
+        choices = self._infer()[0]
+        stated = [s for s in summary_store.statements(self._store) if s.wanted]
+        learned = tuple(
+            Clause(
+                clause.clause,
+                pairs=tuple(choices.ids[place] for place in clause.belief.choices),
+                attributes=(clause.belief.dimension,),
+            )
+            for clause in said
+            if clause.belief is not None
+        )
+        clauses = (*learned, *(statement.clause for statement in stated))
+        text = render(clauses)
+        sources = [
+            *(name for clause in learned for name in clause.pairs),
+            *(name for statement in stated for name in statement.sources),
+        ]
+        return Summary(
+            id="",
+            text=text,
+            tokens=round(len(text.split()) * _TOKENS_A_WORD),
+            language=ENGLISH,
+            clauses=clauses,
+            margin=None,
+            sources=tuple(dict.fromkeys(sources)),
+            origin="template" if learned else "edit",
+            model="",
+            recipe="",
+            created=datetime.now(UTC),
+        )
+
+    def labels(self, words: PreferenceWords) -> tuple[str, ...]:
+        """Return what is said, in names for people."""
+        return tuple(
+            self.dimensions[clause.belief.dimension].pole(clause.belief.pole).label
+            if clause.belief is not None
+            else clause.clause
+            for clause in words.clauses
+        )
+
+    def _refused(self, prompt: str) -> set[tuple[str, str]]:
+        """Beliefs that the person corrected, as far as the correction holds for this prompt."""
+        found = set()
+        for one in self.corrections():
+            if not one.only or not self._is_about(prompt, one.only):
+                found.add((one.dimension, str(one.pole)))
+        return found
+
+    def _is_about(self, prompt: str, topic: str) -> bool:
+        if not prompt:
+            return True
+        embedder = self._embedder()
+        asked, named = embedder.embed([prompt, topic])
+        return float(asked @ named) >= _ABOUT * embedder.relevance
+
+    # -------------------------------------------------------------------------- corrections
+
+    def corrections(self) -> list[Correction]:
+        """Return what the person said of beliefs, the oldest first."""
+        return correcting.corrections(self._store)
+
+    def correct(self, dimension: str, pole: str, only: str = "") -> str:
+        """Keep a correction; see ``corrections.correct``."""
+        return correcting.correct(self._store, self.dimensions, dimension, pole, only)
+
+    # ------------------------------------------------------------------------------ looking
+
+    def known(self) -> tuple[Preference, ...]:
+        """Return every belief for people, sure ones first, with the choices behind each.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        choices, _, found = self._infer()
+        applied = {clause.preference for clause in self.words().clauses}
+        refused = {(one.dimension, one.pole): one for one in self.corrections()}
+        return tuple(
+            Preference(
+                name=belief.dimension,
+                pole=belief.pole,
+                likes=self.dimensions[belief.dimension].pole(belief.pole).label,
+                probability=belief.probability,
+                supporting=belief.supporting,
+                contrary=belief.contrary,
+                choices=tuple(choices.ids[place] for place in belief.choices),
+                applied=(belief.dimension, belief.pole) in applied,
+                correction=_correction_words(refused.get((belief.dimension, belief.pole))),
+            )
+            for belief in (*found.sure, *found.open)
+        )
+
+
+def _correction_words(correction: Correction | None) -> str:
+    if correction is None:
+        return ""
+    return f"only for {correction.only}" if correction.only else "you said this is wrong"
