@@ -19,6 +19,7 @@ from pocketpref.cli.output import (
     report,
     report_json,
     table,
+    when,
 )
 from pocketpref.cli.params import (
     TEXT,
@@ -34,8 +35,6 @@ from pocketpref.errors import InputError, StorageError
 from pocketpref.formatting import plural, size
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pocketpref.pocket import Pocket
     from pocketpref.records import Memory
     from pocketpref.vault.integrity.erasure_check import Scan
@@ -244,12 +243,8 @@ def _print_listing(memories: Sequence[Memory], in_force: Container[str] = ()) ->
     listing = table("id", "when", "how", "prompt")
     for m in memories:
         star = " *" if m.id in in_force else ""
-        listing.add_row(m.id + star, _when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
+        listing.add_row(m.id + star, when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
     print_table(listing)
-
-
-def _when(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _as_dict(memory: Memory) -> dict[str, Any]:
@@ -281,7 +276,7 @@ def show(app: App, *, memory_id: str, as_json: bool, user: str | None, model: st
     if as_json:
         report_json({**_as_dict(found), "attributes": learned})
         return
-    report(f"{found.id}, {_when(found.created)}, {_ORIGINS[found.origin]}")
+    report(f"{found.id}, {when(found.created)}, {_ORIGINS[found.origin]}")
     report(f"learned from it: {', '.join(learned) or 'nothing (yet)'}")
     pair = found.pair
     for title, text in (

@@ -15,6 +15,8 @@ import click
 from pocketpref.errors import InputError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
     from rich.table import Table
 
@@ -33,6 +35,11 @@ def one_line(text: str, width: int = 60) -> str:
     """The beginning of a text on one line, for listings."""
     words = " ".join(printable(text).split())
     return words if len(words) <= width else words[: width - 1].rstrip() + "…"
+
+
+def when(moment: datetime) -> str:
+    """A moment in the machine's own time zone, for listings."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def report(text: str = "") -> None:

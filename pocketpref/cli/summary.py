@@ -11,7 +11,6 @@ import click
 
 from pocketpref.cli.chat.terminal import TerminalView
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.egress.rendering import when
 from pocketpref.cli.output import (
     ProgressLines,
     note,
@@ -20,6 +19,7 @@ from pocketpref.cli.output import (
     report,
     report_json,
     table,
+    when,
 )
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError

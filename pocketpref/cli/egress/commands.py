@@ -12,8 +12,8 @@ import click
 
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.egress.log import log, preview, verify
-from pocketpref.cli.egress.rendering import finding_lines, level_name, time_span, when
-from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.egress.rendering import finding_lines, level_name, time_span
+from pocketpref.cli.output import note, print_table, report, report_json, table, when
 from pocketpref.cli.params import MisuseError, json_option, model_option, user_option
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.formatting import plural

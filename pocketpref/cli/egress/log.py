@@ -16,9 +16,8 @@ from pocketpref.cli.egress.rendering import (
     report_body,
     somebody_to_ask,
     terminal_ask,
-    when,
 )
-from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.output import note, print_table, report, report_json, table, when
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
 from pocketpref.formatting import plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +26,6 @@ _CONTEXT = 12  # characters around a finding
 def level_name(level: Level) -> str:
     """As options and ``--json`` spell it."""
     return level.name.lower()
-
-
-def when(moment: datetime) -> str:
-    """A moment in the machine's own time zone, for listings."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def time_span(text: str) -> timedelta:
