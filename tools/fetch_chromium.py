@@ -17,7 +17,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import npm
+from tools import npm
 
 PACKAGE = "@sparticuz/chromium"
 AXE = "axe-core"

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval_margins import item_of
 from threadpoolctl import threadpool_limits
 
 from pocketpref.evaluation.cases import by_user, cases_of
@@ -25,6 +24,7 @@ from pocketpref.evaluation.predictors.bradley_terry import WITHOUT_MODEL, Featur
 from pocketpref.importers import BadEntry, read
 from pocketpref.methods.reranking import bradley_terry
 from pocketpref.testing import HashEmbedder
+from tools.eval.margins import item_of
 
 TARGET = Path(bradley_terry.__file__).with_name("prior.json")
 LICENCES = "UKPConvArg1 (CC-BY 4.0) and votes of MT-Bench (CC-BY 4.0)"

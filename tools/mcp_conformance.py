@@ -30,7 +30,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import npm
 import uvicorn
 
 from pocketpref.bootstrap.open import throwaway
@@ -38,6 +37,7 @@ from pocketpref.config import Config
 from pocketpref.server.mcp.server import server
 from pocketpref.server.mcp.tools import Assistant, offered
 from pocketpref.testing import HashEmbedder, ScriptedModel
+from tools import npm
 
 SUITE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"  # the first that judges by the schema of each version

@@ -63,7 +63,7 @@ WAITING: Final = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300"}
 ggml's threads meet several hundred times for each batch. While they spin on a core that another
 program wants, both lose: beside two busy programs on two cores, learning took twice as long. To
 wake one up costs more than what is computed between two meetings where a batch is one token: with
-sleep alone, replies came at a third of the speed (``tools/bench_waiting.py``). The second name is
+sleep alone, replies came at a third of the speed (``tools/bench/waiting.py``). The second name is
 GNU's; other runtimes know the first alone.
 """
 

@@ -110,13 +110,22 @@ def ask(app: App, *, count: int, user: str | None) -> None:
     Example: pocketpref ask -n 5
     """
     with app.pocket(user, None) as pocket:
+        skipped: list[str] = []
         for number in range(1, count + 1):
-            question = pocket.question()
+            question = pocket.question(skipped=skipped)
             if question is None:
                 note("there is nothing left to ask")
                 break
-            if not _put(pocket, question, number, count):
+            report(f"\n{number} of {count}: {question.prompt}")
+            choice = _put(question)
+            if choice == "q":
                 break
+            if choice not in {"a", "b"}:
+                skipped.append(question.prompt)
+                continue
+            first, second = question.answers
+            chosen, rejected = (first, second) if choice == "a" else (second, first)
+            pocket.add(question.prompt, chosen, rejected, meta={"asked": "ask"})
         sure = [found.likes for found in pocket.preferences() if found.applied]
     if sure:
         report(f"You like: {', '.join(sure)}. That counts from the next answer on.")
@@ -124,21 +133,11 @@ def ask(app: App, *, count: int, user: str | None) -> None:
         report("Nothing is sure yet. More choices help: /prefer in `pocketpref chat`, or import.")
 
 
-def _put(pocket: Pocket, question: Question, number: int, count: int) -> bool:
-    """Put one question; False if the person has had enough."""
-    report(f"\n{number} of {count}: {question.prompt}")
+def _put(question: Question) -> str:
+    """Show both answers; return the first letter of what the person said."""
     for letter, answer in zip("ab", question.answers, strict=True):
         report(f"\n({letter}) {answer}")
     said = str(
         click.prompt("\na, b, s to skip or q to stop", default="s", show_default=False, err=True)
     )
-    choice = said.strip().casefold()[:1]
-    if choice == "q":
-        return False
-    if choice in {"a", "b"}:
-        first, second = question.answers
-        chosen, rejected = (first, second) if choice == "a" else (second, first)
-        pocket.add(question.prompt, chosen, rejected, meta={"asked": question.id})
-    else:
-        pocket.skip(question)
-    return True
+    return said.strip().casefold()[:1]

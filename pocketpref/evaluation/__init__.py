@@ -6,7 +6,6 @@
 * ``run``: each method learns from a person's past and is asked about the rest
 * ``metrics``: accuracies, with intervals that respect that one person's pairs are alike
 * ``curves``: what a method would do after fewer choices
-* ``judging``: which of two generated answers a model prefers, and what that is worth
 * ``page``: a comparison to look at; ``lines`` are its curves
 * ``own``: ``evaluate``, all of it on what a Pocket has
 * ``deciding``: what "auto" applies for a person, kept in their vault

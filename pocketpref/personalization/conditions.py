@@ -40,6 +40,7 @@ class Conditions:
         self,
         store: MemoryStore,
         preferences: Preferences,
+        *,
         method: Exact,
         embedder: EmbedderLoader,
         recipe: Callable[[], str],

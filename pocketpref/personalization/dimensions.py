@@ -10,14 +10,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.personalization.measures import MEASURES, Matrix
-from pocketpref.records import Attribute
+from pocketpref.personalization.measures import MEASURES
+from pocketpref.records import Attribute, Matrix64
 
 PoleName = Literal["high", "low"]
 
@@ -42,6 +43,7 @@ USUAL_DIFFERENCES: Final[Mapping[str, float]] = {
     "examples": 0.1,
     "warmth": 0.12,
     "plain": 0.12,
+    "second": 0.12,
 }
 """Difference between two answers that is usual, in units of each measure.
 
@@ -79,6 +81,8 @@ class Dimension:
         contrast: two opposite wordings (high, low) that a model compares.
         attribute: name of the attribute of the bank that this dimension is, or None.
         common: prior weight, relative to other dimensions.
+        exact: whether the text measure is the dimension itself. A model contrast then adds only
+            what goes along with it (a list reads as concise), and need not be computed.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Dimension:
     measure: Mapping[str, float] = field(default_factory=dict)
     attribute: str | None = None
     common: float = 1.0
+    exact: bool = False
 
     def pole(self, name: PoleName) -> Pole:
         """Return one of the two poles."""
@@ -119,11 +124,12 @@ class Dimensions:
         Args:
             bank: the attribute bank, with the user's own attributes; the shipped one by default.
         """
-        bank = AttributeBank.standard() if bank is None else bank
+        if bank is None:
+            return _shipped()
         source = resources.files(__package__).joinpath("dimensions.toml").read_text("utf-8")
         named = tuple(_dimension(entry, bank) for entry in tomllib.loads(source)["dimension"])
-        covered = {d.attribute for d in named} | {d.name for d in named}
-        others = (_from_attribute(a) for a in bank if a.name not in covered)
+        covered = {name.casefold() for d in named for name in (d.name, d.attribute) if name}
+        others = (_from_attribute(a) for a in bank if a.name.casefold() not in covered)
         return cls(named + tuple(others))
 
     def __iter__(self) -> Iterator[Dimension]:
@@ -151,7 +157,7 @@ class Dimensions:
         """The names, in order."""
         return tuple(d.name for d in self._dimensions)
 
-    def text_contrasts(self, differences: Matrix) -> Matrix:
+    def text_contrasts(self, differences: Matrix64) -> Matrix64:
         """Return how far each choice points to the high pole of each dimension.
 
         Args:
@@ -167,6 +173,11 @@ class Dimensions:
         weight = np.abs(self._weights)
         share = known @ (weight / np.maximum(weight.sum(axis=0), 1e-12))
         return np.where(share >= 0.5, values, np.nan)
+
+
+@cache
+def _shipped() -> Dimensions:
+    return Dimensions.standard(AttributeBank.standard())
 
 
 def _pole(entry: Mapping[str, Any]) -> Pole:
@@ -194,6 +205,7 @@ def _dimension(entry: Mapping[str, Any], bank: AttributeBank) -> Dimension:
         measure=entry.get("measure", {}),
         attribute=attribute,
         common=entry.get("common", 1.0),
+        exact=entry.get("exact", False),
     )
 
 

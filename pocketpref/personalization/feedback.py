@@ -14,11 +14,11 @@ length of a message, which is limited as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pocketpref.personalization.phrases import (
+from pocketpref.personalization.feedback_phrases import (
     Clause,
     Cue,
     Grammar,
@@ -37,15 +37,30 @@ MAX_CHARACTERS: Final = 600
 """Longest message that is read. Longer ones are tasks or pasted texts."""
 
 _MAX_TOPIC_WORDS: Final = 2
-# A draft starts with a salutation or a subject line; a wish about it is a task, not a preference.
-_DRAFT = re.compile(
-    r"\s*(?:dear|hi|hello|hey|subject:|sehr geehrte[rs]?|liebe[rs]?|hallo|betreff:|estimad[oa]s?"
-    r"|querid[oa]s?|asunto:|ch[eè]re?s?|cher|madame|monsieur|bonjour|objet ?:|尊敬的|亲爱的)"
-    r"[^\n]{0,80}[,:：，!]?[ \t]*\n",
+_MIN_TOPIC_LETTERS: Final = 4  # shorter words are mostly grammar
+_TOPIC_CHARACTERS: Final = 20_000  # of the previous answer
+# A drafted letter starts with a salutation or a subject line. "Hello!" starts chats as well, so it
+# needs a closing formula at the end.
+_FORMAL_OPENING = re.compile(
+    r"[ \t]*(?:dear|to whom|subject ?:|sehr geehrte[rs]?|betreff ?:|estimad[oa]s?|asunto ?:"
+    r"|ch[eè]re?s?|madame|monsieur|objet ?:|尊敬的)[^\n]{0,80}\n",
     re.IGNORECASE,
 )
-_DRAFT_PREAMBLE: Final = 300  # characters: "Here is your letter:" may come before the salutation
+_CASUAL_OPENING = re.compile(
+    r"[ \t]*(?:hi|hello|hey|hallo|liebe[rs]?|hola|querid[oa]s?|bonjour|salut|亲爱的)"
+    r"[^\n]{0,80}\n",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    r"\n[ \t]*(?:(?:kind|best|warm)? ?regards|sincerely|yours|best|cheers|love|thanks"
+    r"|(?:mit )?(?:freundlichen|lieben|liebe|herzliche|viele|beste)? ?gr(?:ü|u)(?:ß|ss)e?n?"
+    r"|(?:un )?(?:cordial )?saludos?|atentamente|(?:bien )?cordialement|amicalement|此致|祝)",
+    re.IGNORECASE,
+)
+_DRAFT_OPENING: Final = 300  # characters: "Here is your letter:" may come before the salutation
+_DRAFT_CLOSING: Final = 200  # characters
 _FENCE: Final = "```"
+_COLONS: Final = (":", "\uff1a")
 _BACKWARD: Final = frozenset({"complaint", "comparison"})  # cues that are about an earlier answer
 
 
@@ -87,8 +102,7 @@ def detect(message: str, *, previous_answer: str = "") -> FeedbackInWords | None
     if len(message) > MAX_CHARACTERS:
         return None
     clauses = clauses_of(message)
-    topic = frozenset(tokens_of(previous_answer[:20_000]))
-    read = _best_reading(clauses, topic)
+    read = _best_reading(clauses, previous_answer)
     if read is None:
         return None
     grammar, readings = read
@@ -134,7 +148,7 @@ def targets(statement: str) -> tuple[Preference, ...]:
     """
     if len(statement) > MAX_CHARACTERS:
         return ()
-    read = _best_reading(clauses_of(statement), frozenset())
+    read = _best_reading(clauses_of(statement), "")
     if read is None:
         return ()
     grammar, readings = read
@@ -145,12 +159,12 @@ def targets(statement: str) -> tuple[Preference, ...]:
 
 
 def _best_reading(
-    clauses: Sequence[Clause], topic: Collection[str]
+    clauses: Sequence[Clause], previous_answer: str
 ) -> tuple[Grammar, list[Reading]] | None:
     """Read the clauses in every language and return the language that explains most words."""
     best: tuple[tuple[int, int], Grammar, list[Reading]] | None = None
     for grammar in grammars().values():
-        readings = [_with_topic(grammar, grammar.read(c), topic) for c in clauses]
+        readings = [_with_topic(grammar, grammar.read(c), previous_answer) for c in clauses]
         covered = sum(len(r.clause.tokens) for r in readings if r.kind != "rest")
         cues = sum(r.kind == "cue" for r in readings)
         if cues and (best is None or (covered, cues) > best[0]):
@@ -158,15 +172,16 @@ def _best_reading(
     return None if best is None else best[1:]
 
 
-def _with_topic(grammar: Grammar, reading: Reading, topic: Collection[str]) -> Reading:
+def _with_topic(grammar: Grammar, reading: Reading, previous_answer: str) -> Reading:
     """Accept unknown words that name the subject of the last answer, beside a complaint."""
     unknown = reading.uncovered
     if (
         reading.kind == "rest"
         and 0 < len(unknown) <= _MAX_TOPIC_WORDS
         and not _BACKWARD.isdisjoint(cue.strength for cue in reading.cues)
-        and all(len(word) >= 4 and word in topic for word in unknown)
+        and all(len(word) >= _MIN_TOPIC_LETTERS for word in unknown)
         and not grammar.documents.found(unknown)
+        and set(unknown) <= set(tokens_of(previous_answer[:_TOPIC_CHARACTERS]))
     ):
         return Reading(reading.clause, "cue", reading.cues, ())
     return reading
@@ -176,38 +191,39 @@ def _is_about_the_answer(
     grammar: Grammar, readings: Sequence[Reading], previous_answer: str
 ) -> bool:
     said = [r.clause.tokens for r in readings if r.kind != "rest"]
-    anchored = _any(grammar.anchors, said) or _any(grammar.always, said)
-    if anchored:
+    if _any(grammar.anchors, said) or _any(grammar.always, said):
         return True
-    if _is_draft(previous_answer):
-        return False
     strengths = {cue.strength for r in readings if r.kind == "cue" for cue in r.cues}
     # "Short and simple, thanks" is praise, "short and simple, please" is a wish.
-    if strengths == {"adjective"} and _any(grammar.praise, said) and not _any(grammar.please, said):
+    adjectives_only = strengths == {"adjective"} and not _any(grammar.please, said)
+    if (adjectives_only and _any(grammar.praise, said)) or _is_draft(previous_answer):
         return False
+    return _goes_with_the_rest(grammar, readings, backward=not strengths.isdisjoint(_BACKWARD))
+
+
+def _goes_with_the_rest(grammar: Grammar, readings: Sequence[Reading], *, backward: bool) -> bool:
+    """Whether the rest of a message leaves its wish one about the last answer.
+
+    It does if it explains the wish, or follows a wish that looks backward.
+    """
     rest = [r.clause for r in readings if r.kind == "rest"]
-    if not rest:
-        return True
-    # "Shorten this: ..." brings its own text.
-    if any(r.kind == "cue" and r.clause.text.endswith((":", "：")) for r in readings):
-        return False
-    if _any(grammar.documents, [clause.tokens for clause in rest]):
+    # "Shorten this: ..." brings its own text, "shorter, and mention my dog" is about a document.
+    introduces = any(r.kind == "cue" and r.clause.text.endswith(_COLONS) for r in readings)
+    if rest and (introduces or _any(grammar.documents, [clause.tokens for clause in rest])):
         return False
     reasons = [grammar.reasons.starts(c.tokens) and not c.question for c in rest]
     # "Write an essay about dogs. No bullet points." is a new task and a condition of it.
     first_cue = next(i for i, r in enumerate(readings) if r.kind == "cue")
     before = sum(r.kind == "rest" for r in readings[:first_cue])
-    if not all(reasons[:before]):
-        return False
-    if not strengths.isdisjoint(_BACKWARD):
-        return True
-    return all(reasons)
+    return all(reasons[:before]) and (backward or all(reasons))
 
 
 def _is_draft(answer: str) -> bool:
-    head = answer[:_DRAFT_PREAMBLE]
-    starts = [0, *(i + 1 for i, character in enumerate(head) if character == "\n")]
-    if any(_DRAFT.match(answer, start) for start in starts):
+    """Whether an answer is mostly a drafted letter or code."""
+    lines = [f"{line}\n" for line in answer[:_DRAFT_OPENING].split("\n")]
+    if any(_FORMAL_OPENING.match(line) for line in lines):
+        return True
+    if any(map(_CASUAL_OPENING.match, lines)) and _CLOSING.search(answer[-_DRAFT_CLOSING:]):
         return True
     blocks = answer.split(_FENCE)[1::2]
     return sum(map(len, blocks)) > 0.6 * len(answer) > 0

@@ -23,11 +23,8 @@ from operator import itemgetter
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pocketpref.records import Pair
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64, Pair
 
 _GENERAL: Final = (
     "length",  # log1p(words)
@@ -76,11 +73,10 @@ _FOLD: Final = bytes(
 ) + bytes(range(128, 256))
 _CAPITALS: Final = bytes(range(ord("A"), ord("Z") + 1))
 _MARK: Final = re.compile(
-    r"[ \t>]*(?:(?P<bullets>[-*+•‣◦–]\s)|(?P<steps>(?:\*\*)?(?:\d{1,3}[.)]|[Ss]tep \d+[:.])\s?)"  # noqa: RUF001
-    r"|(?P<headings>\#{1,6}\s|\*\*[^*]+:?\*\*:?\s*$)|(?P<tables>\|)"
-    r"|(?P<code>(?:def|class|import|\#include|function|const|public|private)\b.*[:;{})>\w]$"
-    r"|.*[;{}]$))"
+    r">?\s*(?:(?P<bullets>[-*+•‣◦–]\s)|(?P<steps>(?:\*\*)?(?:\d{1,3}[.)]|[Ss]tep \d+[:.])\s?)"  # noqa: RUF001
+    r"|(?P<headings>\#{1,6}\s|\*\*[^*]+:?\*\*:?$)|(?P<tables>\|))"
 )
+_CODE: Final = ("def ", "class ", "import ", "#include", "function ", "const ", "public ")
 _FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uff66-\uff9d"
@@ -190,12 +186,14 @@ def _lines(text: str) -> tuple[dict[str, int], int]:
     counts = {"bullets": 0, "steps": 0, "headings": 0, "tables": 0, "code": 0}
     lines = text.strip().split("\n")
     fenced = False
-    for line in lines:
+    for line in map(str.strip, lines):
         if line.startswith("```"):
             fenced = not fenced
-        elif fenced:
+        elif not line:
+            continue
+        elif fenced or line[-1] in ";{}" or (line.startswith(_CODE) and line[-1] not in ".!?"):
             counts["code"] += 1
-        elif line and (mark := _MARK.match(line)):
+        elif (not line[0].isalpha() or line[0] in "Ss") and (mark := _MARK.match(line)):
             counts[str(mark.lastgroup)] += 1
     return counts, len(lines) - 1
 
@@ -211,7 +209,7 @@ def _count_emoji(text: str) -> int:
     return smileys if text.isascii() else smileys + len(_EMOJI.findall(text))
 
 
-def measures(text: str) -> Matrix:
+def measures(text: str) -> Matrix64:
     """Return every measure of a text, shape (len(MEASURES),).
 
     NaN marks a measure that the text cannot have: of words in a language without a list, or of
@@ -271,7 +269,7 @@ def measures(text: str) -> Matrix:
     return np.array(values)
 
 
-def differences(pairs: Iterable[Pair]) -> Matrix:
+def differences(pairs: Iterable[Pair]) -> Matrix64:
     """Return the measures of chosen minus rejected answers, shape (pairs, len(MEASURES)).
 
     NaN where a measure exists for one answer or none: it says nothing about that choice.

@@ -7,7 +7,7 @@ vault has changed, so what was forgotten is gone at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,9 +27,16 @@ from pocketpref.personalization.evidence import Evidence, differences_of
 from pocketpref.personalization.feedback import targets
 from pocketpref.personalization.measures import MEASURES
 from pocketpref.personalization.posterior import Posterior
+from pocketpref.personalization.questions import (
+    Question,
+    bundled_questions,
+    differences_of_questions,
+    pick_questions,
+)
+from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
 from pocketpref.personalization.words import PreferenceWords, Statement, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
-from pocketpref.records import Matrix64
+from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.language import ENGLISH
@@ -39,6 +46,8 @@ from pocketpref.summary.wording import render
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
 
+_BY_TOPIC: Final = 0.5
+"""Probability of a taste that differs by topic from which topics are told apart."""
 _ABOUT: Final = 0.4
 """Part of the relevance of another prompt that makes a prompt one about a topic named in a word:
 with the bundled embedder questions have cosines of 0.2 to 0.5 with their topic's name, 0.15 at most
@@ -56,7 +65,7 @@ class _Choices:
         ids: of the memories.
         prompts: what was asked.
         contrasts: of the text, shape (choices, dimensions), NaN where a measure is missing.
-        lengths: words of the chosen and the rejected answers, shape (choices, 2).
+        lengths: words of the chosen answers, shape (choices,).
         features: what the posterior reads, shape (choices, features).
         counts: how much each choice counts, shape (choices,).
     """
@@ -88,6 +97,7 @@ class Preferences:
         self._lock = threading.RLock()
         self._choices: _Choices | None = None
         self._inferred: tuple[_Choices, Posterior, Beliefs] | None = None
+        self._topics: tuple[_Choices, Vector, Topics] | None = None
 
     @cached_property
     def dimensions(self) -> Dimensions:
@@ -102,7 +112,11 @@ class Preferences:
         Raises:
             VaultError: the vault cannot be read.
         """
-        return self._infer()[2]
+        choices, _, everywhere = self._infer()
+        weights = self._topic_weights(choices, prompt)
+        if weights is None:
+            return everywhere
+        return self._believe(choices, choices.counts * weights)
 
     def rank(self, prompt: str, answers: Sequence[str]) -> tuple[float, ...]:
         """Return the probability of each answer to be the preferred one.
@@ -115,21 +129,70 @@ class Preferences:
             InputError: there is no answer.
             VaultError: the vault cannot be read.
         """
-        return tuple(self._infer()[1].rank(answers).tolist())
+        choices, posterior, _ = self._infer()
+        weights = self._topic_weights(choices, prompt)
+        if weights is not None:
+            posterior = predicting.infer(choices.features, choices.counts * weights)
+        return tuple(posterior.rank(answers).tolist())
 
     def _infer(self) -> tuple[_Choices, Posterior, Beliefs]:
         with self._lock:
             choices = self._read()
             if self._inferred is None or self._inferred[0] is not choices:
                 posterior = predicting.infer(choices.features, choices.counts)
-                found = believing.infer(
-                    self.dimensions,
-                    choices.contrasts,
-                    weights=choices.counts,
-                    lengths=choices.lengths,
-                )
-                self._inferred = choices, posterior, found
+                self._inferred = choices, posterior, self._believe(choices, choices.counts)
             return self._inferred
+
+    def _believe(self, choices: _Choices, weights: Matrix64) -> Beliefs:
+        return believing.infer(
+            self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
+        )
+
+    def question(self, skipped: Collection[str] = ()) -> Question | None:
+        """Return the bundled question whose answer would tell most now; None if all were asked.
+
+        Args:
+            skipped: prompts of questions that were not answered.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        choices, posterior, _ = self._infer()
+        bank = bundled_questions()
+        prompts = [question.prompt for question in bank]
+        done = {*choices.prompts, *skipped}
+        asked = [place for place, prompt in enumerate(prompts) if prompt in done]
+        if len(asked) == len(bank):
+            return None
+        differences = differences_of_questions(bank)
+        (best,) = pick_questions(posterior, differences, 1, prompts=prompts, asked=asked)
+        return bank[best]
+
+    # ------------------------------------------------------------------------------- topics
+
+    def _topic_weights(self, choices: _Choices, prompt: str) -> Matrix64 | None:
+        """How much each choice counts for a prompt, shape (choices,); None where all count fully.
+
+        Prompts are embedded only where choices contradict one another: else taste is the same
+        everywhere, and a prompt costs nothing.
+        """
+        if not prompt or not self._is_divided(choices):
+            return None
+        with self._lock:
+            if self._topics is None or self._topics[0] is not choices:
+                vectors = self._embedder().embed(choices.prompts)
+                topics = find_topics(vectors, choices.features, choices.counts)
+                self._topics = choices, vectors, topics
+            _, vectors, topics = self._topics
+        if topics.by_topic < _BY_TOPIC:
+            return None
+        similarities = np.asarray(vectors @ self._embedder().embed([prompt])[0], dtype=np.float64)
+        return topics.weights(similarities)
+
+    def _is_divided(self, choices: _Choices) -> bool:
+        found = self._infer()[2]
+        explained = any(belief.contrary == 0 for belief in (*found.sure, *found.open))
+        return len(choices.ids) >= 2 * LEAST_CHOICES and not explained
 
     def _read(self) -> _Choices:
         """Measure the choices, unless the memories are those of the last call."""
@@ -145,13 +208,12 @@ class Preferences:
         worse = [measured[str(one.worse)] for one in ordered]
         shape = (len(ordered), len(MEASURES))
         differences = np.array(better).reshape(shape) - np.array(worse).reshape(shape)
-        words = [(a[_LENGTH], b[_LENGTH]) for a, b in zip(better, worse, strict=True)]
         self._choices = _Choices(
             version,
             ids=tuple(one.id for one in ordered),
             prompts=tuple(one.prompt for one in ordered),
             contrasts=self.dimensions.text_contrasts(differences),
-            lengths=np.expm1(np.array(words).reshape(-1, 2)),
+            lengths=np.expm1(np.array([row[_LENGTH] for row in better])),
             features=numbers.features,
             counts=numbers.counts,
         )

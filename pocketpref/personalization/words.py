@@ -28,6 +28,14 @@ _TURN_MARKS: Final = re.compile(r"<\|.{0,40}?\|>|</?s>|\[/?INST\]|<(?:start|end)
 _QUOTES: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'", "\u201e": "'"})
 _WORDS_IN_A_SENTENCE: Final = 18
 
+_LANGUAGES: Final = {
+    "ar": "Arabic", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fr": "French", "he": "Hebrew", "hi": "Hindi", "it": "Italian", "ja": "Japanese",
+    "ko": "Korean", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ru": "Russian",
+    "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "zh": "Chinese",
+}  # fmt: skip
+"""English names of languages, which small models know better than codes."""
+
 Preference = tuple[str, str]  # dimension, pole
 
 
@@ -79,7 +87,8 @@ class PreferenceWords(RedactedRepr):
     def sentence(self) -> str:
         """One line in parentheses that describes the user, or "" for nothing."""
         stated = " ".join(c.clause for c in self.clauses if c.stated)
-        learned = _joined([c.clause for c in self.clauses if not c.stated])
+        # Semicolons, since clauses hold commas themselves.
+        learned = "; ".join(c.clause for c in self.clauses if not c.stated)
         parts = [f"The user says: {stated}"] if stated else []
         if learned:
             parts.append(f"The user prefers answers that are {learned}.")
@@ -110,7 +119,8 @@ def compose(
     said: list[Preference] = []
     for statement in reversed(statements):
         quotation = quote(statement.text)
-        if not quotation:
+        repeated = statement.preferences and set(statement.preferences) <= set(said)
+        if not quotation or repeated or any(c.clause == quotation for c in clauses):
             continue
         standing = [p for p in statement.preferences if not _contradicted(dimensions, p, said)]
         if len(standing) == len(statement.preferences):
@@ -185,13 +195,8 @@ def _stated(dimensions: Dimensions, quotation: str, statement: Statement) -> Cla
 def _rest(dimensions: Dimensions, preference: Preference) -> Clause:
     dimension = dimensions[preference[0]]
     if preference[1] not in {"high", "low"}:  # a language, by its code
-        code = preference[1]
-        return Clause(
-            f"in the language with the code {code}",
-            f"Answer in the language with the code {code}.",
-            f"{dimension.name} {code}: you said so",
-            preference,
-        )
+        name = _LANGUAGES.get(preference[1], preference[1])
+        return Clause(f"in {name}", f"Answer in {name}.", f"{name}: you said so", preference)
     pole = dimension.high if preference[1] == "high" else dimension.low
     return Clause(pole.clause, pole.order, f"{pole.label}: you said so", preference)
 
@@ -236,8 +241,3 @@ def _with_length(pole: str, words: int) -> tuple[str, str]:
         f"short and to the point, {count}, about {words} words",
         f"Answer in {count}, about {words} words.",
     )
-
-
-def _joined(clauses: Sequence[str]) -> str:
-    """Join clauses by semicolons, since they hold commas themselves."""
-    return "; ".join(clauses)

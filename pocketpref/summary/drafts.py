@@ -34,7 +34,7 @@ from pocketpref.summary.wording import headings
 # A trained summarizer: what it is asked, in which form it answers, and where its adapter is found.
 #
 # It is the local model with an adapter that was trained to write summaries which explain choices
-# (``tools/train/popi.py``). It is asked just as it was in training: of a few choices, by which
+# (``tools/train/popi``). It is asked just as it was in training: of a few choices, by which
 # words and marks the answers differ, without their prompts. What it writes is a proposal like any
 # other.
 

@@ -47,11 +47,6 @@ def stale(store: MemoryStore, index: Callable[[], str]) -> str | None:
     """
     evidence = [memory.created for memory in store.memories() if is_evidence(memory)]
     present = summary_store.current(store)
-    stated = summary_store.statements(store)
-    if present is None and any(statement.wanted for statement in stated):
-        return "what you stated is in no summary yet"
-    if present is not None and any(s.created > present.created for s in stated):
-        return "something was stated since"
     known = _known(checkpoint.last_checkpoint(store), present, evidence)
     if known is None:
         return "there is none yet" if len(evidence) >= PopiSettings().least_pairs else None

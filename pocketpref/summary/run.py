@@ -51,6 +51,7 @@ class SummarizeRun:
         models: SummaryModels,
         index: Callable[[], str],
         *,
+        inferred: Callable[[], Summary | None] = lambda: None,
         budget: float | None = None,
         on_progress: ProgressCallback = lambda _: None,
         settings: PopiSettings | None = None,
@@ -62,6 +63,7 @@ class SummarizeRun:
             bank: the attributes.
             models: what writes and judges.
             index: fingerprint of what decides the index.
+            inferred: gives what the choices make sure without a search: what a search must beat.
             budget: seconds after which to stop; the next call goes on from there.
             on_progress: told of every step; what it raises ends the run.
             settings: how to search.
@@ -70,6 +72,7 @@ class SummarizeRun:
         self._bank = bank
         self._models = models
         self._index = index
+        self._inferred = inferred
         self._budget = float("inf") if budget is None else budget
         self._tell = on_progress
         self._settings = settings or PopiSettings()
@@ -92,7 +95,7 @@ class SummarizeRun:
         """
         self._recipe = recipe(self._index(), self._settings)
         self._notes = checkpoint.read_checkpoint(self._store, self._recipe)
-        self._current = summary_store.current(self._store)
+        self._current = summary_store.current(self._store) or self._inferred()
         self._wishes = self._read_wishes()
         self._notes.sources |= self._borrowed()
         try:
@@ -263,7 +266,7 @@ class SummarizeRun:
             return self._keep(self._summary(judged.finalist, judged.margin), reason)
         if self._says_more_than_current():
             return self._keep(self._stated_only(), "what you stated; nothing else beats the noise")
-        if self._waning and self._current is not None:
+        if self._waning and self._current is not None and self._current.id:
             summary_store.retire(self._store, self._current.id)
             return self._outcome(
                 None, "later choices speak against it, and nothing else beats the noise", new=True
@@ -320,7 +323,7 @@ class SummarizeRun:
     def _keep(self, summary: Summary, reason: str) -> SummaryReport:
         try:
             kept = summary_store.keep(
-                self._store, summary, self._current.id if self._current else None
+                self._store, summary, (self._current.id or None) if self._current else None
             )
         except NotFoundError as error:
             return self._outcome(summary_store.current(self._store), error.message, whole=False)

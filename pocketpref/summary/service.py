@@ -74,6 +74,7 @@ class Summaries:
             self._bank,
             self._models,
             self._index,
+            inferred=self._inferred,
             budget=budget,
             on_progress=on_progress,
         )

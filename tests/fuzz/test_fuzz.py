@@ -10,20 +10,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fuzz_checks
-import fuzz_parsers
 import pytest
-from fuzz_checks import Parser
-from fuzz_mutations import MARKER
-from fuzz_parsers import Report
-from fuzz_targets import CORPUS, PARSERS, affordable
 
 from pocketpref.errors import FileError
-from tests.fuzz.conftest import TOOLS
+from tools.fuzz import checks
+from tools.fuzz import parsers as fuzz_parsers
+from tools.fuzz.checks import Parser
+from tools.fuzz.mutations import MARKER
+from tools.fuzz.parsers import Report
+from tools.fuzz.targets import CORPUS, PARSERS, affordable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+ROOT = Path(__file__).parents[2]
 FRESH = 300
 FEWER = {"damaged-vault": 60}  # a case of it takes ten times as long
 # A bad line is reported and others are read; what only saves time counts as not there.
@@ -112,18 +112,18 @@ def test_time_and_memory_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         while True:
             pass
 
-    monkeypatch.setattr(fuzz_checks, "SECONDS", 0.1)
+    monkeypatch.setattr(checks, "SECONDS", 0.1)
     if sys.platform != "win32":
         assert "did not end" in fails(hang)
-    monkeypatch.setattr(fuzz_checks, "SECONDS", 0)
+    monkeypatch.setattr(checks, "SECONDS", 0)
     assert "more than" in fails(lambda *_: [str(sum(range(100_000)))])
-    monkeypatch.setattr(fuzz_checks, "SECONDS", 10)
+    monkeypatch.setattr(checks, "SECONDS", 10)
     assert "memory" in fails(lambda *_: [str(len(bytearray(80 * 2**20)))])
 
 
 SWELLING = """
-import fuzz_parsers
-from fuzz_checks import Parser
+from tools.fuzz import parsers as fuzz_parsers
+from tools.fuzz.checks import Parser
 
 parser = Parser("under test", "text", lambda content, _: [str(len(content * 200 * 2**20))])
 report = fuzz_parsers.fuzz(parser, [b"", b"x"], traced=100)
@@ -134,7 +134,7 @@ print(report.failed, *report.failures)
 def test_memory_is_noticed_where_not_every_case_is_traced() -> None:
     """In a process of its own: this one may have held more before. The second case is untraced."""
     done = subprocess.run(
-        [sys.executable, "-c", SWELLING], cwd=TOOLS, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SWELLING], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "1 took too much memory\n"
 

@@ -295,7 +295,7 @@ def test_what_an_adapter_shows_of_itself_is_not_what_it_holds(adapter: Adapter) 
 
 
 def test_loading_and_freeing_leaves_no_memory_behind(starter: LlamaModel, adapter: Adapter) -> None:
-    """The long form is ``tools/bench_adapters.py --cycles 10000``."""
+    """The long form is ``tools/bench/adapters.py --cycles 10000``."""
     blend = Blend(((adapter, 1.0),))
     message = CHAT[:1]
 

@@ -16,14 +16,13 @@ from pocketpref.evaluation.predictors.base import Case
 from pocketpref.methods.palm.decision import SURE, best_question, choose, in_words
 from pocketpref.methods.palm.inference import (
     STRICTNESS,
-    Array,
     TraitPosterior,
     infer,
     information,
     simplex,
 )
 from pocketpref.methods.palm.portfolio import Part, Portfolio
-from pocketpref.records import Pair
+from pocketpref.records import Matrix64, Pair
 
 TRAITS = ["brevity", "plainness", "formality"]
 REWARDS = [[0.4, 0.4, 0.5], [0.9, 0.4, 0.4], [0.4, 0.8, 0.4], [0.4, 0.3, 0.9], [0.7, 0.65, 0.4]]
@@ -66,7 +65,7 @@ def portfolio(tmp_path: Path) -> Portfolio:
     return Portfolio.load(written(tmp_path / "p", described()))
 
 
-def choices(weights: Array, beta: float, count: int, seed: int) -> Array:
+def choices(weights: Matrix64, beta: float, count: int, seed: int) -> Matrix64:
     """Differences of rewards, turned as a person of these weights would choose."""
     rng = np.random.default_rng(seed)
     differences = rng.normal(0, 0.25, (count, len(weights)))

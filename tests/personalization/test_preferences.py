@@ -176,7 +176,7 @@ def test_rank_without_answers_is_refused(pocket: Pocket) -> None:
         ),
         ("Ocho minutos.", "Primero hierve el agua y luego el huevo queda ocho minutos. " * 5),
         ("Huit minutes.", "D'abord l'eau bout, puis l'œuf y reste huit minutes. " * 5),
-        ("八分钟。", "先把水烧开，然后把鸡蛋放进去煮八分钟，再用冷水冲一下。" * 5),
+        ("八分钟。", "先把水烧开然后把鸡蛋放进去煮八分钟再用冷水冲一下。" * 5),
         ("ثماني دقائق.", "أولا يغلي الماء ثم تبقى البيضة فيه ثماني دقائق. " * 5),
     ],
 )

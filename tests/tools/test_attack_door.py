@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-import attack_door
 import pytest
-from attack_door_machine import attack
-from attack_door_oracle import disguises, request_bytes
-from attack_door_scene import SECRETS
 
 from pocketpref.egress import Grant, audit_log, gate, preview
 from pocketpref.egress.attribute_sentence import Vocabulary
+from tools.attack import door as attack_door
+from tools.attack.door_machine import attack
+from tools.attack.door_oracle import disguises, request_bytes
+from tools.attack.door_scene import SECRETS
 
 
 def test_what_is_on_the_wire_is_what_was_approved(tmp_path, capsys) -> None:

@@ -8,15 +8,15 @@ import random
 import re
 from typing import Any
 
-import attack_covers
-import attack_reworded
-import attack_summaries
-import attack_tricks
 import pytest
-from attack_memory import USERS, Secret, luhn, memory, mod_97, plant
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.dlp import Known
+from tools.attack import covers as attack_covers
+from tools.attack import reworded as attack_reworded
+from tools.attack import summaries as attack_summaries
+from tools.attack import tricks as attack_tricks
+from tools.attack.memory import USERS, Secret, luhn, memory, mod_97, plant
 
 NAME = Secret("name", "Anna Short", "My neighbour is called Anna Short.")
 

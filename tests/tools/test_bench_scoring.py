@@ -8,18 +8,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import bench_scoring
 import numpy as np
 import pytest
-from scoring_contenders import Ours, Plain, Transformers
-from scoring_costs import Size, Stopwatch
-from scoring_report import report
-from scoring_workers import Worker
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import ModelError
 from pocketpref.records import Pair
+from tools.bench import scoring as bench_scoring
+from tools.bench.scoring_contenders import Ours, Plain, Transformers
+from tools.bench.scoring_costs import Size, Stopwatch
+from tools.bench.scoring_report import report
+from tools.bench.scoring_workers import Worker
 
 PAIRS = (
     Pair(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import bench_server
+from tools.bench import server as bench_server
 
 
 def test_every_client_gets_its_own_answer_and_misbehaviour_is_refused(tmp_path: Path) -> None:

@@ -6,16 +6,16 @@ import json
 import multiprocessing
 from pathlib import Path
 
-import bench_vault
 import numpy as np
 import pytest
-from bench_vault import Document
-from vault_contenders import VAULT, Contender, Sealed
-from vault_rivals import PLAIN, SQLCIPHER, Ciphered, Plain
-from vault_samples import RELEVANCE, Samples
-from vault_trial import Result, Tally, summary
 
 from pocketpref.vault.storage.serialization import is_id
+from tools.bench import vault as bench_vault
+from tools.bench.vault import Document
+from tools.bench.vault_contenders import VAULT, Contender, Sealed
+from tools.bench.vault_rivals import PLAIN, SQLCIPHER, Ciphered, Plain
+from tools.bench.vault_samples import RELEVANCE, Samples
+from tools.bench.vault_trial import Result, Tally, summary
 
 SIZE = 60
 

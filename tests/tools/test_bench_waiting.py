@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-import bench_waiting
 import psutil
 import pytest
+
+from tools.bench import waiting as bench_waiting
 
 
 def test_a_run_times_every_way_under_every_load(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import bench_adapters
-import eval_palm
 import numpy as np
 import pytest
-from eval_palm import World, curves
 
 from pocketpref.methods.palm.portfolio import Portfolio
 from tests.methods.test_palm import described, written
+from tools.bench import adapters as bench_adapters
+from tools.eval import palm as eval_palm
+from tools.eval.palm import World, curves
 
 
 @pytest.fixture

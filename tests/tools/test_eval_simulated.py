@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import eval_simulated
 import pytest
-import simulated_worlds as worlds
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.likelihood_cache import CachedModel
@@ -14,6 +12,8 @@ from pocketpref.evaluation.predictors.base import Evidence
 from pocketpref.evaluation.runner import compare
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel
+from tools.eval import simulated as eval_simulated
+from tools.eval import simulated_worlds as worlds
 
 
 def test_a_person_chooses_by_topic_and_sometimes_against_their_taste() -> None:

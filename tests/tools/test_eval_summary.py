@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import eval_summary
 import pytest
-from eval_summary_known import MATCHES, TOLD_APART, apart, known_people, plain_texts
-from eval_summary_people import people
-from eval_summary_styles import CASES, understanding
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.testing import HashEmbedder, ScriptedModel
+from tools.eval import summary as eval_summary
+from tools.eval.summary_known import MATCHES, TOLD_APART, apart, known_people, plain_texts
+from tools.eval.summary_people import people
+from tools.eval.summary_styles import CASES, understanding
 
 TASTES = {"short and to the point": {"brief": 4.0, "lengthy": -4.0}}
 

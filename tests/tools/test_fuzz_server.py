@@ -7,10 +7,10 @@ import importlib.util
 import json
 from contextlib import closing
 
-import fuzz_server
 import pytest
 
 from pocketpref.server.openai.schema import description
+from tools.fuzz import server as fuzz_server
 
 
 def test_it_asks_the_real_server() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import mcp_conformance as conformance
 import pytest
-from mcp_conformance import EXCUSED, SCHEMA, Check
+
+from tools import mcp_conformance as conformance
+from tools.mcp_conformance import EXCUSED, SCHEMA, Check
 
 FOLDER = Path(__file__).parents[2] / ".conformance"
 

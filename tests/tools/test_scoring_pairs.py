@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from scoring_pairs import LEAST_ANSWER, MOST_TOKENS, Candidate, candidates, choose
 
 from pocketpref.errors import FileError
 from pocketpref.records import Pair
+from tools.bench.scoring_pairs import LEAST_ANSWER, MOST_TOKENS, Candidate, candidates, choose
 
 
 def words(text: str) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-import scoring_statistics as stats
-from scoring_report import report
-from scoring_statistics import CostRow, Document, Row
+
+from tools.bench import scoring_statistics as stats
+from tools.bench.scoring_report import report
+from tools.bench.scoring_statistics import CostRow, Document, Row
 
 
 def cost(seconds: float, *, operations: float = 0.0, kind: str = "float32") -> CostRow:

@@ -6,19 +6,22 @@ import json
 from pathlib import Path
 
 import pytest
-import torture_bytes
-import torture_faults
-import torture_forgeries
-import torture_kills
-import torture_leaks
-import torture_power
-import torture_vault
-import torture_writers
-from torture_layer import FAILED, Layer
-from torture_report import Row, totals
-from torture_scene import AS_STORED, REFUSED, Content, Scene, WrongAnswerError, ending, fill, read
 
 from pocketpref.vault import UserStore
+from tools.torture import byte_flips, faults, forgeries, kills, leaks, power, writers
+from tools.torture import vault as torture_vault
+from tools.torture.layer import FAILED, Layer
+from tools.torture.report import Row, totals
+from tools.torture.scene import (
+    AS_STORED,
+    REFUSED,
+    Content,
+    Scene,
+    WrongAnswerError,
+    ending,
+    fill,
+    read,
+)
 
 
 def assert_well(rows: list[Row], least: int) -> None:
@@ -42,37 +45,35 @@ def stored(scene: Scene) -> tuple[Content, ...]:
 
 
 def test_kills_lose_nothing(tmp_path):
-    rows = list(
-        torture_kills.kill_all(tmp_path, 2 * len(torture_kills.parts()), seed=1, records=60)
-    )
+    rows = list(kills.kill_all(tmp_path, 2 * len(kills.parts()), seed=1, records=60))
     assert_well(rows, 10)
     assert {way for row in rows for way in row.ended} >= {"at a random moment"}
 
 
 def test_failing_writes_lose_nothing(tmp_path):
-    assert_well(list(torture_faults.fail_all(tmp_path, 1, processes=2, records=30)), 9)
+    assert_well(list(faults.fail_all(tmp_path, 1, processes=2, records=30)), 9)
 
 
 def test_a_loss_of_power_loses_nothing(tmp_path):
-    assert_well(list(torture_power.cut_all(tmp_path, 12, seed=1)), 12)
+    assert_well(list(power.cut_all(tmp_path, 12, seed=1)), 12)
 
 
 def test_flipped_bytes_are_refused_or_mean_nothing(tmp_path):
-    rows = list(torture_bytes.try_all(tmp_path, every=499, bits=False, processes=1))
+    rows = list(byte_flips.try_all(tmp_path, every=499, bits=False, processes=1))
     assert_well(rows, 100)
     assert all(row.ended[REFUSED] > 0 for row in rows)
 
 
 def test_forgeries_are_refused(tmp_path):
-    assert_well(list(torture_forgeries.forge_all(tmp_path, every=9)), 60)
+    assert_well(list(forgeries.forge_all(tmp_path, every=9)), 60)
 
 
 def test_nothing_leaks(tmp_path):
-    assert_well(list(torture_leaks.search_all(tmp_path, 4)), 500)
+    assert_well(list(leaks.search_all(tmp_path, 4)), 500)
 
 
 def test_writers_lose_nothing(tmp_path):
-    assert_well(list(torture_writers.write_all(tmp_path, 3)), 3 * torture_writers.WRITERS + 3)
+    assert_well(list(writers.write_all(tmp_path, 3)), 3 * writers.WRITERS + 3)
 
 
 # ------------------------------------------------------------------------------- that it can fail
@@ -81,15 +82,15 @@ def test_writers_lose_nothing(tmp_path):
 def test_a_record_that_is_not_there_is_noticed(scene, monkeypatch):
     """By the comparison that kills and failing writes are judged by."""
     with scene.open() as vault:
-        served, _ = torture_kills.serve(vault)
+        served, _ = kills.serve(vault)
         vault.store("ada").forget([next(vault.store("ada").memories()).id])
-        assert torture_kills.serve(vault)[0] != served
+        assert kills.serve(vault)[0] != served
 
 
 def test_half_a_learned_entry_is_noticed(scene, monkeypatch):
-    monkeypatch.setattr(torture_kills, "vector", lambda text: [0.0] * 384)
+    monkeypatch.setattr(kills, "vector", lambda text: [0.0] * 384)
     with scene.open() as vault, pytest.raises(WrongAnswerError):
-        torture_kills.serve(vault)
+        kills.serve(vault)
 
 
 def test_a_change_that_is_served_is_noticed(scene, monkeypatch):
@@ -116,13 +117,13 @@ def test_a_refusal_that_changes_the_file_is_noticed(scene, monkeypatch):
         scene.path.write_bytes(b"")
         return REFUSED
 
-    monkeypatch.setattr(torture_bytes, "ending", refuses_and_writes)
-    assert torture_bytes._end(scene, content, ()).startswith("REFUSED, but")
+    monkeypatch.setattr(byte_flips, "ending", refuses_and_writes)
+    assert byte_flips._end(scene, content, ()).startswith("REFUSED, but")
 
 
 def test_plain_text_is_found(tmp_path):
-    (tmp_path / "file").write_bytes(b"..." + torture_leaks.MARKER.encode("utf-16-le") + b"...")
-    assert torture_leaks.planted().find(tmp_path)
+    (tmp_path / "file").write_bytes(b"..." + leaks.MARKER.encode("utf-16-le") + b"...")
+    assert leaks.planted().find(tmp_path)
 
 
 def test_the_layer_fails_a_write(scene):

@@ -20,7 +20,7 @@ def pool_of(seed: int, policies: int, traits: int) -> Any:
 @pytest.mark.parametrize(("seed", "traits"), [(0, 2), (1, 2), (2, 3), (3, 3)])
 def test_no_smaller_portfolio_would_do(seed: int, traits: int) -> None:
     """Against every smaller one, judged by linear programs that do not know the cover."""
-    from tools.train.cover import prune, worst_share
+    from tools.train.palm.cover import prune, worst_share
 
     pool, epsilon = pool_of(seed, 8, traits), 0.03
     kept = prune(pool, epsilon)
@@ -34,7 +34,7 @@ def test_no_smaller_portfolio_would_do(seed: int, traits: int) -> None:
 
 def test_the_guarantee_is_met_where_it_is_computed_and_nowhere_exceeded() -> None:
     """A hundred thousand drawn weightings come close to the computed worst case, from below."""
-    from tools.train.cover import shortfall, suboptimality, worst_share
+    from tools.train.palm.cover import shortfall, suboptimality, worst_share
     from tools.train.weights import draw_weights
 
     pool, kept = pool_of(4, 12, 3), [0, 3, 7]
@@ -50,7 +50,7 @@ def test_the_guarantee_is_met_where_it_is_computed_and_nowhere_exceeded() -> Non
 
 
 def test_a_policy_with_a_trait_that_no_other_has_cannot_be_left_out() -> None:
-    from tools.train.cover import prune, worst_share
+    from tools.train.palm.cover import prune, worst_share
 
     pool = np.array([[0.9, 0.0], [0.8, 0.0], [0.0, 0.5]])
     assert worst_share(pool, [0]) == 1.0
@@ -59,7 +59,7 @@ def test_a_policy_with_a_trait_that_no_other_has_cannot_be_left_out() -> None:
 
 @pytest.mark.parametrize("traits", [2, 3])
 def test_the_grids_bound_holds_for_the_best_policies_of_its_points(traits: int) -> None:
-    from tools.train.cover import shortfall
+    from tools.train.palm.cover import shortfall
     from tools.train.weights import Grid
 
     for grid in (Grid(2.0, 0.25), Grid(1.5, 0.4), Grid(4.0, 0.5)):

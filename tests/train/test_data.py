@@ -26,7 +26,7 @@ def candidates(count: int) -> Any:
 
 
 def test_parts_share_no_topic_and_a_topic_stays_in_its_part() -> None:
-    from tools.train.palm import held_out
+    from tools.train.palm.main import held_out
     from tools.train.prompts import PARTS, fresh_prompts, guard_prompts, made_prompts
 
     few, many = made_prompts(1), made_prompts(6)

@@ -12,8 +12,8 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_a_mark_stands_higher_and_farther_right_for_more_reward_and_more_weight() -> None:
-    from tools.train.figure import drawn
-    from tools.train.pool import BASE, Member
+    from tools.train.palm.figure import drawn
+    from tools.train.palm.pool import BASE, Member
 
     members = [
         Member(BASE, (), ()),

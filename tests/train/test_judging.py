@@ -23,7 +23,7 @@ FRONT = [[0.4, 0.4], [0.8, 0.3], [0.6, 0.62], [0.3, 0.8], [0.59, 0.6]]
 
 def test_a_portfolio_is_chosen_by_one_part_and_judged_by_the_other() -> None:
     """A policy that seemed needless on the tune part and is best on the test part is missed."""
-    from tools.train.judging import report
+    from tools.train.palm.judging import report
 
     tune = answers(FRONT, 40, 0)
     better = [*FRONT[:4], [0.8, 0.8]]
@@ -41,7 +41,7 @@ def test_a_portfolio_is_chosen_by_one_part_and_judged_by_the_other() -> None:
 
 
 def test_redrawn_topics_keep_their_answers_together() -> None:
-    from tools.train.judging import redrawn
+    from tools.train.palm.judging import redrawn
 
     values = np.zeros((1, 4, 1))
     values[0, :2] = 1.0  # one topic earns everything, the other nothing
@@ -51,7 +51,7 @@ def test_redrawn_topics_keep_their_answers_together() -> None:
 
 
 def test_the_likely_loss_is_none_without_noise_and_grows_with_it() -> None:
-    from tools.train.judging import likely
+    from tools.train.palm.judging import likely
 
     topics = [str(i) for i in range(60)]
     exact = likely(answers(FRONT, 60, 2, noise=0.0), topics, [1, 2, 3])
@@ -61,7 +61,7 @@ def test_the_likely_loss_is_none_without_noise_and_grows_with_it() -> None:
 
 
 def test_few_answers_choose_worse_than_many() -> None:
-    from tools.train.judging import by_answers
+    from tools.train.palm.judging import by_answers
 
     tune, test = answers(FRONT, 800, 3, noise=0.5), answers(FRONT, 800, 4, noise=0.5)
     found = by_answers(tune, test, 0.015)
@@ -71,7 +71,7 @@ def test_few_answers_choose_worse_than_many() -> None:
 
 
 def test_sizes_are_given_for_every_set_of_traits() -> None:
-    from tools.train.judging import growth
+    from tools.train.palm.judging import growth
 
     tune = answers([[0.8, 0.1, 0.2], [0.1, 0.8, 0.2], [0.2, 0.1, 0.8]], 10, 5)
     found = growth(tune, tune, ("a", "b", "c"), (0.015,))
@@ -81,7 +81,7 @@ def test_sizes_are_given_for_every_set_of_traits() -> None:
 
 
 def test_policies_for_the_same_weights_are_each_taken_once() -> None:
-    from tools.train.judging import evenly_spread
+    from tools.train.palm.judging import evenly_spread
 
     twice = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
     assert evenly_spread(twice, 3) == [1, 2, 3]

@@ -58,7 +58,7 @@ def said_by(name: str, part: str) -> list[Any]:
 def pool(tmp_path: Path) -> Any:
     """Measured before it is made: everything but training is real."""
     from tools.train.measure import write_said
-    from tools.train.pool import Pool
+    from tools.train.palm.pool import Pool
 
     for name in REWARDS:
         (tmp_path / "pool" / name).mkdir(parents=True)
@@ -71,7 +71,7 @@ def write_adapter(folder: Path) -> None:
     from tools.train.base import Shape
     from tools.train.export import gguf_bytes
     from tools.train.lora import LoraShape
-    from tools.train.policy import ADAPTER, RECIPE, Recipe
+    from tools.train.palm.policy import ADAPTER, RECIPE, Recipe
 
     random = np.random.default_rng(len(folder.name))
     factors = {
@@ -85,7 +85,7 @@ def write_adapter(folder: Path) -> None:
 
 
 def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(pool: Any) -> None:
-    from tools.train.palm import grow
+    from tools.train.palm.main import grow
     from tools.train.weights import Grid
 
     trained = []
@@ -109,7 +109,7 @@ def test_extremes_first_then_blends_then_training_where_a_blend_gains_nothing(po
 
 @pytest.mark.parametrize("mixtures", ["blend", "both", "train"])
 def test_mixtures_are_blended_or_trained_as_is_asked_for(pool: Any, mixtures: Any) -> None:
-    from tools.train.palm import grow
+    from tools.train.palm.main import grow
     from tools.train.weights import Grid
 
     trained = []
@@ -135,9 +135,9 @@ def test_mixtures_are_blended_or_trained_as_is_asked_for(pool: Any, mixtures: An
 
 def test_what_was_trained_can_be_added_at_another_scale_or_blended(tmp_path: Path) -> None:
     """By the command line, which leaves behind how the pool is made again."""
-    from tools.train import palm
     from tools.train.data import COMMAND
-    from tools.train.pool import Member, Pool
+    from tools.train.palm import main as palm
+    from tools.train.palm.pool import Member, Pool
 
     brief = ["--name", "brevity", "--weights", "1", "0", "0", "--worn", "brevity-full:0.8"]
     both = ["--name", "both", "--weights", "1", "1", "0", "--worn", "brevity-full:0.6", "plain:0.5"]
@@ -158,7 +158,7 @@ def test_a_policy_has_to_answer_on_every_part_that_may_be_looked_at(pool: Any) -
     from dataclasses import replace
 
     from tools.train.measure import write_said
-    from tools.train.pool import Member
+    from tools.train.palm.pool import Member
 
     member = Member("50-50", (0.5, 0.5), (("50-50", 1.0),))
     assert pool.sound(member)
@@ -171,7 +171,7 @@ def test_a_policy_has_to_answer_on_every_part_that_may_be_looked_at(pool: Any) -
 
 
 def test_answers_to_other_prompts_are_not_taken_for_these(pool: Any) -> None:
-    from tools.train.pool import BASE, Member, Pool
+    from tools.train.palm.pool import BASE, Member, Pool
 
     base = Member(BASE, (), ())
     assert [one.prompt for one in pool.said(base, "tune")] == [p.text for p in prompts("tune")]
@@ -185,10 +185,10 @@ def test_the_portfolio_is_read_by_the_library_and_reports_on_other_prompts(
 ) -> None:
     from pocketpref.methods.palm.portfolio import Portfolio
     from tools.train.base import identity, starter_path
-    from tools.train.cover import worst_share
-    from tools.train.policy import Recipe
-    from tools.train.pool import Member
-    from tools.train.portfolio import prune_pool
+    from tools.train.palm.cover import worst_share
+    from tools.train.palm.policy import Recipe
+    from tools.train.palm.pool import Member
+    from tools.train.palm.portfolio import prune_pool
 
     half = (("plainness", 0.5), ("formality", 0.5))
     for name in TRAITS:

@@ -23,7 +23,7 @@ TOPICS = ("rust", "iron that turned red", "the rust on a car", "rust on iron")
 def comparer(base: Any, traits: tuple[str, ...], *texts: str) -> Any:
     from pocketpref.backends.onnx.embedder import open_embedder
     from tools.train.data import Answer, Candidates
-    from tools.train.policy import Comparer
+    from tools.train.palm.policy import Comparer
     from tools.train.prompts import Prompt
 
     answers = tuple(Answer(text, "by hand", True) for text in texts)
@@ -38,7 +38,7 @@ def test_a_policy_for_brevity_comes_to_prefer_short_answers(
     from tools.train.check import compare
     from tools.train.loop import Plan
     from tools.train.lora import LoraShape
-    from tools.train.policy import Recipe, Trainer
+    from tools.train.palm.policy import Recipe, Trainer
     from tools.train.scoring import log_likelihoods
 
     compared = comparer(base, ("brevity",), LONG, "Rust is old iron.").compare(ONLY, 8, 0)

@@ -68,14 +68,14 @@ def case(**changed: Any) -> Any:
     from dataclasses import replace
 
     from pocketpref.records import Pair
-    from tools.train.popi_cases import Case
+    from tools.train.popi.cases import Case
 
     pairs = tuple(Pair(f"Say {n}", f"Yes! It is {n}!", f"Yes. It is {n}.") for n in range(6))
     return replace(Case("ada", {"mood": "lively"}, pairs[:2], pairs[:4], pairs[4:]), **changed)
 
 
 def test_a_summary_earns_what_it_explains_less_what_it_costs() -> None:
-    from tools.train.popi_reward import Reward
+    from tools.train.popi.reward import Reward
 
     model: Any = Scripted()
     reward = Reward(model, model, beta=0.1, token_cost=0.005)
@@ -86,7 +86,7 @@ def test_a_summary_earns_what_it_explains_less_what_it_costs() -> None:
 
 
 def test_rambling_earns_nothing_where_any_words_would_do_the_same() -> None:
-    from tools.train.popi_reward import Reward, neutral
+    from tools.train.popi.reward import Reward, neutral
 
     class Moved(Scripted):
         """Any word is worth a quarter of a nat on whatever exclaims."""
@@ -109,8 +109,8 @@ def test_rambling_earns_nothing_where_any_words_would_do_the_same() -> None:
 
 
 def test_of_several_proposals_the_one_that_earns_most_is_taught(base: Any, tmp_path: Path) -> None:
-    from tools.train.popi_reward import Reward
-    from tools.train.popi_warm import best_of, compositions
+    from tools.train.popi.reward import Reward
+    from tools.train.popi.warm import best_of, compositions
 
     model: Any = Scripted()
     known = {"lively": {LIVELY: 1.0}, "short": {SHORT: 1.0}}
@@ -133,7 +133,7 @@ def test_of_several_proposals_the_one_that_earns_most_is_taught(base: Any, tmp_p
 
 def test_no_case_is_shown_what_judges_it(data: Path) -> None:
     from tools.train.people import PEOPLE, read_people
-    from tools.train.popi_cases import cases_to_judge, training_cases
+    from tools.train.popi.cases import cases_to_judge, training_cases
 
     people = read_people(data / PEOPLE)
     found = training_cases(people, draws=3, judged=2, seed=0) + cases_to_judge(people, 1, 8)
@@ -150,7 +150,7 @@ def test_answers_to_one_prompt_score_together_as_they_do_alone(base: Any) -> Non
     import torch
 
     from tools.train.lora import LoraShape, attach, factors, put_factors
-    from tools.train.popi_branches import BranchScorer, branches
+    from tools.train.popi.branches import BranchScorer, branches
     from tools.train.scoring import Row, batch
 
     model = attach(base, LoraShape(4), seed=0)
@@ -179,7 +179,7 @@ def test_answers_to_one_prompt_score_together_as_they_do_alone(base: Any) -> Non
 def test_each_sample_is_compared_with_the_others_of_its_case() -> None:
     import torch
 
-    from tools.train.popi_policy import leave_one_out
+    from tools.train.popi.policy import leave_one_out
 
     found = leave_one_out(torch.tensor([[3.0, 1.0, 2.0], [5.0, 5.0, 5.0]]))
     assert torch.allclose(found, torch.tensor([[1.5, -1.5, 0.0], [0.0, 0.0, 0.0]]))
@@ -187,7 +187,7 @@ def test_each_sample_is_compared_with_the_others_of_its_case() -> None:
 
 def test_a_clause_is_true_supported_contrary_unsupported_or_unknown() -> None:
     from pocketpref.records import Pair
-    from tools.train.popi_support import faithfulness, judged, refused
+    from tools.train.popi.support import faithfulness, judged, refused
 
     choices = [Pair(f"{n}", "Perhaps one. Two!", "One. Two.") for n in range(4)]
     style = {"certainty": "certain"}
@@ -208,7 +208,7 @@ def test_a_clause_is_true_supported_contrary_unsupported_or_unknown() -> None:
 
 def test_a_step_that_was_done_twice_counts_once_in_the_curve(tmp_path: Path) -> None:
     from tools.train.data import write_lines
-    from tools.train.popi_figure import Panel, drawn, read_rewards
+    from tools.train.popi.figure import Panel, drawn, read_rewards
 
     entry = {"best": 2.0, "apart": 0.1, "tokens": 9.0}
     write_lines(
@@ -243,9 +243,9 @@ def test_the_whole_recipe_runs_and_what_it_exports_is_worn_by_the_library(
     from pocketpref.summary import drafts
     from pocketpref.summary.candidates import read_draft
     from pocketpref.summary.evidence import Signal
-    from tools.train import popi
     from tools.train.base import identity, starter_path
-    from tools.train.popi_figure import read_rewards
+    from tools.train.popi import main as popi
+    from tools.train.popi.figure import read_rewards
     from tools.train.styles import AXES
 
     run, into = tmp_path / "run", tmp_path / "adapters"
@@ -287,8 +287,8 @@ def test_published_people_are_converted_whole(tmp_path: Path) -> None:
     """Five of AlignX's choices: four are shown, the one asked about judges."""
     from tests.importers.published import ALIGNX
     from tools.train.people import PEOPLE, read_people
-    from tools.train.popi_cases import cases_to_judge
-    from tools.train.popi_real import main
+    from tools.train.popi.cases import cases_to_judge
+    from tools.train.popi.real import main
 
     (tmp_path / "alignx.json").write_text(json.dumps([ALIGNX] * 20))
     assert main([str(tmp_path / "alignx.json"), str(tmp_path / "into"), "--format", "alignx"]) == 0

@@ -41,7 +41,7 @@ def steered(starter_path: Path) -> Iterator[Any]:
 
     from tools.train.base import load_base
     from tools.train.lora import LoraShape
-    from tools.train.profile_to_peft import Recipe, build
+    from tools.train.profile_to_peft.main import Recipe, build
 
     base = load_base(starter_path)
     module = build(base, Recipe(lora=LoraShape(rank=4, alpha=8.0)))
@@ -67,7 +67,7 @@ def rows_of(base: Any) -> Any:
 def test_a_fresh_hypernetwork_changes_nothing(steered: Any) -> None:
     import torch
 
-    from tools.train.hypernetwork import Hypernetwork, magnitude
+    from tools.train.profile_to_peft.hypernetwork import Hypernetwork, magnitude
 
     base, module = steered
     fresh = Hypernetwork(module.network.of, seed=5)
@@ -96,7 +96,7 @@ def test_every_row_of_a_batch_wears_its_own_adapter(steered: Any) -> None:
 def test_a_number_that_is_the_same_in_all_profiles_moves_nothing_once_it_is_not() -> None:
     import torch
 
-    from tools.train.hypernetwork import Hypernetwork, Sizes
+    from tools.train.profile_to_peft.hypernetwork import Hypernetwork, Sizes
 
     network = Hypernetwork(Sizes(6, 2, {"q_proj": (4, 4)}), seed=0)
     spread = torch.tensor([0.05, 0.05, 0.05, 0.05, 0.05, 1e-33])
@@ -110,7 +110,7 @@ def test_a_number_that_is_the_same_in_all_profiles_moves_nothing_once_it_is_not(
 def test_the_mean_of_adapters_is_that_of_their_products(steered: Any) -> None:
     import torch
 
-    from tools.train.profile_controls import mean_adapter
+    from tools.train.profile_to_peft.controls import mean_adapter
 
     _, module = steered
     profiles = np.random.default_rng(0).normal(0, 0.05, (3, module.network.of.profile))
@@ -136,9 +136,9 @@ def test_onnx_and_llama_compute_what_torch_does(
     from tools.train.check import llama_logits, torch_logits
     from tools.train.export import Made
     from tools.train.graphs import rounded
-    from tools.train.hypernetwork_export import graph, write
-    from tools.train.profile_controls import Bench, as_shipped
-    from tools.train.profiles import profile as profile_of
+    from tools.train.profile_to_peft.controls import Bench, as_shipped
+    from tools.train.profile_to_peft.hypernetwork_export import graph, write
+    from tools.train.profile_to_peft.profiles import profile as profile_of
 
     base, module = steered
     data = graph(module.network, base.shape)
@@ -238,7 +238,7 @@ def test_matrices_that_there_are_not_are_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Peft's names, not GGUF's: said before anything is read."""
-    from tools.train.profile_to_peft import main
+    from tools.train.profile_to_peft.main import main
 
     with pytest.raises(SystemExit):
         main(["train", str(tmp_path), "--people", "none.jsonl", "--targets", "attn_q"])
@@ -250,10 +250,10 @@ def test_matrices_that_there_are_not_are_refused_by_name(
 
 def test_the_recipe_runs_through(starter_path: Path, tmp_path: Path) -> None:
     """A minute: people, training, every control, the files, and what the model then says."""
-    from tools.train import profile_speech
     from tools.train.data import write_lines
     from tools.train.people import lines, read_people
-    from tools.train.profile_to_peft import main
+    from tools.train.profile_to_peft import speech as profile_speech
+    from tools.train.profile_to_peft.main import main
 
     file, run, into = tmp_path / "people.jsonl", tmp_path / "run", tmp_path / "network"
     people = some_people(3, 4)

@@ -1,7 +1,8 @@
-"""What trains an artefact and turns it into a file that the library loads: never imported by it.
+"""Programs that train an artefact and write it as a file that the library loads.
 
-Run from the repository's root, in the environment that `make test-train` sets up, as
-``python -m tools.train.NAME``. What belongs together, from the bottom to the top:
+Run them from the repository's root, in the environment that `make test-train` sets up, as
+``python -m tools.train.NAME``; `palm`, `popi` and `profile_to_peft` are programs of their own
+with several steps. They share, from the bottom to the top:
 
     base.py       the GGUF file as a torch model, with the library's own tokens
     lora.py       an adapter on it
@@ -9,17 +10,16 @@ Run from the repository's root, in the environment that `make test-train` sets u
     sampling.py   answers, in batches
     losses.py     DPO, weighted DPO, MODPO
     loop.py       optimization: seeds, checkpoints, resuming, devices
+    graphs.py     ONNX graphs: rounded weights, no names of this machine
     export.py     an adapter as GGUF, with its manifest
     check.py      torch against llama.cpp, logit by logit
-    prompts.py    public and made prompts, in three parts that share nothing
+    prompts.py    public and made prompts, in four parts that share nothing
     rewrites.py   answers rewritten by rule
-    data.py       candidate answers, and people with known weights
+    styles.py     the styles that made-up people like
     weights.py    grids on the simplex, the lazy search
-    cover.py      pruning, with its guarantee
-    policy.py     a policy for one weighting
-    measure.py    what it says on prompts it never saw
-    palm.py       a pool of policies: train, measure, prune
-    portfolio.py  the portfolio: chosen, judged, written
+    data.py       candidate answers, and people with known weights
+    people.py     people with known styles, who choose among answers
+    measure.py    what a model says on prompts it never saw
 """
 
 import os

@@ -10,7 +10,7 @@ in the memory; whoever gets around one check meets the next.
 
 What they are for: a summarizer that copies, by mistake or on purpose, what it has read. What they
 cannot stop: a summarizer and a receiver who agreed on a code of harmless words. What such a code
-can carry is bounded by a summary's length and vocabulary: ``tools/attack_summaries.py`` says how
+can carry is bounded by a summary's length and vocabulary: ``tools/attack/summaries.py`` says how
 much it is.
 Only English summaries pass, unless the words of another language are allowed (`Known.words`).
 """

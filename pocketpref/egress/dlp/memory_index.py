@@ -25,7 +25,7 @@ RUN: Final = 5
 """Words in a row that count as copied.
 
 Of 359 harmless summaries none shared five words in a row with 10,000 texts made of real ones
-(1.4 million words), and 13 shared four (``tools/attack_summaries.py`` counts them again).
+(1.4 million words), and 13 shared four (``tools/attack/summaries.py`` counts them again).
 """
 
 SHAPES: Final = ((0, 1, 2, 3, 4), (0, 1, 2, 4, 5), (0, 1, 3, 4, 5))

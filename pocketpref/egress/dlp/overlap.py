@@ -33,7 +33,7 @@ class Least:
     """Letters from which on a hidden word is taken for no accident.
 
     Against 204 harmless summaries and the words of 5,000 real texts, shorter ones were found by
-    accident in more than one summary of a hundred (``tools/attack_summaries.py``).
+    accident in more than one summary of a hundred (``tools/attack/summaries.py``).
 
     Attributes:
         name: of a name.

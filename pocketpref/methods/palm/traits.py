@@ -6,7 +6,7 @@ are ours. Each is a public formula, put on a common scale by a logistic function
     reward = 1 / (1 + exp((value - centre) / spread))
 
 whose centre and spread are the median and a half of the quartiles' distance of the formula over
-the 2,548 answers that experts compared in MT-Bench (first turn; ``tools/eval_traits.py`` gives
+the 2,548 answers that experts compared in MT-Bench (first turn; ``tools/eval/traits.py`` gives
 them): so half of such answers score above 0.5, and about half between 0.27 and 0.73. A
 logistic never saturates: of two long answers the shorter one is still the briefer. The formulas
 speak of English.

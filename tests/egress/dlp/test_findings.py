@@ -24,7 +24,7 @@ from pocketpref.summary.records import Clause
 from pocketpref.summary.wording import render
 from tests.egress.dlp.conftest import STORED
 
-HARMLESS = Path(pocketpref.__file__).parent.parent / "tools" / "attack_harmless.txt"
+HARMLESS = Path(pocketpref.__file__).parent.parent / "tools" / "attack" / "harmless.txt"
 REASONS = 60
 """Reasons there may be: each is a fixed sentence."""
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what scoring, the vault, adapters, the server and learning cost."""

@@ -1,0 +1,1 @@
+"""Evaluations: how well the methods do on real and simulated people."""

@@ -1,0 +1,7 @@
+"""Run ``python -m tools.train.popi``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Profile-to-PEFT: a hypernetwork that generates a personal adapter."""
