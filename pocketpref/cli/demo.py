@@ -1,4 +1,4 @@
-"""demo: the whole of it in a few minutes, on a real person's choices, in a throw-away vault."""
+"""demo: a tour in a few minutes, on a real person's choices, in a throw-away vault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from pocketpref.formatting import duration, plural, size
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
-    from pocketpref.results import Personalized
 
 _LEARN_SECONDS = 120.0
 _REPLY_TOKENS = 120
@@ -50,27 +49,31 @@ def demo(app: App, *, prompt: str | None, budget: float, model: str | None) -> N
 
     Example: pocketpref demo
     """
-    began = time.monotonic()
-    vault = _run(app, prompt, budget, model)
-    _say_goodbye(vault, time.monotonic() - began)
-
-
-def _run(app: App, prompt: str | None, budget: float, model: str | None) -> Path:
     from pocketpref import samples
 
+    began = time.monotonic()
     pairs = samples.sample_pairs("demo")
     with app.throwaway_pocket(model) as pocket:
         _heading("1. Remember what one person chose")
-        _remember(pocket, pairs)
+        remember_samples(pocket, pairs)
         _heading("2. Learn from it, on this machine")
         if learn_visibly(pocket, budget, to_be_continued=False).interrupted:
             raise KeyboardInterrupt
         _heading("3. What was learned, with the choices that say so")
         draw_profile(pocket.profile(), pocket.attributes, _STRONGEST)
         _heading("4. One prompt, plain and personalized")
-        _compare(pocket, prompt or samples.DEMO_PROMPT)
+        compare_replies(pocket, prompt or samples.DEMO_PROMPT)
         _heading("5. What was kept, and where")
-        return _account(pocket)
+        vault = show_storage(pocket)
+    report("It has been deleted." if not vault.exists() else f"It could not be deleted: {vault}")
+    if not any(name in sys.modules for name in _NETWORK_MODULES):
+        report(
+            "Nothing left this machine: no part of pocketpref that can use a network was loaded."
+        )
+    report(
+        f"\nThat took {duration(time.monotonic() - began)}. Your turn: `pocketpref chat`, or "
+        "`pocketpref import conversations.json`."
+    )
 
 
 def _heading(text: str) -> None:
@@ -81,7 +84,8 @@ def _heading(text: str) -> None:
     sys.stdout.flush()
 
 
-def _remember(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
+def remember_samples(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
+    """Store sample choices, and show how long it took and one of them."""
     began = time.perf_counter()
     pocket.add_many(pairs)
     milliseconds = (time.perf_counter() - began) * 1000
@@ -94,33 +98,27 @@ def _remember(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
         report(f"  {name:8}  {one_line(getattr(pair, name), 84)}")
 
 
-def _compare(pocket: Pocket, prompt: str) -> None:
+def compare_replies(pocket: Pocket, prompt: str) -> None:
+    """Show the plain and the personalized reply to a prompt side by side."""
+    from rich import box
+    from rich.table import Table
+
     from pocketpref.records import Sampling
 
     sampling = Sampling(max_tokens=_REPLY_TOKENS, seed=_SEED)
     used = pocket.personalize(prompt)
     report("\n".join(textwrap.wrap(f"prompt: {one_line(prompt, 300)}", 96)))
-    report(_added(used))
+    added = "added: nothing, as no past choice is close enough to this prompt"
+    if used.attributes:
+        source = used.sources[0]
+        added = (
+            f"added: {', '.join(used.attributes)} "
+            f"(from choice {source.id}, similarity {source.similarity:.2f})"
+        )
+    report(added)
     note("answering twice ...")
     plain = pocket.reply(prompt, plain=True, sampling=sampling)
     personal = pocket.reply(prompt, sampling=sampling)
-    _side_by_side(plain, personal)
-
-
-def _added(used: Personalized) -> str:
-    if not used.attributes:
-        return "added: nothing, as no past choice is close enough to this prompt"
-    source = used.sources[0]
-    return (
-        f"added: {', '.join(used.attributes)} "
-        f"(from choice {source.id}, similarity {source.similarity:.2f})"
-    )
-
-
-def _side_by_side(plain: str, personal: str) -> None:
-    from rich import box
-    from rich.table import Table
-
     columns = Table(box=box.SQUARE, expand=True)
     columns.add_column("plain", ratio=1, overflow="fold")
     columns.add_column("personalized", ratio=1, overflow="fold")
@@ -128,7 +126,8 @@ def _side_by_side(plain: str, personal: str) -> None:
     console().print(columns)
 
 
-def _account(pocket: Pocket) -> Path:
+def show_storage(pocket: Pocket) -> Path:
+    """Show what was kept, where and how, and return the vault's path."""
     status = pocket.status()
     vault = Path(status["vault"]["path"])
     kept = sum(f.stat().st_size for f in vault.parent.iterdir() if f.is_file())
@@ -137,16 +136,3 @@ def _account(pocket: Pocket) -> Path:
     report(f"key:        {status['vault']['key_custody']}")
     report(f"egress:     {status['egress']}")
     return vault
-
-
-def _say_goodbye(vault: Path, seconds: float) -> None:
-    report("It has been deleted." if not vault.exists() else f"It could not be deleted: {vault}")
-    loaded = [name for name in _NETWORK_MODULES if name in sys.modules]
-    if not loaded:
-        report(
-            "Nothing left this machine: no part of pocketpref that can use a network was loaded."
-        )
-    report(
-        f"\nThat took {duration(seconds)}. Your turn: `pocketpref chat`, or "
-        "`pocketpref import conversations.json`."
-    )

@@ -1,4 +1,4 @@
-"""profile: what was learned, as bars, with the evidence for each part."""
+"""profile: what was learned, as bars with their evidence; status: what is kept where."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pocketpref.attributes import AttributeBank
     from pocketpref.results import Profile, ProfileEntry
 
-# status: where things are and who can read them, in words.
+# status
 
 
 @click.command()
@@ -36,42 +36,30 @@ def status(app: App, *, as_json: bool, user: str | None, model: str | None) -> N
     if as_json:
         report_json(found)
         return
+    vault, egress = found["vault"], found["egress"]
+    remembered = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
+    if found["in_part"]:
+        remembered += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
     listing = table("", "")
     listing.show_header = False
-    for name, words in _in_words(found, app):
-        listing.add_row(name, words)
-    print_table(listing)
-
-
-def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
-    vault = found["vault"]
-    return [
+    for name, words in (
         ("user", found["user"]),
-        ("remembered", _remembered(found)),
+        ("remembered", remembered),
         ("model", f"{found['model']}, on the {found['device']}"),
-        ("scoring", _scoring(found["scoring"])),
+        ("scoring", scoring_in_words(found["scoring"])),
         ("vault", str(vault["path"])),
         ("encryption", vault["encryption"]),
         ("key", vault["key_custody"]),
         ("settings", str(app.places.config_file)),
         ("models", str(app.places.models)),
-        ("egress", _egress(found["egress"])),
-    ]
+        ("egress", "off: nothing learned leaves this machine" if egress == "off" else egress),
+    ):
+        listing.add_row(name, words)
+    print_table(listing)
 
 
-def _egress(words: str) -> str:
-    return "off: nothing learned leaves this machine" if words == "off" else words
-
-
-def _remembered(found: dict[str, Any]) -> str:
-    words = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
-    if found["in_part"]:
-        words += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
-    return words
-
-
-def _scoring(found: dict[str, Any]) -> str:
-    """How faithful the numbers are, as far as it is known."""
+def scoring_in_words(found: dict[str, Any]) -> str:
+    """Say how faithful the scores are, as far as it is known."""
     kind = found["weights"]
     words = f"{kind.upper()} copy of the weights" if kind in ("f16", "bf16") else f"weights {kind}"
     if found["quantized_because"]:
@@ -121,7 +109,7 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         f"({profile.method})"
     )
     if not profile.entries:
-        report(_nothing(profile))
+        report(next_step(profile))
         return
     report(
         "What raised the margin of the chosen answers, in nats for each learned choice, "
@@ -144,7 +132,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         report(f"palm: {line}")
 
 
-def _nothing(profile: Profile) -> str:
+def next_step(profile: Profile) -> str:
+    """Say why a profile is empty, or what fills it."""
     if profile.indexed:
         return "no attribute explains these choices by more than the model's own noise"
     if profile.pairs:
@@ -160,11 +149,7 @@ def _line(entry: ProfileEntry, strongest: float, name_width: int, width: int) ->
     line = Text(f"  {entry.name:{name_width}}  ")
     line.append(f"{drawn:{room}}", style="green")
     line.append(f"  {entry.weight:5.2f}  ")
-    line.append(_evidence(entry), style="dim")
-    return line
-
-
-def _evidence(entry: ProfileEntry) -> str:
-    shown = " ".join(entry.pairs[:_EVIDENCE])
     more = len(entry.pairs) - _EVIDENCE
-    return f"{shown} +{more}" if more > 0 else shown
+    evidence = " ".join(entry.pairs[:_EVIDENCE]) + (f" +{more}" if more > 0 else "")
+    line.append(evidence, style="dim")
+    return line

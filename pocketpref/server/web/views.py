@@ -12,7 +12,7 @@ from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.personalization.auto_decision import METHOD_LABELS, AutoDecision
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Profile
@@ -137,22 +137,12 @@ def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-_METHODS: Final = {
-    "none": "the model as it is",
-    "longer": "always the longer answer",
-    "exact": "what you liked for similar prompts",
-    "ours": "what people have in common, adapted to you",
-    "ours-pooled": "what people have in common",
-    "drift": "a weight for each attribute",
-}
-
-
 def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
     best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
     return [
         {
             "name": name,
-            "words": _METHODS.get(name, name),
+            "words": METHOD_LABELS.get(name, name),
             "share": round(100 * share, 1),
             "applied": name == verdict.method,
         }
