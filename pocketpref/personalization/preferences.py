@@ -34,7 +34,7 @@ from pocketpref.personalization.questions import (
     pick_questions,
 )
 from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
-from pocketpref.personalization.words import PreferenceWords, Statement, compose
+from pocketpref.personalization.words import PreferenceWords, StatedPreference, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
@@ -228,7 +228,7 @@ class Preferences:
             VaultError: the vault cannot be read.
         """
         statements = summary_store.statements(self._store)
-        stated = [Statement(s.text, targets(s.text)) for s in statements if s.wanted]
+        stated = [StatedPreference(s.text, targets(s.text)) for s in statements if s.wanted]
         struck = {p for s in statements if not s.wanted for p in targets(s.text)}
         found = self.beliefs(prompt)
         if found.sure:
