@@ -153,7 +153,7 @@ def greet(pocket: Pocket, options: ChatOptions, notebook: ChatRecorder, *, keep:
     status, to = pocket.status(), options.to
     note(
         f"Chatting with {to or status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, "
+        f"{plural(status['pairs'], 'choice')} remembered, "
         f"egress: {status['egress'].partition(',')[0]}"
         f"{'' if to else ', runs on: ' + status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
