@@ -236,8 +236,8 @@ class Preferences:
         choices = self._infer().choices
         stated = [s for s in summary_store.statements(self._store) if s.wanted]
         learned = tuple(
-            Clause(
-                clause.clause,
+            Clause(  # without a number of words: it changes often, and numbers may not leave
+                self.dimensions[clause.belief.dimension].pole(clause.belief.pole).clause,
                 pairs=tuple(choices.ids[place] for place in clause.belief.choices),
                 attributes=(clause.belief.dimension,),
             )
