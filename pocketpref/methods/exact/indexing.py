@@ -1,4 +1,4 @@
-"""Indexing what is new: one pair after the other, each kept as soon as it is done."""
+"""Index new choices one after the other, each kept as soon as it is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pocketpref.errors import NotFoundError
 from pocketpref.methods.exact.selection import Exact
 from pocketpref.protocols import EmbedderLoader, MemoryStore
-from pocketpref.records import Effort, Learned, Memory, Selection
+from pocketpref.records import Effort, Learned
 from pocketpref.results import LearnReport, Progress
 from pocketpref.scoring import ScoringModels
 
@@ -57,9 +57,13 @@ class LearnRun:
         pending = self._pending()
         self._total = len(pending)
         if pending:
-            self._make_ready()
+            self._report(0.0, note="loading the model")
+            self._scoring.scorer()
+            self._report(0.0, note="measuring the model's noise")  # the first time of a model
+            self._scoring.noise()
+            self._scoring.arbiter()
         for memory_id in pending:
-            if self._over() or not self._one(memory_id):
+            if self._over() or not self._index(memory_id):
                 break
             self._done += 1
         return LearnReport(self._done, len(self._pending()), self._elapsed())
@@ -67,51 +71,41 @@ class LearnRun:
     def _pending(self) -> list[str]:
         return self._store.pending(self._recipe(), self._method.effort)
 
-    def _make_ready(self) -> None:
-        """Load the model; at the first time of a model, measure its noise."""
-        self._report(0.0, note="loading the model")
-        self._scoring.scorer()
-        self._report(0.0, note="measuring the model's noise")
-        self._scoring.noise()
-        self._scoring.arbiter()
+    def _index(self, memory_id: str) -> bool:
+        """Index one memory; return False if the budget ended first.
 
-    def _one(self, memory_id: str) -> bool:
-        """Index one memory; False if the budget ended first.
-
-        What was found by then is kept if it is something and there was nothing: a later call
-        refines it.
+        A partial result is kept if it says something and there was none: a later call refines it.
         """
         try:
             memory = self._store.get(memory_id)
         except NotFoundError:
             return True  # forgotten while it waited for its turn
-        scorer = self._scoring.pair_scorer(memory.pair)
-        selection = self._method.select(scorer, self._on_part)
+
+        def on_part(part: float) -> bool:
+            if self._over():
+                return False
+            self._report(part)
+            return True
+
+        selection = self._method.select(self._scoring.pair_scorer(memory.pair), on_part)
         whole = selection.effort > Effort.PARTIAL
-        if whole or (selection.attributes and memory_id not in self._indexed()):
-            self._store.put_learned(self._learned(memory, selection))
+        if whole or (
+            selection.attributes
+            and all(known.memory_id != memory_id for known in self._store.lessons(self._recipe()))
+        ):
+            prompt = memory.pair.prompt
+            self._store.put_learned(
+                Learned(
+                    memory_id=memory.id,
+                    vector=self._embedder().embed([prompt])[0],
+                    prompt_digest=hashlib.sha256(prompt.encode()).digest(),
+                    selection=selection,
+                    recipe=self._recipe(),
+                )
+            )
         if whole:
             self._report(1.0, found=selection.attributes, done=self._done + 1)
         return whole
-
-    def _indexed(self) -> set[str]:
-        return {entry.memory_id for entry in self._store.lessons(self._recipe())}
-
-    def _learned(self, memory: Memory, selection: Selection) -> Learned:
-        prompt = memory.pair.prompt
-        return Learned(
-            memory_id=memory.id,
-            vector=self._embedder().embed([prompt])[0],
-            prompt_digest=hashlib.sha256(prompt.encode()).digest(),
-            selection=selection,
-            recipe=self._recipe(),
-        )
-
-    def _on_part(self, part: float) -> bool:
-        if self._over():
-            return False
-        self._report(part)
-        return True
 
     def _over(self) -> bool:
         return self._elapsed() >= self._budget

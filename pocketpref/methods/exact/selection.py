@@ -1,10 +1,11 @@
 """EXACT (arXiv 2602.17695): explain each choice by a few named attributes, recall them by prompt.
 
 Algorithm 1 adds, one at a time, the attribute that most raises the anchored margin of the pair.
-Algorithm 2 takes the attributes of the past prompt most like the new one. Two things are ours:
+Algorithm 2 takes the attributes of the past prompt most like the new one. Three things are ours:
 
 * Only attributes that add more than the model's own noise are taken (the paper takes exactly k; its
   theory asks for positive gains), so a set may be smaller than k, or empty.
+* Where no past prompt is related enough, nothing is injected.
 * A round evaluates attributes in the order of first-order estimates (``estimates`` of a
   ``LanguageModel``), and only until the next one is unlikely to be the best, unless the search is
   exhaustive. What that loses is measured, not assumed: docs/performance.md.
@@ -20,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketpref.attributes import AttributeBank, Wording
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.records import Condition, Effort, Selection, Vector
+from pocketpref.protocols import Lesson
+from pocketpref.records import Condition, Effort, Selection, Source, Vector
 from pocketpref.scoring import PairScorer
 
 LEAST = (4, 3)
@@ -35,8 +36,7 @@ ENTRANTS = 20
 
 DOUBT = 1.5
 """A round is settled when the next attribute is expected to fall behind the best by this many
-standard deviations of what estimates have been wrong by."""
-
+standard deviations of the estimates' errors."""
 
 PartCallback = Callable[[float], bool]
 """Told before each step how much is done, in [0, 1]; returns False to stop."""
@@ -55,6 +55,58 @@ class ExactSettings:
     k: int = 3
     wording: Wording = "text"
     exhaustive: bool = False
+
+
+class PromptIndex:
+    """The distinct past prompts of one person, with what each taught.
+
+    Of several pairs with the same prompt the one with the largest objective stands for it (EXACT,
+    Section 4.1); on a tie the newest.
+    """
+
+    def __init__(self, lessons: Sequence[Lesson]) -> None:
+        """Build the index.
+
+        Args:
+            lessons: newest first, all embedded by one embedder.
+        """
+        self.lessons = lessons
+        best: dict[bytes, Lesson] = {}
+        for entry in lessons:
+            held = best.get(entry.prompt_digest)
+            if held is None or entry.objective > held.objective:
+                best[entry.prompt_digest] = entry
+        self.entries = tuple(best.values())
+        self._vectors: Vector = (
+            np.concatenate([e.vector for e in self.entries]).reshape(len(self.entries), -1)
+            if self.entries
+            else np.empty((0, 0), dtype=np.float32)
+        )
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def nearest(self, query: Vector, threshold: float) -> tuple[Lesson, Source] | None:
+        """The entry whose prompt has the largest cosine to the query (EXACT, Algorithm 2).
+
+        Args:
+            query: unit length, shape (dimensions,).
+            threshold: the least cosine that counts as related.
+
+        Returns:
+            None if no past prompt is related enough: then nothing is to be injected.
+        """
+        if not self.entries:
+            return None
+        # Not @: its threads cost more than they gain on such short rows, and they wait for one
+        # another while the processor has other work, such as a model that replies.
+        similarities = np.vecdot(self._vectors, query)
+        best = int(np.argmax(similarities))
+        similarity = float(similarities[best])
+        if similarity < threshold:
+            return None
+        entry = self.entries[best]
+        return entry, Source(id=entry.memory_id, similarity=similarity)
 
 
 class Exact:
@@ -78,7 +130,7 @@ class Exact:
 
     @property
     def effort(self) -> Effort:
-        """How thorough its searches are when they are not stopped."""
+        """How thorough a search is that is not stopped."""
         return Effort.EXHAUSTIVE if self.settings.exhaustive else Effort.DEFAULT
 
     def select(self, scorer: PairScorer, on_part: PartCallback | None = None) -> Selection:
@@ -158,7 +210,11 @@ class _Search:
 
     def _add(self) -> bool:
         """Add the best attribute; False if none adds more than noise."""
-        margins = self._compare(self._candidates())
+        left = [name for name in self._bank.names if name not in self._chosen]
+        if self._screened:
+            entrants = sorted(left, key=lambda name: -self._screened[name])[:ENTRANTS]
+            left = [name for name in left if name in entrants]
+        margins = self._compare(left)
         if self._turn == 0:
             self._singles = margins
         best, gain, floor = self._best(margins)
@@ -169,10 +225,10 @@ class _Search:
         return True
 
     def _best(self, margins: dict[str, float]) -> tuple[str, float, float]:
-        """The best attribute, its gain, and how much it must gain at least, nats.
+        """Return the best attribute, its gain, and the least gain that counts, nats.
 
-        What the fast weights cannot tell apart, the judge decides: greedy search goes on from what
-        it chose first, so that a wrong first choice may cost more than the noise it came from.
+        The judge decides between attributes that the fast weights cannot tell apart: greedy search
+        builds on its first choice, so a wrong one may cost more than the noise it came from.
         """
         judge, noise = self._scorer.judge, self._scorer.noise
         best = max(margins, key=lambda name: margins[name])
@@ -188,14 +244,6 @@ class _Search:
         margins |= judged
         best = max(judged, key=lambda name: judged[name])
         return best, judged[best] - (found[-1] if before else 0.0), judge.noise
-
-    def _candidates(self) -> list[str]:
-        """Attributes that may be added, in the order of the bank."""
-        left = [name for name in self._bank.names if name not in self._chosen]
-        if not self._screened:
-            return left
-        entrants = sorted(left, key=lambda name: -self._screened[name])[:ENTRANTS]
-        return [name for name in left if name in entrants]
 
     def _compare(self, candidates: list[str]) -> dict[str, float]:
         """Anchored margins of the candidates that are worth an evaluation, nats."""
@@ -243,13 +291,13 @@ class _Search:
         return self._bank.block((*self._chosen, name), self._settings.wording)
 
     def _report(self, part_of_turn: float) -> None:
-        """Tell how far the work is, and stop if it should."""
+        """Report progress; stop the search if the callback says so."""
         if not self._on_part(min(1.0, (self._turn + part_of_turn) / self._turns)):
             raise _SearchStoppedError
 
 
 class _Forecast:
-    """Which margins to expect from estimates, by what they were for the attributes evaluated.
+    """Predicts margins from estimates, by those of the attributes already evaluated.
 
     A line through the points of all rounds, each round about its own middle: the slope and the
     spread are properties of the pair, the level changes with every attribute chosen.
@@ -266,7 +314,7 @@ class _Forecast:
         self._rounds[-1] += points
 
     def settled(self, estimate: float) -> bool:
-        """Whether an attribute of this estimate is unlikely to beat the best of the round."""
+        """Whether an attribute with this estimate is unlikely to beat the best of the round."""
         apart = np.concatenate([np.array(r) - np.mean(r, axis=0) for r in self._rounds])
         x, y = apart.T
         slope = max(0.0, float(x @ y / (x @ x + 1e-12)))
