@@ -126,15 +126,9 @@ def gather(
     Raises:
         ModelError: the embedder failed.
     """
-    usable = []
-    for memory in filter(is_evidence, memories):
-        chosen, rejected = map(_beginning, (memory.pair.chosen, memory.pair.rejected))
-        if chosen.strip() != rejected.strip():  # answers that differ only later say nothing
-            usable.append((memory, Pair(memory.pair.prompt, chosen, rejected)))
+    usable = readable(memories, most)
     if not usable:
         return []
-    order = sorted(range(len(usable)), key=lambda n: usable[n][0].created, reverse=True)
-    usable = [usable[n] for n in sorted(order[: max(_CONSIDERED, most)])]
     known = {entry.memory_id: entry for entry in learned}
     fresh = [pair.prompt for memory, pair in usable if memory.id not in known]
     embedded = _embed(fresh, embedder, on_part)
@@ -160,6 +154,24 @@ def gather(
             )
         )
     return balanced(signals, lambda s: s.weight * (1 + min(clarity[s.id] / _CLEAR, 1)), most)
+
+
+def readable(memories: Iterable[Memory], most: int) -> list[tuple[Memory, Pair]]:
+    """Return the newest evidence with its answers cut, in the order of the memories.
+
+    A choice whose answers differ only after the cut is left out.
+
+    Args:
+        memories: all memories.
+        most: how many are wanted at most; more are read if reading them takes little time.
+    """
+    usable = []
+    for memory in filter(is_evidence, memories):
+        chosen, rejected = _beginning(memory.pair.chosen), _beginning(memory.pair.rejected)
+        if chosen.strip() != rejected.strip():
+            usable.append((memory, Pair(memory.pair.prompt, chosen, rejected)))
+    order = sorted(range(len(usable)), key=lambda n: usable[n][0].created, reverse=True)
+    return [usable[n] for n in sorted(order[: max(_CONSIDERED, most)])]
 
 
 def balanced(

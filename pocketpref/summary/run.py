@@ -157,7 +157,7 @@ class SummarizeRun:
     # ------------------------------------------------------------------------------ searching
 
     def _search(self) -> Comparison | None:
-        """Judge the best of each half that could replace the present summary on the other half."""
+        """Load the model, search each half, and judge the finalists."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
             margins = Margins(
@@ -167,28 +167,31 @@ class SummarizeRun:
                 estimated=self._notes.estimates,
             )
         self._margins = margins
-        objective = Objective(margins, self._settings)
         with self._timed("scoring"):
-            meaning = Meaning(self._models.embedder())
-            found = [self._half(half, objective, meaning) for half in halves(self._signals)]
-            self._report("judging on other choices", 0.0)
-            present = self._current.text if self._current else ""
-            ids = {signal.id for signal in self._signals}
-            able = [
-                [p for p in half if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
-                for half in found
-            ]
-            judged = verdict(
-                objective,
-                merge_finalists([half[:1] for half in able], meaning),
-                self._signals,
-                ground=self._wishes.ground,
-                current=present,
-                least=_LEAST_UNSEEN,
-            )
-            self._report("judging on other choices", 0.5)
-            self._waning = self._is_waning(objective)
-            return judged
+            return self._judge(Objective(margins, self._settings))
+
+    def _judge(self, objective: Objective) -> Comparison | None:
+        """Judge the best of each half that could replace the present summary on the other half."""
+        meaning = Meaning(self._models.embedder())
+        found = [self._half(half, objective, meaning) for half in halves(self._signals)]
+        self._report("judging on other choices", 0.0)
+        present = self._current.text if self._current else ""
+        ids = {signal.id for signal in self._signals}
+        able = [
+            [p for p in half if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
+            for half in found
+        ]
+        judged = verdict(
+            objective,
+            merge_finalists([half[:1] for half in able], meaning),
+            self._signals,
+            ground=self._wishes.ground,
+            current=present,
+            least=_LEAST_UNSEEN,
+        )
+        self._report("judging on other choices", 0.5)
+        self._waning = self._is_waning(objective)
+        return judged
 
     def _half(
         self, half: Sequence[Signal], objective: Objective, meaning: Meaning

@@ -209,14 +209,7 @@ class Policies:
             found = self._current()
             portfolio = self._portfolio()
             base = portfolio.base.sha256
-            before = None
-            with self._store.documents() as documents:
-                for document in documents.all(KIND):
-                    with suppress(ValueError, KeyError, TypeError, RecursionError):
-                        content = json.loads(document.content)
-                        if content["base"] == base:
-                            before = str(content["policy"])
-                            break
+            before = self._in_force(base)
             choice = choose(portfolio, found.posterior, before)
             name = choice.policy.name if choice.policy else None
             if keep and name != before:
@@ -298,6 +291,16 @@ class Policies:
                 posterior = infer(rows.reshape(-1, len(portfolio.traits)))
                 self._inferred = _Inferred(version, posterior, tuple(self._measured))
             return self._inferred
+
+    def _in_force(self, base: str) -> str | None:
+        """Name of the stored policy for a base model, or None."""
+        with self._store.documents() as documents:
+            for document in documents.all(KIND):
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
+                    content = json.loads(document.content)
+                    if content["base"] == base:
+                        return str(content["policy"])
+        return None
 
     def _memories(self) -> list[Memory]:
         return list(islice(self._store.memories(), INFERRED_FROM))
