@@ -163,7 +163,7 @@ def readable(memories: Iterable[Memory], most: int) -> list[tuple[Memory, Pair]]
 
     Args:
         memories: all memories.
-        most: how many are wanted at most; more are read if reading them takes little time.
+        most: how many a summary may be made from; no fewer than 256 are kept, to choose among.
     """
     usable = []
     for memory in filter(is_evidence, memories):
