@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import note, print_table, progress, report, report_json, table
+from pocketpref.cli.output import note, print_table, progress_bar, report, report_json, table
 from pocketpref.cli.params import format_option, json_option, model_option, user_option
 from pocketpref.errors import FileError
 from pocketpref.formatting import plural
@@ -16,7 +17,6 @@ from pocketpref.formatting import plural
 if TYPE_CHECKING:
     from pocketpref.evaluation import Outcomes, Report
     from pocketpref.importers import Format
-    from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
 
 _HEADINGS = {
@@ -121,12 +121,16 @@ def evaluate(
 
     Example: pocketpref eval choices.jsonl --methods none,longer,ours,auto
     """
-    feedback = None if file is None else _read(file, kind)
-    with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
-        found = _evaluated(
-            pocket,
+    from pocketpref.evaluation import ALL, DEFAULT, page
+
+    feedback = None if file is None else read_choices(file, kind)
+    named = {None: DEFAULT, "all": ALL}
+    opened = app.pocket(user, model) if file is None else app.throwaway_pocket(model)
+    with opened as pocket, progress_bar("comparing") as show:
+        found = pocket.evaluate(
             feedback,
-            methods,
+            methods=named.get(methods) or [name.strip() for name in str(methods).split(",")],
+            on_progress=show,
             protocol="ordered" if ordered else "shuffled",
             seeds=seeds,
             limit=limit,
@@ -135,8 +139,6 @@ def evaluate(
             cache=cache,
         )
     if picture is not None:
-        from pocketpref.evaluation import page
-
         picture.write_text(page(found), "utf-8")
         note("the page is written")
     if as_json:
@@ -145,18 +147,12 @@ def evaluate(
         draw_report(found)
 
 
-def _evaluated(
-    pocket: Pocket, feedback: list[Feedback] | None, methods: str | None, **options: Any
-) -> Report:
-    from pocketpref.evaluation import ALL, DEFAULT
+def read_choices(file: Path, kind: Format | None) -> list[Feedback]:
+    """Return the choices in a file, and report how many rows cannot be read.
 
-    named = {None: DEFAULT, "all": ALL}
-    wanted = named.get(methods) or [name.strip() for name in str(methods).split(",")]
-    with progress("comparing") as show:
-        return pocket.evaluate(feedback, methods=wanted, on_progress=show, **options)
-
-
-def _read(file: Path, kind: Format | None) -> list[Feedback]:
+    Raises:
+        FileError: there is none.
+    """
     from pocketpref.importers import BadEntry, read
 
     entries = list(read(file, kind))
@@ -179,15 +175,16 @@ def draw_report(found: Report) -> None:
     for column in listing.columns[1:]:
         column.justify = "right"
     for outcomes in found.outcomes:
-        listing.add_row(outcomes.method, *(_cell(outcomes, reading) for reading in _HEADINGS))
+        listing.add_row(outcomes.method, *(percentage(outcomes, reading) for reading in _HEADINGS))
     print_table(listing)
     if found.verdict is not None:
         report(f"auto, from now on: {found.verdict.words()}")
 
 
-def _cell(outcomes: Outcomes, reading: str) -> str:
+def percentage(outcomes: Outcomes, reading: str) -> str:
+    """Return an accuracy in per cent, with its interval if there is one."""
     accuracy = outcomes.accuracy(reading)
     percent = f"{100 * accuracy.mean:.1f} %"
-    if accuracy.low != accuracy.low:  # nan: of one person there is no interval
+    if math.isnan(accuracy.low):  # one person has no interval
         return percent
     return f"{percent} ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"

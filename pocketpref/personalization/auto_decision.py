@@ -22,13 +22,15 @@ KIND: Final = "verdict"
 
 Applied = Literal["exact", "popi", "none"]
 
-_IN_WORDS: Final = {
+METHOD_LABELS: Final = {
+    "none": "the model as it is",
     "exact": "what you liked for similar prompts",
     "longer": "the longer answer",
     "ours-pooled": "what people have in common",
     "ours": "what people have in common, adapted to you",
     "drift": "a weight for each attribute",
 }
+"""What methods go by, in words for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class AutoDecision:
 
 
 def _named(method: str) -> str:
-    return f"{method} ({_IN_WORDS[method]})" if method in _IN_WORDS else method
+    return f"{method} ({METHOD_LABELS[method]})" if method in METHOD_LABELS else method
 
 
 def keep(store: DocumentStore, verdict: AutoDecision, recipe: str, sources: Sequence[str]) -> None:

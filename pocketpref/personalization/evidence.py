@@ -23,9 +23,7 @@ from numpy.typing import NDArray
 from pocketpref.errors import InputError
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.prior import FEATURES, Prior, shipped_prior
-from pocketpref.records import Memory, RedactedRepr
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64, Memory, RedactedRepr
 
 Kind = Literal["choice", "edit", "regeneration", "thumb up", "thumb down", "statement"]
 
@@ -105,8 +103,8 @@ class Differences:
         places: where each row's evidence was in what was given, shape (n,).
     """
 
-    features: Matrix
-    counts: Matrix
+    features: Matrix64
+    counts: Matrix64
     places: NDArray[np.int64]
 
 
@@ -115,7 +113,7 @@ def differences_of(
     prior: Prior | None = None,
     *,
     half_life: float = HALF_LIFE,
-    measured: dict[str, Matrix] | None = None,
+    measured: dict[str, Matrix64] | None = None,
 ) -> Differences:
     """Return evidence as numbers.
 
@@ -133,7 +131,7 @@ def differences_of(
     )
     cache = {} if measured is None else measured
 
-    def features(texts: Iterable[str]) -> Matrix:
+    def features(texts: Iterable[str]) -> Matrix64:
         rows = []
         for text in texts:
             if text not in cache:
@@ -163,7 +161,7 @@ def differences_of(
     return Differences(np.nan_to_num(rows), counts, np.array(order, dtype=np.int64))
 
 
-def _repeats(evidence: Sequence[Evidence]) -> Matrix:
+def _repeats(evidence: Sequence[Evidence]) -> Matrix64:
     """Number each piece among its equals, the newest first: 1, 2, 3, ...
 
     A choice made k times counts 1 + 1/2 + ... + 1/k: ten thousand equal ones about as ten.

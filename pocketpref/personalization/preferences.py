@@ -34,7 +34,7 @@ from pocketpref.personalization.questions import (
     pick_questions,
 )
 from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
-from pocketpref.personalization.words import PreferenceWords, Statement, compose
+from pocketpref.personalization.words import PreferenceWords, StatedPreference, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
@@ -64,7 +64,7 @@ class _Choices:
         ids: of the memories.
         prompts: what was asked.
         contrasts: of the text, shape (choices, dimensions), NaN where a measure is missing.
-        lengths: words of the chosen and the rejected answers, shape (choices, 2).
+        lengths: words of the chosen answers, shape (choices,).
         features: what the posterior reads, shape (choices, features).
         counts: how much each choice counts, shape (choices,).
     """
@@ -207,13 +207,12 @@ class Preferences:
         worse = [measured[str(one.worse)] for one in ordered]
         shape = (len(ordered), len(MEASURES))
         differences = np.array(better).reshape(shape) - np.array(worse).reshape(shape)
-        words = [(a[_LENGTH], b[_LENGTH]) for a, b in zip(better, worse, strict=True)]
         self._choices = _Choices(
             version,
             ids=tuple(one.id for one in ordered),
             prompts=tuple(one.prompt for one in ordered),
             contrasts=self.dimensions.text_contrasts(differences),
-            lengths=np.expm1(np.array(words).reshape(-1, 2)),
+            lengths=np.expm1(np.array([row[_LENGTH] for row in better])),
             features=numbers.features,
             counts=numbers.counts,
         )
@@ -228,7 +227,7 @@ class Preferences:
             VaultError: the vault cannot be read.
         """
         statements = summary_store.statements(self._store)
-        stated = [Statement(s.text, targets(s.text)) for s in statements if s.wanted]
+        stated = [StatedPreference(s.text, targets(s.text)) for s in statements if s.wanted]
         struck = {p for s in statements if not s.wanted for p in targets(s.text)}
         found = self.beliefs(prompt)
         if found.sure:

@@ -23,11 +23,9 @@ from importlib import resources
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.personalization.measures import MEASURES
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64
 
 TARGET_WORDS: Final = (15, 30, 60, 100, 160, 250, 400)
 """Lengths in words that a person may want answers to be near to."""
@@ -64,8 +62,8 @@ class Hypothesis:
 
     family: str
     name: str
-    mean: Matrix
-    root: Matrix
+    mean: Matrix64
+    root: Matrix64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,11 +78,11 @@ class Prior:
             shape (len(MEASURES), len(MEASURES)).
     """
 
-    scale: Matrix
-    crowds: Mapping[str, Matrix]
-    covariance: Matrix
+    scale: Matrix64
+    crowds: Mapping[str, Matrix64]
+    covariance: Matrix64
 
-    def features(self, measures: Matrix) -> Matrix:
+    def features(self, measures: Matrix64) -> Matrix64:
         """Return the features of answers with these measures, shape (..., len(FEATURES)).
 
         Args:
@@ -109,7 +107,7 @@ class Prior:
         known = np.array([name in places for name in MEASURES])
         order = np.array([places.get(name, 0) for name in MEASURES])
 
-        def by_measure(numbers: list[float], missing: float) -> Matrix:
+        def by_measure(numbers: list[float], missing: float) -> Matrix64:
             return np.where(known, np.array(numbers, dtype=np.float64)[order], missing)
 
         covariance = np.array(values["covariance"], dtype=np.float64)[np.ix_(order, order)]
@@ -147,7 +145,7 @@ class Prior:
         return tuple(found)
 
 
-def _of_measures(family: str, name: str, mean: Matrix, root: Matrix) -> Hypothesis:
+def _of_measures(family: str, name: str, mean: Matrix64, root: Matrix64) -> Hypothesis:
     """Return a hypothesis whose weights of nearness to a length are 0."""
     rest = len(TARGET_WORDS)
     return Hypothesis(family, name, np.pad(mean, (0, rest)), np.pad(root, ((0, rest), (0, 0))))
@@ -155,7 +153,7 @@ def _of_measures(family: str, name: str, mean: Matrix, root: Matrix) -> Hypothes
 
 def log_shares(
     hypotheses: tuple[Hypothesis, ...], families: Mapping[str, float] = FAMILIES
-) -> Matrix:
+) -> Matrix64:
     """Return the log prior probability of each hypothesis; a family's share is divided evenly."""
     members = {family: sum(h.family == family for h in hypotheses) for family in families}
     whole = sum(share for family, share in families.items() if members[family])
