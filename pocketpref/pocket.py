@@ -27,7 +27,7 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.messages import checked, compose, with_system
 from pocketpref.methods import profile_to_peft
-from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
+from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
 from pocketpref.methods.profile_to_peft import Tailoring
 from pocketpref.personalization import auto_decision

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.methods.exact.indexing import LearnRun
+from pocketpref.methods.exact import LearnRun
 from pocketpref.summary import service
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.objective import PopiSettings

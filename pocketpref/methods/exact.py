@@ -9,21 +9,26 @@ Algorithm 2 takes the attributes of the past prompt most like the new one. Three
 * A round evaluates attributes in the order of first-order estimates (``estimates`` of a
   ``LanguageModel``), and only until the next one is unlikely to be the best, unless the search is
   exhaustive. What that loses is measured, not assumed: docs/performance.md.
+
+``LearnRun`` indexes new choices one after the other and keeps each as soon as it is done.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pocketpref.attributes import AttributeBank, Wording
-from pocketpref.protocols import Lesson
-from pocketpref.records import Condition, Effort, Selection, Source, Vector
-from pocketpref.scoring import PairScorer
+from pocketpref.errors import NotFoundError
+from pocketpref.protocols import EmbedderLoader, Lesson, MemoryStore
+from pocketpref.records import Condition, Effort, Learned, Selection, Source, Vector
+from pocketpref.results import LearnReport, Progress
+from pocketpref.scoring import PairScorer, ScoringModels
 
 LEAST = (4, 3)
 """Attributes that are evaluated at least: in the first round, in every later one."""
@@ -38,8 +43,20 @@ DOUBT = 1.5
 """A round is settled when the next attribute is expected to fall behind the best by this many
 standard deviations of the estimates' errors."""
 
+_CHUNK = 14
+"""Conditions that are evaluated between two reports of progress."""
+
+_STEP = 2
+"""Attributes that are evaluated before it is asked again whether the round is settled."""
+
+_FLOOR = 0.3
+"""Estimates are never taken to be closer than this, nats: a few points may lie on a line."""
+
 PartCallback = Callable[[float], bool]
 """Told before each step how much is done, in [0, 1]; returns False to stop."""
+
+ProgressCallback = Callable[[Progress], None]
+"""Told of every step of a ``LearnRun``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +176,6 @@ class Exact:
             return Condition()
         block = self.bank.block(names, self.settings.wording)
         return Condition(names, block, (source,), self.name)
-
-
-_CHUNK = 14
-"""Conditions that are evaluated between two reports of progress."""
-
-_STEP = 2
-"""Attributes that are evaluated before it is asked again whether the round is settled."""
 
 
 class _Search:
@@ -325,9 +335,114 @@ class _Forecast:
         return bool(best - expected > DOUBT * spread)
 
 
-_FLOOR = 0.3
-"""Estimates are never taken to be closer than this, nats: a few points may lie on a line."""
-
-
 class _SearchStoppedError(Exception):
     """Ends a search whose time is up."""
+
+
+class LearnRun:
+    """One call of ``learn``."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        method: Exact,
+        scoring: ScoringModels,
+        embedder: EmbedderLoader,
+        recipe: Callable[[], str],
+        *,
+        budget: float | None = None,
+        on_progress: ProgressCallback = lambda _: None,
+    ) -> None:
+        """Build the run.
+
+        Args:
+            store: the person's part of the vault.
+            method: selects attributes.
+            scoring: the models that score.
+            embedder: loads what embeds prompts.
+            recipe: fingerprint of what decides the index.
+            budget: seconds after which to stop.
+            on_progress: told of every step; what it raises ends the run.
+        """
+        self._store = store
+        self._method = method
+        self._scoring = scoring
+        self._embedder = embedder
+        self._recipe = recipe
+        self._budget = float("inf") if budget is None else budget
+        self._tell = on_progress
+        self._began = time.monotonic()
+        self._done = 0
+        self._total = 0
+
+    def all(self) -> LearnReport:
+        """Index what is pending, the newest first, until the budget ends."""
+        pending = self._pending()
+        self._total = len(pending)
+        if pending:
+            self._report(0.0, note="loading the model")
+            self._scoring.scorer()
+            self._report(0.0, note="measuring the model's noise")  # the first time of a model
+            self._scoring.noise()
+            self._scoring.arbiter()
+        for memory_id in pending:
+            if self._over() or not self._index(memory_id):
+                break
+            self._done += 1
+        return LearnReport(self._done, len(self._pending()), self._elapsed())
+
+    def _pending(self) -> list[str]:
+        return self._store.pending(self._recipe(), self._method.effort)
+
+    def _index(self, memory_id: str) -> bool:
+        """Index one memory; return False if the budget ended first.
+
+        A partial result is kept if it says something and there was none: a later call refines it.
+        """
+        try:
+            memory = self._store.get(memory_id)
+        except NotFoundError:
+            return True  # forgotten while it waited for its turn
+
+        def on_part(part: float) -> bool:
+            if self._over():
+                return False
+            self._report(part)
+            return True
+
+        selection = self._method.select(self._scoring.pair_scorer(memory.pair), on_part)
+        whole = selection.effort > Effort.PARTIAL
+        if whole or (
+            selection.attributes
+            and all(known.memory_id != memory_id for known in self._store.lessons(self._recipe()))
+        ):
+            prompt = memory.pair.prompt
+            self._store.put_learned(
+                Learned(
+                    memory_id=memory.id,
+                    vector=self._embedder().embed([prompt])[0],
+                    prompt_digest=hashlib.sha256(prompt.encode()).digest(),
+                    selection=selection,
+                    recipe=self._recipe(),
+                )
+            )
+        if whole:
+            self._report(1.0, found=selection.attributes, done=self._done + 1)
+        return whole
+
+    def _over(self) -> bool:
+        return self._elapsed() >= self._budget
+
+    def _report(
+        self,
+        part: float,
+        *,
+        found: tuple[str, ...] = (),
+        done: int | None = None,
+        note: str = "",
+    ) -> None:
+        done = self._done if done is None else done
+        self._tell(Progress(done, self._total, part, self._elapsed(), found, note))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
