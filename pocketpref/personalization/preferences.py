@@ -38,9 +38,8 @@ from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
 from pocketpref.summary import store as summary_store
-from pocketpref.summary.language import ENGLISH
 from pocketpref.summary.records import Clause, Summary
-from pocketpref.summary.wording import render
+from pocketpref.summary.wording import ENGLISH, render
 
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
