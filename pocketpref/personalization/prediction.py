@@ -24,7 +24,7 @@ from pocketpref.personalization.topics import Topics, find_topics
 from pocketpref.records import Matrix64, Vector
 
 
-class Predictor:
+class PreferencePredictor:
     """What one person is expected to prefer; it holds numbers, no text.
 
     Attributes:

@@ -25,7 +25,7 @@ from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.personalization.evidence import Evidence
 from pocketpref.personalization.feedback import targets
 from pocketpref.personalization.measures import MEASURES
-from pocketpref.personalization.prediction import Predictor
+from pocketpref.personalization.prediction import PreferencePredictor
 from pocketpref.personalization.questions import (
     Question,
     bundled_questions,
@@ -71,12 +71,12 @@ class _Choices:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Inferred:
+class _PersonState:
     """What the memories of one version say."""
 
     version: Hashable
     choices: _Choices
-    predictor: Predictor
+    predictor: PreferencePredictor
     beliefs: Beliefs
 
 
@@ -96,7 +96,7 @@ class Preferences:
         self._embedder = embedder
         self._version = MemoryVersion(store)
         self._lock = threading.RLock()
-        self._inferred: _Inferred | None = None
+        self._inferred: _PersonState | None = None
 
     @cached_property
     def dimensions(self) -> Dimensions:
@@ -152,7 +152,7 @@ class Preferences:
         (best,) = pick_questions(posterior, differences, 1, prompts=prompts, asked=asked)
         return bank[best]
 
-    def _infer(self) -> _Inferred:
+    def _infer(self) -> _PersonState:
         """Infer, unless the memories are those of the last call."""
         with self._lock:
             version = self._version()
@@ -160,11 +160,11 @@ class Preferences:
                 self._inferred = self._inferred_from(version)
             return self._inferred
 
-    def _inferred_from(self, version: Hashable) -> _Inferred:
+    def _inferred_from(self, version: Hashable) -> _PersonState:
         newest = islice(self._store.memories(), INFERRED_FROM)
         evidence = [Evidence.of_memory(memory) for memory in newest]
         measured: dict[str, Matrix64] = {}  # by text: lives as long as this call
-        predictor = Predictor(evidence, measured=measured)
+        predictor = PreferencePredictor(evidence, measured=measured)
         choices = self._choices_of(evidence, predictor, measured)
         beliefs = self._believe(choices, predictor.counts())
         # Prompts are embedded only where choices contradict one another: else taste is the same
@@ -172,11 +172,14 @@ class Preferences:
         agreed = any(belief.contrary == 0 for belief in (*beliefs.sure, *beliefs.open))
         if len(evidence) >= 2 * LEAST_CHOICES and not agreed:
             vectors = self._embedder().embed([one.prompt for one in evidence])
-            predictor = Predictor(evidence, vectors, measured=measured)
-        return _Inferred(version, choices, predictor, self._believe(choices, predictor.counts()))
+            predictor = PreferencePredictor(evidence, vectors, measured=measured)
+        return _PersonState(version, choices, predictor, self._believe(choices, predictor.counts()))
 
     def _choices_of(
-        self, evidence: Sequence[Evidence], predictor: Predictor, measured: dict[str, Matrix64]
+        self,
+        evidence: Sequence[Evidence],
+        predictor: PreferencePredictor,
+        measured: dict[str, Matrix64],
     ) -> _Choices:
         ordered = [evidence[place] for place in predictor.differences.places]
         shape = (len(ordered), len(MEASURES))
@@ -194,7 +197,7 @@ class Preferences:
             self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
         )
 
-    def _vector(self, state: _Inferred, prompt: str) -> Vector | None:
+    def _vector(self, state: _PersonState, prompt: str) -> Vector | None:
         """The prompt's embedding where taste differs by topic, else None."""
         topics = state.predictor.topics
         if not prompt or topics is None or topics.by_topic < _BY_TOPIC:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pocketpref.errors import InputError
 from pocketpref.personalization.evidence import Evidence
-from pocketpref.personalization.prediction import Predictor
+from pocketpref.personalization.prediction import PreferencePredictor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SHORT = "It takes four minutes."
@@ -31,20 +31,20 @@ def near(topic: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def test_nobody_has_a_ranking_of_the_prior() -> None:
-    ranked = Predictor([]).rank([SHORT, LONG])
+    ranked = PreferencePredictor([]).rank([SHORT, LONG])
 
     assert ranked.sum() == pytest.approx(1)
 
 
 def test_one_choice_moves_the_ranking_towards_it() -> None:
-    before = Predictor([]).rank([SHORT, LONG])[0]
+    before = PreferencePredictor([]).rank([SHORT, LONG])[0]
 
-    assert Predictor(choices(True, 1)).rank([SHORT, LONG])[0] > before
+    assert PreferencePredictor(choices(True, 1)).rank([SHORT, LONG])[0] > before
 
 
 def test_two_topics_with_two_tastes_are_ranked_apart() -> None:
     evidence = choices(True, 6) + choices(False, 6, first_day=6)
-    predictor = Predictor(evidence, np.concatenate([near(COOKING, 6), near(SCIENCE, 6)]))
+    predictor = PreferencePredictor(evidence, np.concatenate([near(COOKING, 6), near(SCIENCE, 6)]))
 
     cooking = predictor.rank([SHORT, LONG], np.pad(COOKING, (0, 12)))[0]
     science = predictor.rank([SHORT, LONG], np.pad(SCIENCE, (0, 12)))[0]
@@ -54,7 +54,9 @@ def test_two_topics_with_two_tastes_are_ranked_apart() -> None:
 
 
 def test_the_posterior_of_a_topic_is_inferred_once() -> None:
-    predictor = Predictor(choices(True, 12), np.concatenate([near(COOKING, 6), near(SCIENCE, 6)]))
+    predictor = PreferencePredictor(
+        choices(True, 12), np.concatenate([near(COOKING, 6), near(SCIENCE, 6)])
+    )
     prompt = np.pad(COOKING, (0, 12))
 
     assert predictor.posterior(prompt) is predictor.posterior(near(COOKING, 2)[1])
@@ -66,17 +68,21 @@ def test_vectors_follow_their_evidence_into_order() -> None:
     vectors = np.concatenate([near(COOKING, 6), near(SCIENCE, 6)])
     prompt = np.pad(COOKING, (0, 12))
 
-    backwards = Predictor(evidence[::-1], vectors[::-1].copy())
+    backwards = PreferencePredictor(evidence[::-1], vectors[::-1].copy())
 
-    assert np.allclose(backwards.counts(prompt), Predictor(evidence, vectors).counts(prompt))
+    assert np.allclose(
+        backwards.counts(prompt), PreferencePredictor(evidence, vectors).counts(prompt)
+    )
 
 
 def test_a_missing_vector_is_an_input_error() -> None:
     with pytest.raises(InputError):
-        Predictor(choices(True, 2), near(COOKING, 1))
+        PreferencePredictor(choices(True, 2), near(COOKING, 1))
 
 
 def test_answers_of_code_and_of_blanks_are_ranked() -> None:
-    ranked = Predictor(choices(True, 3)).rank(["", "   \n", "```python\nx = 1\n```", SHORT])
+    ranked = PreferencePredictor(choices(True, 3)).rank(
+        ["", "   \n", "```python\nx = 1\n```", SHORT]
+    )
 
     assert np.isfinite(ranked).all()

@@ -15,7 +15,7 @@ from pocketpref.cli.chat.turns import (
     HELP,
     ChatOptions,
     ChatTurn,
-    Offer,
+    MemoryOffer,
     View,
 )
 from pocketpref.cli.egress.rendering import level_name, mark
@@ -64,7 +64,7 @@ class ChatSession:
         self._turns: list[ChatTurn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
-        self._offer: Offer | None = None
+        self._offer: MemoryOffer | None = None
         self._sides = Sides(pocket, view, self._options, lambda: self.history)
         self._commands: dict[str, Callable[[str], None]] = {
             "/retry": self.retry,
@@ -181,7 +181,7 @@ class ChatSession:
                 self._offer_to_remember()
 
     def _offer_to_remember(self) -> None:
-        """Offer to keep what the last prompt said of the answer before it, if it did."""
+        """MemoryOffer to keep what the last prompt said of the answer before it, if it did."""
         from pocketpref.personalization.feedback import detect, statement_of
 
         if len(self._turns) < 2:
@@ -191,11 +191,11 @@ class ChatSession:
         if found is None:
             return
         statement = "" if found.scope == "once" else statement_of(found)
-        self._offer = Offer(statement, earlier, turn, found.rework)
+        self._offer = MemoryOffer(statement, earlier, turn, found.rework)
         what = f'"{statement}" for all answers' if statement else "that you prefer this answer"
         self._view.note(f"Remember {what}? y or n")
 
-    def _take_up(self, offer: Offer, agreed: bool) -> None:
+    def _take_up(self, offer: MemoryOffer, agreed: bool) -> None:
         """Keep what was offered, or nothing."""
         if not agreed:
             self._view.note("not remembered")

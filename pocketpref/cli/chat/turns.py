@@ -107,7 +107,7 @@ class ChatTurn:
 
 
 @dataclass(frozen=True, repr=False)
-class Offer:
+class MemoryOffer:
     """What a chat offers to remember after a message about how it answered.
 
     Attributes:
