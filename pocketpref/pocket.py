@@ -204,6 +204,9 @@ class Pocket:
     ) -> LearnReport:
         """Index what is new, the newest first: which attributes explain each choice.
 
+        Without a budget, it also finds out once how the model that replies is best told what the
+        person likes (``personalization.frame_probe``).
+
         Every pair is kept as soon as it is done, so that an interruption of any kind costs at most
         the pair at work. ``KeyboardInterrupt`` passes through.
 
@@ -215,7 +218,7 @@ class Pocket:
             ModelError: a model is missing or failed.
             VaultError: the vault cannot be read or written.
         """
-        return LearnRun(
+        run = LearnRun(
             self._store,
             self._components.method,
             self._components.scoring,
@@ -223,7 +226,11 @@ class Pocket:
             self._components.recipe,
             budget=budget,
             on_progress=on_progress or (lambda _: None),
-        ).all()
+        )
+        found = run.all()
+        if budget is None:  # it takes a minute: not out of a budget that was meant for choices
+            self._components.probe_frame()
+        return found
 
     # ------------------------------------------------------------------------------ using
 
