@@ -94,8 +94,7 @@ def profile(app: App, *, as_json: bool, user: str | None, model: str | None) -> 
     """Show what was learned: how you like to be answered, and the choices that say so.
 
     A bar is the mean gain of an attribute in nats for each learned choice. `pocketpref memory show
-    ID` shows the choice behind an id. The last line says what `personalize --method auto` adds for
-    you, and why.
+    ID` shows the choice behind an id.
 
     Example: pocketpref profile --json
     """
@@ -120,6 +119,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         f"{plural(profile.pairs, 'choice')} remembered, {profile.indexed:,} learned "
         f"({profile.method})"
     )
+    if profile.auto == "off":
+        report("your preferences are not used in replies: `pocketpref eval --switch on`")
     if not profile.entries:
         report(_nothing(profile))
         return
@@ -138,8 +139,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     hidden = len(profile.entries) - len(profile.entries[:limit])
     if hidden:
         report(f"  and {hidden} more")
-    report()
-    report(f"auto: {profile.auto or 'not tested yet: `pocketpref eval` does it'}")
+    if profile.policy:
+        report()
     for line in profile.policy:
         report(f"palm: {line}")
 

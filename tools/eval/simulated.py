@@ -120,10 +120,9 @@ def methods(evidence: Evidence) -> list[Predictor]:
     ours = Ours(traits)
     near = Ours(traits, name="ours, similar prompts", width=WIDTH)
     recent = Ours(traits, name="ours, recent choices", half_life=HALF_LIFE)
-    auto = Auto(plain, (longer, pooled, recalled, ours, near))
     return [
         *(plain, longer, Placebo(evidence), drift, Global(explained), recalled),
-        *(pooled, ours, near, recent, auto),
+        *(pooled, ours, near, recent, Auto()),
     ]
 
 
