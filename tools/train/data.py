@@ -27,8 +27,8 @@ import numpy as np
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.methods.palm.traits import REWARDS, rewards
-from pocketpref.personalization.measures import MEASURES, measures
 from pocketpref.models.gguf_file import file_sha256
+from pocketpref.personalization.measures import MEASURES, measures
 from pocketpref.protocols import Embedder
 
 from .base import Tokens, starter_path
