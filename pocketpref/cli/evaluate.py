@@ -34,6 +34,8 @@ _HEADINGS = {
 _FOR_PEOPLE = ("absolute", "absolute_mean")
 """Readings that are shown without --verbose."""
 
+_PROMPTS = 4  # answered twice with --generate
+
 _RULES = {
     "shorter": "always the shorter answer",
     "longer": "always the longer answer",
@@ -169,7 +171,7 @@ def evaluate(
             pocket,
             feedback,
             _named(methods) if figures else (),
-            generate=generate,
+            generate=_PROMPTS if generate else 0,
             protocol="ordered" if ordered else "shuffled",
             seeds=seeds,
             limit=limit,

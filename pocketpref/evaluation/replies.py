@@ -25,9 +25,6 @@ from pocketpref.personalization.words import PreferenceWords
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Sampling
 
-PROMPTS: Final = 4
-"""Prompts that are answered twice."""
-
 TOKENS: Final = 200
 """Longest reply, in tokens; the longer of two long replies is cut, so moves are understated."""
 
@@ -139,7 +136,7 @@ def compare_replies(
     personalize: Callable[[str], Sequence[Message]],
     dimensions: Dimensions,
     *,
-    count: int = PROMPTS,
+    count: int,
     tokens: int = TOKENS,
     seed: int = 0,
     budget: float = BUDGET,

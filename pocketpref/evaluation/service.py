@@ -36,7 +36,7 @@ def evaluate(
     preferences: Preferences,
     conditions: Conditions,
     methods: Sequence[str] = DEFAULT,
-    generate: bool = False,
+    generate: int = 0,
     protocol: Protocol = "shuffled",
     seeds: int = 3,
     limit: int | None = None,
@@ -54,8 +54,8 @@ def evaluate(
         preferences: what is known of this user.
         conditions: puts it before the model.
         methods: their names, in the order of the report; () compares none and needs no model.
-        generate: let the model answer a few prompts with and without what is known of the person,
-            which takes about a minute on two cores; for the person's own choices only.
+        generate: let the model answer this many prompts with and without what is known of the person
+            (4 take a minute or more on two cores); for the person's own choices only.
         protocol: "shuffled" or "ordered" (see ``compare``).
         seeds: random splits of each person.
         limit: the newest choices of each person that take part in the comparison; None for all.
@@ -91,7 +91,7 @@ def evaluate(
         return found
     verdict = helps(parts, preferences, evidence if "none" in methods else None)
     if generate:
-        moved = _moved(parts, preferences, conditions, on_progress)
+        moved = _moved(parts, preferences, conditions, generate, on_progress)
         verdict = replace(verdict, replies=moved)
     return replace(found, help=verdict)
 
@@ -128,6 +128,7 @@ def _moved(
     parts: Components,
     preferences: Preferences,
     conditions: Conditions,
+    count: int,
     on_progress: ProgressCallback,
 ) -> MovedReplies:
     return compare_replies(
@@ -136,6 +137,7 @@ def _moved(
         preferences.words,
         lambda prompt: conditions.instructed(prompt, None, ()).messages,
         preferences.dimensions,
+        count=count,
         on_progress=on_progress,
     )
 

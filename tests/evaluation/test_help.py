@@ -30,7 +30,10 @@ from pocketpref.vault.crypto.key_stores import EphemeralKey
 from tests.cli.conftest import Desk
 from tests.evaluation.conftest import people, small_bank
 
-WORDS = ["sun", "road", "house", "water", "stone", "tree", "light", "green", "river", "paper", "cloud", "bread"]
+WORDS = (
+    *("sun", "road", "house", "water", "stone", "tree"),
+    *("light", "green", "river", "paper", "cloud", "bread"),
+)
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -257,7 +260,7 @@ def test_a_crowd_is_summed_up_against_the_best_simple_rule() -> None:
 
 def test_generated_replies_follow_the_taste(pocket: Pocket) -> None:
     teach(pocket, choices(12, ["short"]))
-    found = pocket.evaluate(methods=(), generate=True).help
+    found = pocket.evaluate(methods=(), generate=4).help
     assert found is not None
     assert found.answer == "yes"
     assert "Replies moved: 80 -> 12 words on 4 of your prompts." in found.words()
@@ -273,7 +276,7 @@ def test_generated_replies_follow_the_taste(pocket: Pocket) -> None:
 )
 def test_replies_that_do_not_follow_are_found_out(pocket: Pocket, answer: str) -> None:
     teach(pocket, choices(12, ["short"]))
-    found = pocket.evaluate(methods=(), generate=True).help
+    found = pocket.evaluate(methods=(), generate=4).help
     assert found is not None
     assert found.answer == answer
 
@@ -282,7 +285,7 @@ def test_a_person_with_few_prompts_is_asked_bundled_questions(
     pocket: Pocket, model: ScriptedModel
 ) -> None:
     pocket.state("Keep it short.")
-    found = pocket.evaluate(methods=(), generate=True).help
+    found = pocket.evaluate(methods=(), generate=4).help
     assert found is not None
     assert found.replies is not None
     assert (found.replies.prompts, found.replies.own) == (4, 0)
@@ -290,7 +293,7 @@ def test_a_person_with_few_prompts_is_asked_bundled_questions(
 
 
 def test_without_anything_to_say_nothing_is_generated(pocket: Pocket, model: ScriptedModel) -> None:
-    found = pocket.evaluate(methods=(), generate=True).help
+    found = pocket.evaluate(methods=(), generate=4).help
     assert found is not None
     assert "nothing is asked of the model" in found.words()
     assert model.conversations == []
@@ -310,7 +313,7 @@ def test_the_starter_answers_shorter_for_whoever_likes_it(
     with pocketpref.open(path=tmp_path / "v.db", key=EphemeralKey(), model=writer) as pocket:
         for place, one in enumerate(choices(12, ["short"])):
             pocket.add(f"{QUESTIONS[place % 4]} ({place})", str(one.better), str(one.worse))
-        found = pocket.evaluate(methods=(), generate=True).help
+        found = pocket.evaluate(methods=(), generate=2).help
     assert found is not None
     assert found.replies is not None
     assert found.replies.words_after < found.replies.words_before
@@ -338,7 +341,7 @@ def test_switched_off_replies_are_left_as_they_are(pocket: Pocket) -> None:
 def test_switched_off_generation_still_says_what_it_would_do(pocket: Pocket) -> None:
     teach(pocket, choices(12, ["short"]))
     pocket.switch(on=False)
-    found = pocket.evaluate(methods=(), generate=True).help
+    found = pocket.evaluate(methods=(), generate=4).help
     assert found is not None
     assert "Replies moved" in found.words()
 
