@@ -39,7 +39,11 @@ LEAST: Final = 5
 """Predictions from which a verdict is given: 5 of 5 right is beyond luck, 4 of 4 hardly."""
 
 NEWEST: Final = 60
-"""Choices that are predicted at most, the newest: each takes about 30 ms."""
+"""Choices that are predicted at most, the newest."""
+
+_GROWTH: Final = 1.1
+"""Growth of the earlier choices after which they are learned from again, at about 30 ms each time:
+a choice more among thirty changes little."""
 
 _NORMAL: Final = 1.959964  # quantile of a 95 % interval
 
@@ -222,12 +226,16 @@ def predict(
     ][-NEWEST:]
     measured: dict[str, Matrix64] = {}
     vectors = _vectors_by_topic(unique, embedder, measured) if embedder is not None else None
-    scores = []
+    scores: list[float] = []
+    known: list[int] = []  # what was learned from last
     for place in places:
         one = unique[place]
         earlier = [at for at in range(place) if unique[at].prompt != one.prompt]
-        past = [unique[at] for at in earlier]
-        odds = learn(past, None if vectors is None else vectors[earlier], measured)
+        stale = len(earlier) > _GROWTH * len(known)
+        if stale or any(unique[at].prompt == one.prompt for at in known):
+            known = earlier
+            past = [unique[at] for at in known]
+            odds = learn(past, None if vectors is None else vectors[known], measured)
         scores.append(odds(_pair(one), None if vectors is None else vectors[place]))
     asked = [_pair(unique[place]) for place in places]
     return HelpVerdict(

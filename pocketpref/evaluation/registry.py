@@ -7,6 +7,7 @@ from typing import Final
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.predictors.adapters import Weighed
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Evidence, Predictor
 from pocketpref.evaluation.predictors.baselines import (
@@ -25,8 +26,6 @@ from pocketpref.evaluation.predictors.bradley_terry import (
     Prior,
     Reward,
 )
-from pocketpref.evaluation.predictors.drift import Drift
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.methods.exact.selection import Exact, ExactSettings
 
 DEFAULT: Final = (

@@ -54,8 +54,8 @@ def evaluate(
         preferences: what is known of this user.
         conditions: puts it before the model.
         methods: their names, in the order of the report; () compares none and needs no model.
-        generate: let the model answer this many prompts with and without what is known of the person
-            (4 take a minute or more on two cores); for the person's own choices only.
+        generate: let the model answer this many prompts with and without what is known of the
+            person (4 take a minute or more on two cores); for the person's own choices only.
         protocol: "shuffled" or "ordered" (see ``compare``).
         seeds: random splits of each person.
         limit: the newest choices of each person that take part in the comparison; None for all.
