@@ -26,7 +26,8 @@ from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Sampling
 
 TOKENS: Final = 200
-"""Longest reply, in tokens; the longer of two long replies is cut, so moves are understated."""
+"""Longest reply, in tokens; twice as many where long answers are asked for. The starter's plain
+replies are often longer, so what moves to short answers is understated."""
 
 BUDGET: Final = 300.0
 """Seconds after which no further prompt is begun."""
@@ -151,7 +152,7 @@ def compare_replies(
         personalize: gives the conversation with it in its frame.
         dimensions: that the words speak of.
         count: prompts that are answered twice.
-        tokens: longest reply.
+        tokens: longest reply; twice as many where long answers are asked for.
         seed: of the draws; both replies to a prompt have the same.
         budget: seconds after which no further prompt is begun.
         on_progress: told of every reply.
@@ -161,9 +162,9 @@ def compare_replies(
     """
     own = list(dict.fromkeys(own_prompts))[:count]
     prompts = [*own, *(each for each in QUESTIONS if each not in own)][:count]
-    sampling = Sampling(temperature=0.0, max_tokens=tokens, seed=seed)
 
-    def reply(messages: Sequence[Message]) -> str:
+    def reply(messages: Sequence[Message], most: int) -> str:
+        sampling = Sampling(temperature=0.0, max_tokens=most, seed=seed)
         return "".join(model.generate(messages, sampling=sampling))
 
     began = time.monotonic()
@@ -176,9 +177,10 @@ def compare_replies(
         if not poles or (lengths and time.monotonic() - began > budget):
             continue
         on_progress(2 * place, 2 * len(prompts))
-        plain = reply(compose(prompt, "", ()))
+        most = 2 * tokens if ("length", "high") in poles else tokens
+        plain = reply(compose(prompt, "", ()), most)
         on_progress(2 * place + 1, 2 * len(prompts))
-        personal = reply(personalize(prompt))
+        personal = reply(personalize(prompt), most)
         before, after = measures(plain), measures(personal)
         lengths.append((float(np.expm1(before[_LENGTH])), float(np.expm1(after[_LENGTH]))))
         contrasts = np.nan_to_num(dimensions.text_contrasts((after - before)[None])[0])

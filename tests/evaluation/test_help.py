@@ -311,12 +311,14 @@ def test_the_starter_answers_shorter_for_whoever_likes_it(
 ) -> None:
     writer = LlamaModel(starter_path, name="starter")
     with pocketpref.open(path=tmp_path / "v.db", key=EphemeralKey(), model=writer) as pocket:
-        for place, one in enumerate(choices(12, ["short"])):
-            pocket.add(f"{QUESTIONS[place % 4]} ({place})", str(one.better), str(one.worse))
+        long = "Boil it for eight minutes, cool it in water, and peel it from its thick end. " * 4
+        for place in range(12):
+            prompt = f"How do I prepare dish number {place}?" if place < 8 else QUESTIONS[place % 4]
+            pocket.add(prompt, "Boil it for eight minutes.", long)
         found = pocket.evaluate(methods=(), generate=2).help
     assert found is not None
     assert found.replies is not None
-    assert found.replies.words_after < found.replies.words_before
+    assert found.replies.words_after < 0.7 * found.replies.words_before
     assert found.answer == "yes"
 
 
