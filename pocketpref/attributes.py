@@ -110,13 +110,11 @@ class AttributeBank:
         if not newline or not last.startswith(_PREFIX) or not last.endswith(_SUFFIX):
             return prompt
         inner = last[len(_PREFIX) : -len(_SUFFIX)]
-        return head if self._is_ours(inner) else prompt
-
-    def _is_ours(self, inner: str) -> bool:
         wordings = {a.wording for a in self._attributes}
-        return all(part in wordings for part in inner.split(_SEPARATOR["text"])) or all(
+        ours = all(part in wordings for part in inner.split(_SEPARATOR["text"])) or all(
             part in self for part in inner.split(_SEPARATOR["names"])
         )
+        return head if ours else prompt
 
 
 def read_attributes(path: Path) -> list[Attribute]:

@@ -1,7 +1,7 @@
-"""The one chat that is kept, if its person wants that, so that it can be gone on with.
+"""The saved chat: at most one for each user, so that it can be continued.
 
-It is a document like a summary: sealed, padded, part of what forgetting reaches. It names the
-choices that were made in it, and goes with the first of them that is forgotten.
+It is a document like a summary: sealed, padded, and reached by forgetting. It names the choices
+that were made in it, and is forgotten with the first of them.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pocketpref.protocols import Documents, DocumentStore
 from pocketpref.records import Document, Message, RedactedRepr
 
 KIND: Final = "conversation"
-"""The kind of document that it is kept as."""
+"""The kind of its document."""
 
 MOST_CHARACTERS: Final = 100_000
-"""Of all that is kept; the oldest exchanges are left out. A model here reads less at once."""
+"""The most characters that are saved; the oldest exchanges are dropped. Local models read fewer."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exchange(RedactedRepr):
-    """A prompt, and the answer to it that stands.
+    """A prompt and its current answer.
 
     Attributes:
         prompt: what the person asked.
-        answer: what they were answered, or made of the answer.
-        choices: ids of what was remembered of it.
+        answer: the answer they received, or their own version of it.
+        choices: ids of the memories that were recorded from it.
     """
 
     prompt: str
@@ -40,7 +40,7 @@ class Exchange(RedactedRepr):
 
 
 def messages(exchanges: Sequence[Exchange]) -> tuple[Message, ...]:
-    """As the earlier turns of a conversation with a model."""
+    """Convert exchanges to the earlier turns of a conversation with a model."""
     return tuple(
         message
         for each in exchanges
@@ -52,7 +52,7 @@ def messages(exchanges: Sequence[Exchange]) -> tuple[Message, ...]:
 
 
 def kept(store: DocumentStore) -> tuple[Exchange, ...]:
-    """The conversation that is kept, the oldest exchange first; () if none is.
+    """Return the saved conversation, the oldest exchange first; () if there is none.
 
     Raises:
         VaultError: it cannot be read.
@@ -63,26 +63,26 @@ def kept(store: DocumentStore) -> tuple[Exchange, ...]:
 
 
 def forget(store: DocumentStore) -> bool:
-    """Forget the conversation that is kept. Returns whether there was one."""
+    """Forget the saved conversation. Return whether there was one."""
     with store.changing() as documents:
         return _clear(documents)
 
 
 class ChatRecorder:
-    """Keeps a conversation as it goes on, in place of the one that was kept before.
+    """Saves a conversation as it continues, replacing the one saved before.
 
-    What is forgotten meanwhile, here or by another program, is not written down again.
+    What is forgotten meanwhile, here or by another program, is not saved again.
     """
 
     def __init__(self, store: DocumentStore, *, go_on: bool = False) -> None:
         """Begin; nothing is changed yet.
 
         Args:
-            store: whose.
-            go_on: with the conversation that is kept.
+            store: the user's documents.
+            go_on: continue the saved conversation.
 
         Raises:
-            NotFoundError: there is none to go on with.
+            NotFoundError: there is none to continue.
         """
         self._store = store
         with store.documents() as documents:
@@ -98,16 +98,16 @@ class ChatRecorder:
         self._ended = False
 
     def __repr__(self) -> str:
-        return f"Notebook(<{len(self._whole)} exchanges>)"
+        return f"{type(self).__name__}(<{len(self._whole)} exchanges>)"
 
     def write(self, exchanges: Sequence[Exchange]) -> None:
-        """Keep the earlier exchanges and these; durable when it returns.
+        """Save the earlier exchanges and these; durable when it returns.
 
         Args:
-            exchanges: all since the notebook was begun.
+            exchanges: all since the recorder was made.
 
         Raises:
-            VaultError: the vault cannot be changed; what was kept before still is.
+            VaultError: the vault cannot be changed; the version saved before remains.
         """
         whole = (*self.earlier, *exchanges)
         if self._ended or whole == self._whole:
@@ -143,7 +143,7 @@ def _clear(documents: Documents) -> bool:
 
 
 def _newest(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """As many of the newest as may be kept, the oldest of them first."""
+    """The newest exchanges that fit, the oldest of them first."""
     room, fitting = MOST_CHARACTERS, list[Exchange]()
     for each in reversed(exchanges):
         room -= len(each.prompt) + len(each.answer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -20,7 +19,7 @@ import platformdirs
 import tomli_w
 
 from pocketpref.errors import ConfigError
-from pocketpref.files import TomlError, read_toml
+from pocketpref.files import TomlError, read_toml, replace_file
 
 KeyCustody = Literal["keyring", "passphrase", "key-file"]
 Wording = Literal["text", "names"]
@@ -142,7 +141,8 @@ class Config:
             if (value := getattr(self, f.name)) != f.default
         }
         try:
-            _replace_file(places.config_file, tomli_w.dumps(values).encode())
+            places.config_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(places.config_file, tomli_w.dumps(values).encode())
         except OSError as error:
             raise ConfigError(
                 f"the configuration cannot be written: {error.strerror or 'unknown reason'}",
@@ -185,10 +185,8 @@ def _checked(key: str, value: object, where: str, folder: Path) -> Any:
         raise ConfigError(
             f"{where} must be one of {', '.join(_CHOICES[key])}", hint="choose one, or leave it out"
         )
-    return _path(value, where, folder) if key in _PATHS else value
-
-
-def _path(value: str, where: str, folder: Path) -> Path:
+    if key not in _PATHS:
+        return value
     # Raised outside of the handler: RuntimeError is what an unknown name after ~ gives.
     with suppress(RuntimeError):
         if "\0" not in value:
@@ -213,18 +211,3 @@ def _apply_environment(config: Config, environ: Mapping[str, str]) -> Config:
     if "key_custody" not in found and "passphrase_file" in found:
         found["key_custody"] = "passphrase"
     return replace(config, **found)
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import secrets
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,22 +63,6 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         problem = "holds a number with too many digits"
     # Raised outside of the handlers: decoders' errors hold the file's text.
     raise TomlError(problem)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file such that readers see the old content or the new, never a part.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)  # noqa: PTH105  # Path.replace would need a Path for nothing
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -161,6 +144,29 @@ def building(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a private file such that readers see the old content or the new, never a part.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    with building(path, replace=True) as file:
+        file.write(data)
+
+
+def open_inherited(number: int) -> BinaryIO:
+    """Open a descriptor that the parent process handed in, for reading; closing it closes both.
+
+    Raises:
+        OSError: there is no such descriptor, or this process opened it itself.
+    """
+    # What Python and SQLite open is not inheritable, what a shell hands in is: a number that was
+    # not handed in must not be read, nor closed, as if it were.
+    if not os.get_inheritable(number):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return os.fdopen(number, "rb")
+
+
 def publish(part: Path, target: Path, *, replace: bool) -> None:
     """Give a finished file its name, in one step.
 
@@ -169,27 +175,23 @@ def publish(part: Path, target: Path, *, replace: bool) -> None:
     """
     if replace:
         part.replace(target)
-    else:
-        _rename_without_replacing(part, target)
-    sync_folder(target.parent)
-
-
-def _rename_without_replacing(part: Path, target: Path) -> None:
-    if os.name == "nt":
+    elif os.name == "nt":
         part.rename(target)  # refuses by itself to replace a file there
-        return
-    try:
-        target.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except OSError:
-        # Some file systems (FAT, some network shares) have no hard links. The check is then
-        # not one step with the renaming, which is the best such a disk can do.
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        part.rename(target)
     else:
-        part.unlink()
+        try:
+            target.hardlink_to(part)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Some file systems (FAT, some network shares) have no hard links. The check is then
+            # not one step with the renaming, which is the best such a disk can do.
+            if target.exists():
+                code = errno.EEXIST
+                raise FileExistsError(code, os.strerror(code), str(target)) from None
+            part.rename(target)
+        else:
+            part.unlink()
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

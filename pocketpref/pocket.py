@@ -26,10 +26,10 @@ from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError
 from pocketpref.evaluation import HelpVerdict, Report, evaluate, helps
 from pocketpref.messages import checked, compose, with_system
-from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
+from pocketpref.methods import profile_to_peft
+from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
-from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.methods.profile_to_peft.service import Tailoring
+from pocketpref.methods.profile_to_peft import Tailoring
 from pocketpref.personalization import auto_switch
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
 from pocketpref.personalization.preferences import Preferences
@@ -316,7 +316,7 @@ class Pocket:
         else:
             given = self.personalize(prompt, system=system, history=history, method=method)
             messages = given.messages
-            worn = {"palm": self.policies.model, encoding.NAME: self.tailoring.model}
+            worn = {"palm": self.policies.model, profile_to_peft.NAME: self.tailoring.model}
             model = worn.get(method, model)
         if best_of != 1:
             if stream:

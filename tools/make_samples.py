@@ -1,8 +1,8 @@
 """Make pocketpref/samples/*.jsonl again from the data they are taken from.
 
-    python tools/make_samples.py UKP_PAIRS.jsonl MTBENCH_PAIRS.jsonl [--into FOLDER]
+    python tools/make_samples.py UKP.jsonl MTBENCH.jsonl DESCRIPTIONS.jsonl [--into FOLDER]
 
-Both inputs are pair files of many people (`samples/ATTRIBUTION.md` says where they come from). The
+The inputs are pair files of many people (`samples/ATTRIBUTION.md` says where they come from). The
 result depends on them alone:
 
 ukp.jsonl     at most 40 pairs of one person. Pairs whose two answers have 150 to 700 characters
@@ -12,6 +12,9 @@ ukp.jsonl     at most 40 pairs of one person. Pairs whose two answers have 150 t
 mtbench.jsonl 24 pairs of one rater: the shortest pairs, in the order of the file.
 demo.jsonl    the first turn of ukp.jsonl, one pair of each debate, with the pair of DEMO_DEBATE as
               the last: learning begins with the newest, and the demo asks about this debate.
+
+descriptions.jsonl  all 30 pairs of the person who chose the text of fewer characters every time,
+              in the order of `meta.order`.
 
 "Shortest" counts prompt and both answers, since that is what learning from a pair costs; equal
 ones stay in the file's order.
@@ -31,6 +34,7 @@ from typing import Any
 # answer is chosen in 59 % of these pairs (in 60 to 85 % by the others). The reasons given
 # have one line all the same: more detail, a reason behind it, a clear stance.
 UKP_PERSON = "ukp_0470"
+DESCRIPTIONS_PERSON = "pref-1"
 MTBENCH_PERSON = "mtb_author_4"  # the rater with the most votes
 
 # Debates and texts that are likely to insult someone; nobody should meet them in a demo.
@@ -54,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the bundled samples again.")
     parser.add_argument("ukp", type=Path)
     parser.add_argument("mtbench", type=Path)
+    parser.add_argument("descriptions", type=Path)
     default = Path(__file__).parents[1] / "pocketpref" / "samples"
     parser.add_argument("--into", type=Path, default=default)
     options = parser.parse_args(argv)
@@ -64,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     first_turn = _by_time(ukp[: len({_debate(row) for row in ukp})])
     _write(options.into / "demo.jsonl", sorted(first_turn, key=_is_asked_about))
     _write(options.into / "mtbench.jsonl", [row for row in mtbench if row in shortest])
+    descriptions = _rows(options.descriptions, DESCRIPTIONS_PERSON)
+    in_order = sorted(descriptions, key=lambda row: int(row["meta"]["order"]))
+    _write(options.into / "descriptions.jsonl", in_order)
 
 
 def _rows(path: Path, person: str) -> list[Row]:

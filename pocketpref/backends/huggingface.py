@@ -67,7 +67,9 @@ def pull(handle: str, into: Path, on_progress: ProgressCallback = lambda here, t
     wanted = parse_handle(handle)
     with _named_failures(wanted):
         remote = _find(wanted)
-        target = into / _local_name(remote)
+        # One name in one folder for a path in a repository, without the revision.
+        name = remote.source.removeprefix("hf:").rpartition("@")[0].replace("/", "--")
+        target = into / name
         record = ModelRecord(handle, remote.source, remote.sha256, remote.size)
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The record first: a file that is there without one would look like the user's own.
@@ -80,11 +82,6 @@ def pull(handle: str, into: Path, on_progress: ProgressCallback = lambda here, t
         write_record(target, record)
         partial.replace(target)
     return target
-
-
-def _local_name(remote: _Remote) -> str:
-    """One name in one folder for a path in a repository, without the revision."""
-    return remote.source.removeprefix("hf:").rpartition("@")[0].replace("/", "--")
 
 
 def _verify(partial: Path, remote: _Remote) -> None:
@@ -146,7 +143,13 @@ def _download(remote: _Remote, partial: Path, on_progress: ProgressCallback) -> 
     if here > remote.size:
         partial.unlink()
         here = 0
-    _check_room(partial.parent, remote.size - here)
+    needed, free = remote.size - here, shutil.disk_usage(partial.parent).free
+    if needed + _SPARE > free:
+        raise ModelError(
+            f"the model needs {needed / 2**30:.1f} GiB in {partial.parent}; "
+            f"{free / 2**30:.1f} are free",
+            hint="make room, or move everything with POCKETPREF_HOME",
+        )
     headers = {"user-agent": _USER_AGENT}
     if token := os.environ.get("HF_TOKEN"):
         headers["authorization"] = f"Bearer {token}"
@@ -194,15 +197,6 @@ def _bar(on_progress: ProgressCallback, here: int, total: int) -> Any:
             on_progress(self.here, total)
 
     return Bar
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed + _SPARE > free:
-        raise ModelError(
-            f"the model needs {needed / 2**30:.1f} GiB in {folder}; {free / 2**30:.1f} are free",
-            hint="make room, or move everything with POCKETPREF_HOME",
-        )
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 The choice is the person's (``pocketpref keys set``, the configuration or a variable). Where none
 was made, an existing vault says how it is kept, and a new one goes to the system's keyring or,
-where there is none, to a passphrase if somebody is there to be asked. Never is anything weaker
-chosen in silence.
+where there is none, to a passphrase if somebody is there to be asked. It never falls
+back to a weaker key store silently.
 
 A passphrase comes from a descriptor, a file or a prompt, in this order; never from an option or a
 variable, whose values other programs can list.
@@ -21,6 +21,7 @@ from typing import BinaryIO
 from pocketpref.backends.keyring import SystemKeyring
 from pocketpref.config import Config
 from pocketpref.errors import ConfigError, KeyMissingError, KeyringError
+from pocketpref.files import open_inherited
 from pocketpref.protocols import KeyStore
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile, Passphrase
@@ -145,12 +146,8 @@ def _descriptor(environ: Mapping[str, str]) -> Ask | None:
 def _from_descriptor(number: int) -> str:
     if number not in _read_already:
         line = None
-        with suppress(OSError):
-            # What Python and SQLite open is not inheritable, what a shell hands in is: a number
-            # that was not handed in must not be read, nor closed, as if it were.
-            if os.get_inheritable(number):
-                with os.fdopen(number, "rb") as file:
-                    line = _first_line(file)
+        with suppress(OSError), open_inherited(number) as file:
+            line = _first_line(file)
         if not line:
             raise KeyMissingError(
                 f"descriptor {number} {'cannot be read' if line is None else 'is empty'}",

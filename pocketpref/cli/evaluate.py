@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import note, print_table, progress, report, report_json, table
+from pocketpref.cli.output import note, print_table, progress_bar, report, report_json, table
 from pocketpref.cli.params import (
     MisuseError,
     format_option,
@@ -22,7 +23,6 @@ from pocketpref.formatting import plural
 if TYPE_CHECKING:
     from pocketpref.evaluation import HelpVerdict, Outcomes, Report
     from pocketpref.importers import Format
-    from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
 
 _HEADINGS = {
@@ -154,6 +154,8 @@ def evaluate(
 
     Example: pocketpref eval choices.jsonl --methods none,longer,shorter,auto
     """
+    from pocketpref.evaluation import ALL, DEFAULT, page
+
     if file is not None and (generate or switch):
         raise MisuseError("--generate and --switch are about your own choices: leave FILE out")
     if switch:
@@ -164,14 +166,17 @@ def evaluate(
         else:
             report(f"your preferences are {'used' if switch == 'on' else 'not used'} in replies")
         return
-    feedback = None if file is None else _read(file, kind)
+    feedback = None if file is None else read_choices(file, kind)
+    named = {None: DEFAULT, "all": ALL}
+    wanted = named.get(methods) or [name.strip() for name in str(methods).split(",")]
     figures = file is not None or verbose or as_json or methods or picture or curve
-    with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
-        found = _evaluated(
-            pocket,
+    opened = app.pocket(user, model) if file is None else app.throwaway_pocket(model)
+    with opened as pocket, progress_bar("evaluating") as show:
+        found = pocket.evaluate(
             feedback,
-            _named(methods) if figures else (),
+            methods=wanted if figures else (),
             generate=_PROMPTS if generate else 0,
+            on_progress=show,
             protocol="ordered" if ordered else "shuffled",
             seeds=seeds,
             limit=limit,
@@ -180,8 +185,6 @@ def evaluate(
             cache=cache,
         )
     if picture is not None:
-        from pocketpref.evaluation import page
-
         picture.write_text(page(found), "utf-8")
         note("the page is written")
     if as_json:
@@ -190,22 +193,12 @@ def evaluate(
         draw_report(found, verbose=verbose)
 
 
-def _named(methods: str | None) -> tuple[str, ...]:
-    from pocketpref.evaluation import ALL, DEFAULT
+def read_choices(file: Path, kind: Format | None) -> list[Feedback]:
+    """Return the choices in a file, and report how many rows cannot be read.
 
-    if methods is None:
-        return DEFAULT
-    return ALL if methods == "all" else tuple(name.strip() for name in methods.split(","))
-
-
-def _evaluated(
-    pocket: Pocket, feedback: list[Feedback] | None, methods: tuple[str, ...], **options: Any
-) -> Report:
-    with progress("evaluating") as show:
-        return pocket.evaluate(feedback, methods=methods, on_progress=show, **options)
-
-
-def _read(file: Path, kind: Format | None) -> list[Feedback]:
+    Raises:
+        FileError: there is none.
+    """
     from pocketpref.importers import BadEntry, read
 
     entries = list(read(file, kind))
@@ -244,7 +237,7 @@ def draw_report(found: Report, *, verbose: bool = False) -> None:
     for column in listing.columns[1:]:
         column.justify = "right"
     for outcomes in found.outcomes:
-        listing.add_row(outcomes.method, *(_cell(outcomes, reading) for reading in readings))
+        listing.add_row(outcomes.method, *(percentage(outcomes, reading) for reading in readings))
     print_table(listing)
 
 
@@ -262,9 +255,10 @@ def _draw_predictions(verdict: HelpVerdict) -> None:
     report(f"95 % interval of what your earlier choices predict: {low:.0%} to {high:.0%}")
 
 
-def _cell(outcomes: Outcomes, reading: str) -> str:
+def percentage(outcomes: Outcomes, reading: str) -> str:
+    """Return an accuracy in per cent, with its interval if there is one."""
     accuracy = outcomes.accuracy(reading)
     percent = f"{100 * accuracy.mean:.1f} %"
-    if accuracy.low != accuracy.low:  # nan: of one person there is no interval
+    if math.isnan(accuracy.low):  # one person has no interval
         return percent
     return f"{percent} ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"

@@ -1,6 +1,6 @@
 """Drafts: what would leave, worked out before anything is decided, and shown before it is allowed.
 
-A draft depends on the request, what is offered, the destination and its grant. The door decides on
+A draft depends on the request, what is offered, the destination and its grant. The gate decides on
 drafts; what leaves afterwards is the draft's body and nothing made later.
 """
 
@@ -80,7 +80,7 @@ Look = Callable[[str, frozenset[str]], tuple[Finding, ...]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RequestDraft(RedactedRepr):
-    """A preview with what the door needs to decide on it.
+    """A preview with what the gate needs to decide on it.
 
     Attributes:
         preview: what the person is shown.
@@ -107,7 +107,7 @@ class RequestDraft(RedactedRepr):
         return _explain(reason, self.preview.findings)
 
     def kept(self, clock: datetime) -> Grant:
-        """The grant that ``Answer.KEEP`` makes: of what was shown, and no more."""
+        """The grant that ``Decision.KEEP`` makes: of what was shown, and no more."""
         older = self.grant if self.grant and self.grant.restored == self.restored else None
         expires = clock + DEFAULT_EXPIRY
         if older is not None:
@@ -151,6 +151,12 @@ def draft(
     shown, text = _added(offer, limit, vocabulary.sentence(offer, values), clean=not findings)
     changed = shown is Level.SUMMARY and valid is not None and not valid.covers(offer.summary)
     verdict = _verdict(grant, restored, changed=changed)
+    # Adding nothing, where a sentence could be added, tells something, too.
+    said = 0.0 if limit is Level.NONE else vocabulary.bits(values)
+    lines: list[str] = []
+    if valid and changed:
+        before, after = _SENTENCES.split(valid.approved), _SENTENCES.split(offer.summary)
+        lines = [line for line in difflib.ndiff(before, after) if not line.startswith("? ")]
     preview = Preview(
         destination=destination,
         level=shown,
@@ -159,8 +165,8 @@ def draft(
         findings=findings,
         allowed=verdict is Reason.GRANTED,
         reason=_explain(verdict, findings),
-        bits=_bits(shown, limit, vocabulary, values),
-        diff=_diff(valid.approved, offer.summary) if valid and changed else (),
+        bits=None if shown is Level.SUMMARY else said,
+        diff=tuple(lines),
         grant=grant,
     )
     sources = () if shown is Level.NONE else offer.sources
@@ -184,22 +190,8 @@ def _verdict(grant: Grant | None, restored: int, *, changed: bool) -> Reason:
     return Reason.CHANGED if changed else Reason.GRANTED
 
 
-def _bits(
-    shown: Level, limit: Level, vocabulary: Vocabulary, values: frozenset[str]
-) -> float | None:
-    if shown is Level.SUMMARY:
-        return None
-    # That nothing is said, where a sentence could be, says something too.
-    return 0.0 if limit is Level.NONE else vocabulary.bits(values)
-
-
 def _explain(reason: Reason, findings: Sequence[Finding]) -> str:
     if not findings:
         return reason.value
     names = ", ".join(sorted({finding.check for finding in findings}))
     return f"{reason.value}; the summary was held back by the checks: {names}"
-
-
-def _diff(approved: str, summary: str) -> tuple[str, ...]:
-    before, after = _SENTENCES.split(approved), _SENTENCES.split(summary)
-    return tuple(line for line in difflib.ndiff(before, after) if not line.startswith("? "))

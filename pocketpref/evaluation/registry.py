@@ -26,7 +26,7 @@ from pocketpref.evaluation.predictors.bradley_terry import (
     Prior,
     Reward,
 )
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 
 DEFAULT: Final = (
     *("none", "longer", "shorter", "reward"),

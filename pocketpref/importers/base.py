@@ -1,4 +1,4 @@
-"""What readers yield, and the small checks that every format needs."""
+"""The entries that readers yield, and checks shared by all formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIRST_MILLISECOND: Final = 1e11  # as seconds it would be the year 5138
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """Something in a file that is no usable pair.
+    """An entry of a file that is no usable pair.
 
     Attributes:
         line: its line (1-based) in a line-by-line format, or None.
@@ -50,7 +50,7 @@ def feedback_from(
 
 
 def is_name(value: object) -> bool:
-    """Whether a value can stand as a source's id: short, printable text."""
+    """Whether a value is a valid source id: short, printable text."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_NAME_CHARACTERS
@@ -60,7 +60,7 @@ def is_name(value: object) -> bool:
 
 
 def is_user(value: object) -> bool:
-    """Whether a value can stand as a user's name, also in the form in which a vault keeps it."""
+    """Whether a value is a valid user name, also in the normal form that a vault stores."""
     return (
         isinstance(value, str)
         and is_name(value)
@@ -69,7 +69,7 @@ def is_user(value: object) -> bool:
 
 
 def named(**values: object) -> dict[str, Any]:
-    """Those of the values that can stand as names or ids."""
+    """Return the values that are valid names or ids."""
     return {key: value for key, value in values.items() if is_name(value)}
 
 
@@ -78,7 +78,7 @@ def moment_from_epoch(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     seconds = value / 1000 if _FIRST_MILLISECOND <= value < 1e15 else value
-    if not 0 < seconds <= _LATEST_SECOND:  # False for NaN, too
+    if not 0 < seconds <= _LATEST_SECOND:  # also False for NaN
         return None
     # Not fromtimestamp: on Windows that ends with the year 3000.
     return _EPOCH + timedelta(seconds=seconds)

@@ -7,8 +7,8 @@ its maker; what is relied on here is what published parsers agree on: ``message.
 ``message.metadata.is_visually_hidden_from_conversation``, and times in seconds since 1970.
 Recent large exports come in parts named ``conversations-000.json``; each is read by itself.
 
-What becomes a pair: where a person had an answer generated again, the answer on the branch kept
-(the path to ``current_node``) over each finished answer on a branch left. The prompt is the
+A pair comes from an answer that was generated again: the answer on the branch kept (the path to
+``current_node``) is preferred to each finished answer on a branch left. The prompt is the
 person's message alone, without the turns before it. Not pairs are: an edited prompt and its
 original (they are different questions), answers that were interrupted, prompts with images, files
 or speech, and branches left as a whole. Tool calls, hidden messages and reasoning are not read.
@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from pocketpref.errors import FileError, PairError
-from pocketpref.importers.base import BadEntry, Entry, feedback_from, moment_from_epoch, named
-from pocketpref.importers.message_tree import AnswerNode, MessageTree, TreeError, Turn
+from pocketpref.importers.base import BadEntry, Entry, moment_from_epoch
+from pocketpref.importers.message_tree import MessageTree, TreeError, Turn, preference
+from pocketpref.records import Feedback
 
 # Places of search results in a text, which ChatGPT draws as links: private-use characters.
 _CITATION: Final = re.compile("\ue200[^\ue200\ue201]*\ue201")
@@ -39,11 +40,19 @@ def read_conversations(elements: Iterator[Any]) -> Iterator[Entry]:
     """
     known = number = 0
     for number, element in enumerate(elements, start=1):
-        if is_conversation(element):
-            known += 1
-            yield from _read_conversation(number, element)
-        else:
-            yield BadEntry(None, f'conversation {number}: no object with a "mapping"')
+        place = f"conversation {number}"
+        if not is_conversation(element):
+            yield BadEntry(None, f'{place}: no object with a "mapping"')
+            continue
+        known += 1
+        try:
+            for found in choices(element):
+                if isinstance(found, PairError):
+                    yield BadEntry(None, f"{place}: {found.message}")
+                else:
+                    yield found
+        except TreeError as error:
+            yield BadEntry(None, f"{place}: {error}")
     if number and not known:
         raise FileError(
             "the file holds no ChatGPT conversation",
@@ -56,105 +65,91 @@ def is_conversation(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("mapping"), dict)
 
 
-def _read_conversation(number: int, element: dict[str, Any]) -> Iterator[Entry]:
-    conversation = _conversation(element)
-    try:
-        kept_answers = list(conversation.kept_answers())
-    except TreeError as error:
-        yield BadEntry(None, f"conversation {number}: {error}")
-        return
-    source = element.get("conversation_id") or element.get("id")
-    for prompt, kept in kept_answers:
-        if not (prompt.text.strip() and kept.usable):
-            continue
-        for left in conversation.left_answers(prompt, kept):
-            if left.usable and left.text != kept.text:
-                yield _entry(number, source, prompt, kept, left)
+def choices(conversation: dict[str, Any]) -> Iterator[Feedback | PairError]:
+    """Read the choices of one conversation; one that cannot be kept comes back as its error.
 
-
-def _entry(number: int, source: object, prompt: Turn, kept: AnswerNode, left: AnswerNode) -> Entry:
-    times = [t for t in (kept.created, left.created, prompt.created) if t is not None]
-    found = feedback_from(
-        prompt.text,
-        kept.text,
-        left.text,
-        created=max(times, default=None),  # a choice cannot be older than what was chosen from
-        meta={
-            "source": "chatgpt",
-            "choice": "kept",
-            **named(
-                conversation=source,
-                chosen=kept.id,
-                rejected=left.id,
-                chosen_model=kept.turns[-1].model,
-                rejected_model=left.turns[-1].model,
-            ),
-        },
-    )
-    if isinstance(found, PairError):
-        return BadEntry(None, f"conversation {number}: {found.message}")
-    return found
-
-
-def _conversation(element: dict[str, Any]) -> MessageTree:
-    nodes = element["mapping"]
-    current = element.get("current_node")
-    return MessageTree(
-        turns={key: _turn(key, node) for key, node in nodes.items() if isinstance(node, dict)},
+    Raises:
+        TreeError: its messages form a loop.
+    """
+    nodes, current = conversation["mapping"], conversation.get("current_node")
+    tree = MessageTree(
+        turns={key: parse_turn(key, node) for key, node in nodes.items() if isinstance(node, dict)},
         current=current if isinstance(current, str) else None,
     )
+    name = conversation.get("conversation_id") or conversation.get("id")
+    for prompt, kept in tree.kept_answers():
+        if not (prompt.text.strip() and kept.usable):
+            continue
+        for left in tree.left_answers(prompt, kept):
+            if left.usable and left.text != kept.text:
+                yield preference(
+                    *(prompt, kept, left), source="chatgpt", choice="kept", conversation=name
+                )
 
 
-def _turn(key: str, node: dict[str, Any]) -> Turn:
+def parse_turn(key: str, node: dict[str, Any]) -> Turn:
+    """Read one node of a conversation's ``mapping``."""
     parent = node.get("parent")
     parent = parent if isinstance(parent, str) else None
-    message = node.get("message")
-    if not isinstance(message, dict):
+    if not isinstance(node.get("message"), dict):
         return Turn(id=key, parent=parent, role="other")
-    metadata = _object(message.get("metadata"))
-    model = metadata.get("model_slug")
+    message = _Message(node["message"])
     return Turn(
         id=key,
         parent=parent,
-        role=_role(message, metadata),
-        text=_text(message),
-        created=moment_from_epoch(message.get("create_time")),
-        complete=_complete(message, metadata),
-        model=model if isinstance(model, str) else None,
+        role=message.role,
+        text=message.text,
+        created=moment_from_epoch(message.fields.get("create_time")),
+        complete=message.complete,
+        model=message.model,
     )
 
 
-def _role(
-    message: dict[str, Any], metadata: dict[str, Any]
-) -> Literal["user", "assistant", "other"]:
-    """Who is seen to speak: a message that is not shown counts as nobody's."""
-    kind = _object(message.get("content")).get("content_type")
-    hidden = metadata.get("is_visually_hidden_from_conversation") is True
-    if hidden or kind in ("user_editable_context", "thoughts", "reasoning_recap"):
-        return "other"
-    role = _object(message.get("author")).get("role")
-    if role == "user":
-        return "user"
-    # An assistant's message to anyone but "all" is a call of a tool.
-    shown = role == "assistant" and message.get("recipient", "all") in ("all", None)
-    return "assistant" if shown else "other"
+class _Message:
+    """A message as exported; a part that has another type than it should counts as missing."""
 
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self._content = _object(fields.get("content"))
+        self._metadata = _object(fields.get("metadata"))
 
-def _text(message: dict[str, Any]) -> str:
-    content = _object(message.get("content"))
-    parts = content.get("parts")
-    if content.get("content_type") != "text" or not isinstance(parts, list):
-        return ""
-    if not all(isinstance(part, str) for part in parts):
-        return ""
-    if _object(message.get("metadata")).get("attachments"):
-        return ""
-    return _CITATION.sub("", "\n".join(parts))
+    @property
+    def role(self) -> Literal["user", "assistant", "other"]:
+        """The visible speaker: a message that is not shown counts as "other"."""
+        kind = self._content.get("content_type")
+        hidden = self._metadata.get("is_visually_hidden_from_conversation") is True
+        if hidden or kind in ("user_editable_context", "thoughts", "reasoning_recap"):
+            return "other"
+        role = _object(self.fields.get("author")).get("role")
+        if role == "user":
+            return "user"
+        # An assistant's message to anyone but "all" is a call to a tool.
+        shown = role == "assistant" and self.fields.get("recipient", "all") in ("all", None)
+        return "assistant" if shown else "other"
 
+    @property
+    def text(self) -> str:
+        """The text, if it is all there is: "" for one with files, images or speech."""
+        parts = self._content.get("parts")
+        if self._content.get("content_type") != "text" or not isinstance(parts, list):
+            return ""
+        if not all(isinstance(part, str) for part in parts):
+            return ""
+        if self._metadata.get("attachments"):
+            return ""
+        return _CITATION.sub("", "\n".join(parts))
 
-def _complete(message: dict[str, Any], metadata: dict[str, Any]) -> bool:
-    reason = _object(metadata.get("finish_details")).get("type")
-    return message.get("status") != "in_progress" and reason != "interrupted"
+    @property
+    def complete(self) -> bool:
+        """Whether it was finished."""
+        reason = _object(self._metadata.get("finish_details")).get("type")
+        return self.fields.get("status") != "in_progress" and reason != "interrupted"
+
+    @property
+    def model(self) -> str | None:
+        """The model that wrote it."""
+        model = self._metadata.get("model_slug")
+        return model if isinstance(model, str) else None
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rows of preference data as researchers publish it: a list, or one JSON object a line.
+"""Read published preference data sets: a JSON list, or one JSON object a line.
 
 Each format is one function that makes choices of a row. It takes what it needs by ``text``,
 ``rows_in`` and ``owner``, which name the field that is wrong and nothing else.
@@ -33,7 +33,7 @@ from pocketpref.records import Feedback
 Row = dict[str, Any]
 
 Choices = Iterator[Feedback | PairError]
-"""What a row holds; a choice that cannot be kept as its error."""
+"""The choices of a row; one that cannot be kept as its error."""
 
 Convert = Callable[[int, Row], Choices]
 """Makes choices of a row, given with its number."""
@@ -42,7 +42,7 @@ _HEAD_BYTES: Final = 4096
 
 
 class RowError(Exception):
-    """Why a row holds no choice; carries no text of it."""
+    """A row holds no choice; the message carries no text of it."""
 
 
 def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
@@ -62,8 +62,12 @@ def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
     for number, row in _rows(file):
         if isinstance(row, BadEntry):
             yield row
-        else:
-            yield from _converted(number, row, convert)
+            continue
+        try:
+            for found in convert(number, row):
+                yield BadEntry(number, str(found)) if isinstance(found, PairError) else found
+        except RowError as error:
+            yield BadEntry(number, str(error))
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[int, Row | BadEntry]]:
@@ -75,17 +79,6 @@ def _rows(file: BinaryIO) -> Iterator[tuple[int, Row | BadEntry]]:
         yield number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object")
 
 
-def _converted(number: int, row: Row, convert: Convert) -> Iterator[Entry]:
-    try:
-        for choice in convert(number, row):
-            if isinstance(choice, PairError):
-                yield BadEntry(number, str(choice))
-            else:
-                yield choice
-    except RowError as error:
-        yield BadEntry(number, str(error))
-
-
 def choice(
     prompt: str,
     chosen: str,
@@ -95,7 +88,7 @@ def choice(
     created: datetime | None = None,
     **meta: object,
 ) -> Feedback | PairError:
-    """One choice; of ``meta`` only what can stand as a name or an id is kept."""
+    """Build one choice; of ``meta`` only names and ids are kept."""
     found = feedback_from(prompt, chosen, rejected, created=created, meta=named(**meta))
     return found if isinstance(found, PairError) else replace(found, user=user)
 
@@ -125,10 +118,10 @@ def rows_in(row: Row, key: str) -> list[Row]:
 
 
 def owner(row: Row, key: str) -> str:
-    """Whose a row is.
+    """Return the user of a row.
 
     Raises:
-        RowError: it is not there, or cannot stand as a name.
+        RowError: it is missing or no valid name.
     """
     value = row.get(key)
     if not is_user(value):
@@ -192,15 +185,15 @@ def convert_fspo(_: int, row: Row) -> Choices:
 # LaMP-1, LaMP-2 and LaMP-3 (Salemi et al., 2023): ``SPLIT_questions.json`` and its outputs.
 #
 # A row is one person: an ``input``, and in ``profile`` what they wrote or rated before. The answers
-# stand in ``SPLIT_outputs.json`` beside it (``golds``), or in each row's ``output`` where somebody
+# are in ``SPLIT_outputs.json`` beside it (``golds``), or in each row's ``output`` where somebody
 # has merged the two. A choice is made of the right answer and each other answer that was possible:
 #
 # * LaMP-1: of two references, the one that the author cited;
 # * LaMP-2: of the tags that the input lists, the one that the person gave;
 # * LaMP-3: of the scores 1 to 5, the one that the person gave.
 #
-# In LaMP-2 and LaMP-3 each item of the profile is such a choice, too, before the one that is asked
-# about. LaMP-4 to 7 ask for texts of which nobody preferred one to another: no choice is in them.
+# In LaMP-2 and LaMP-3 each item of the profile is also such a choice, before the one that is asked
+# about. LaMP-4 to 7 ask for texts without alternatives: they hold no choice.
 
 _FIRST, _SECOND = '[1]: "', '" [2]: "'
 _TAGS, _FILM, _REVIEW = "tags: [", "] description: ", "review: "
@@ -220,12 +213,16 @@ def read_questions(file: BinaryIO, beside: Path | None) -> Iterator[Entry]:
     Raises:
         FileError: the file of answers cannot be read.
     """
-    answers = _answers(beside)
-    yield from read_rows(file, lambda _, row: _convert(row, answers))
+    answers = read_answers(beside)
+    yield from read_rows(file, lambda _, row: convert_lamp(row, answers))
 
 
-def _answers(questions: Path | None) -> Mapping[str, str]:
-    """Answers by the question's id; none if there is no such file."""
+def read_answers(questions: Path | None) -> Mapping[str, str]:
+    """Read the answers beside a file of questions, by the question's id; {} if there are none.
+
+    Raises:
+        FileError: the file of answers cannot be read.
+    """
     if questions is None or "_questions" not in questions.name:
         return {}
     path = questions.with_name(questions.name.replace("_questions", "_outputs"))
@@ -239,7 +236,8 @@ def _answers(questions: Path | None) -> Mapping[str, str]:
     raise FileError(f"{path.name} is no file of LaMP's outputs", hint="download it again")
 
 
-def _convert(row: Row, answers: Mapping[str, str]) -> Choices:
+def convert_lamp(row: Row, answers: Mapping[str, str]) -> Choices:
+    """Choices of one person."""
     user, asked = owner(row, "id"), text(row, "input")
     right = row.get("output", answers.get(user))
     if not isinstance(right, str):
@@ -300,14 +298,12 @@ def convert_prefeval(_: int, row: Row) -> Choices:
     """Choices of a question."""
     question, preference = text(row, "question"), text(row, "preference")
     options = row.get("classification_task_options")
-    if not isinstance(options, list) or len(options) < 2 or not _all_texts(options):
+    if not isinstance(options, list) or len(options) < 2:
+        raise RowError('"classification_task_options" is missing or no list of texts')
+    if not all(isinstance(option, str) for option in options):
         raise RowError('"classification_task_options" is missing or no list of texts')
     for other in options[1:]:
         yield choice(question, options[0], other, preference=preference)
-
-
-def _all_texts(values: list[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
 
 
 # PRISM: ``conversations.jsonl`` (Kirk et al., 2024; HannahRoseKirk/prism-alignment).
@@ -323,7 +319,12 @@ def convert_prism(_: int, row: Row) -> Choices:
     """Choices of a conversation."""
     user, conversation = owner(row, "user_id"), text(row, "conversation_id")
     created = moment_from_iso(row.get("generated_datetime"))
-    turns = _turns(rows_in(row, "conversation_history"))
+    turns: dict[int, list[Row]] = defaultdict(list)
+    for message in rows_in(row, "conversation_history"):
+        turn = message.get("turn")
+        if not isinstance(turn, int) or isinstance(turn, bool):
+            raise RowError('"turn" is missing or no number')
+        turns[turn].append(message)
     for number, (turn, messages) in enumerate(turns.items(), start=1):
         prompts = [text(m, "content") for m in messages if m.get("role") == "user"]
         answers = [m for m in messages if m.get("role") == "model"]
@@ -340,16 +341,6 @@ def convert_prism(_: int, row: Row) -> Choices:
                     ranking=f"{conversation} {turn}",
                     over=other.get("model_name"),
                 )
-
-
-def _turns(messages: list[Row]) -> dict[int, list[Row]]:
-    turns: dict[int, list[Row]] = defaultdict(list)
-    for message in messages:
-        turn = message.get("turn")
-        if not isinstance(turn, int) or isinstance(turn, bool):
-            raise RowError('"turn" is missing or no number')
-        turns[turn].append(message)
-    return turns
 
 
 # TL;DR comparisons: ``comparisons/batchN.json`` (Stiennon et al., 2020; one object a line).

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Literal, cast, get_args
 
@@ -42,7 +43,7 @@ _HINT: Final = (
 
 def read(
     source: str | os.PathLike[str] | IO[bytes],
-    format: Format | None = None,  # noqa: A002  # the command line's option has this name, too
+    format: Format | None = None,  # noqa: A002  # named like the command line's option
 ) -> Iterator[Entry]:
     """Read preference pairs from a file.
 
@@ -93,12 +94,14 @@ def _read_file(file: IO[bytes], known: Format | None, path: Path | None) -> Iter
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileError("the file is UTF-16 text", hint="save it as UTF-8")
     whole = cast("BinaryIO", io.BufferedReader(_Rewound(head, file), _HEAD_BYTES))
-    found = known or _recognize(head, path.name if path else "")
+    found = known or recognize(head, path.name if path else "")
     match found:
         case "jsonl":
             yield from jsonl.read_pairs(whole)
         case "chatgpt":
-            for content in _contents(head, whole):
+            zipped = head.startswith(json_stream.ZIP_MAGIC)
+            contents = json_stream.unzip(whole) if zipped else [json_stream.read_bytes(whole)]
+            for content in contents:
                 yield from chatgpt.read_conversations(json_stream.elements(content))
         case "openwebui":
             yield from openwebui.read_exports(json_stream.elements(json_stream.read_bytes(whole)))
@@ -108,15 +111,8 @@ def _read_file(file: IO[bytes], known: Format | None, path: Path | None) -> Iter
             yield from datasets.read_rows(whole, _PUBLISHED[found])
 
 
-def _contents(head: bytes, whole: BinaryIO) -> Iterator[bytes]:
-    if head.startswith(json_stream.ZIP_MAGIC):
-        yield from json_stream.unzip(whole)
-    else:
-        yield json_stream.read_bytes(whole)
-
-
 class _Rewound(io.RawIOBase):
-    """A file whose beginning was read already, put together again; works for pipes, too."""
+    """A file with its beginning, which was read already, put back; works for pipes."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = memoryview(head)
@@ -135,11 +131,15 @@ class _Rewound(io.RawIOBase):
         return len(piece)
 
 
-def _recognize(head: bytes, name: str) -> Format:
+def recognize(head: bytes, name: str) -> Format:
     """Tell the format by the first element or line.
 
+    Args:
+        head: the beginning of the file.
+        name: the file's name, "" if it has none.
+
     Raises:
-        FileError: it is none of them.
+        FileError: the format is unknown.
     """
     if head.startswith(json_stream.ZIP_MAGIC):
         return "chatgpt"
@@ -155,8 +155,9 @@ def _recognize(head: bytes, name: str) -> Format:
 
 
 def _by_first_line(text: str) -> Format | None:
-    line = text.split("\n", 1)[0]
-    value = _parsed(line)
+    line, value = text.split("\n", 1)[0], None
+    with suppress(ValueError, RecursionError):
+        value = json.loads(line)
     many_lines, cut_off = line.strip() == "{", "\n" not in text
     if many_lines or (value is None and cut_off):  # a single conversation is no list
         return _by_keys(text) or (None if many_lines else "jsonl")
@@ -174,10 +175,3 @@ def _by_keys(text: str) -> Format | None:
     if key is None:
         return None
     return "chatgpt" if key[1] == "mapping" else "openwebui"
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

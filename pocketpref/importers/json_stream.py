@@ -1,4 +1,4 @@
-"""JSON documents, the way chat programs export them: one list with one element a conversation.
+"""Read large JSON documents element by element: exports are one list of conversations.
 
 The bytes and the text of the whole document are held in memory, but only one element at a time is
 parsed: Python objects take several times the space of their text.
@@ -64,11 +64,17 @@ def elements(content: bytes) -> Iterator[Any]:
         element, position = _decode_one(text, position)
         yield element
     else:
-        position, closed = _after_open(text, position + 1)
+        position = _skip_space(text, position + 1)
+        closed = text[position : position + 1] == "]"
+        position += closed
         while not closed:
             element, position = _decode_one(text, position)
             yield element
-            position, closed = _after_element(text, position)
+            position = _skip_space(text, position)
+            mark = text[position : position + 1]
+            if mark not in (",", "]"):  # also at the end of the text, where it is empty
+                raise _damaged()
+            position, closed = _skip_space(text, position + 1), mark == "]"
     if _skip_space(text, position) != len(text):
         raise _damaged()
 
@@ -85,15 +91,15 @@ def unzip(file: BinaryIO) -> Iterator[bytes]:
         (m for m in archive.infolist() if _CONVERSATIONS.fullmatch(m.filename)),
         key=lambda member: member.filename,
     )
-    _check_members(members, len(content))
+    check_members(members, len(content))
+
+    def unpack(member: zipfile.ZipInfo) -> bytes:
+        # In pieces: ``ZipFile.read`` unpacks everything before it compares with the declared size.
+        with archive.open(member) as source:
+            return read_bytes(cast("BinaryIO", source))
+
     for member in members:
-        yield _sound(partial(_unpacked, archive, member))
-
-
-def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    # In pieces: ``ZipFile.read`` unpacks everything before it compares with the declared size.
-    with archive.open(member) as source:
-        return read_bytes(cast("BinaryIO", source))
+        yield _sound(partial(unpack, member))
 
 
 def _sound(step: Callable[[], _T]) -> _T:
@@ -111,7 +117,16 @@ def _sound(step: Callable[[], _T]) -> _T:
     raise FileError("the zip file is damaged", hint="download the export again")
 
 
-def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
+def check_members(members: list[zipfile.ZipInfo], size: int) -> None:
+    """Refuse zip bombs, and members that cannot be unpacked.
+
+    Args:
+        members: the members to unpack.
+        size: of the zip file, bytes.
+
+    Raises:
+        FileError: there is no member, or one of them is refused.
+    """
     if not members:
         raise FileError(
             "the zip file holds no conversations.json",
@@ -153,19 +168,6 @@ def _decode_one(text: str, position: int) -> tuple[Any, int]:
             "the file is nested too deeply to be a chat export", hint="export it again"
         ) from None
     raise _damaged()
-
-
-def _after_open(text: str, position: int) -> tuple[int, bool]:
-    position = _skip_space(text, position)
-    return (position + 1, True) if text[position : position + 1] == "]" else (position, False)
-
-
-def _after_element(text: str, position: int) -> tuple[int, bool]:
-    position = _skip_space(text, position)
-    mark = text[position : position + 1]
-    if mark not in (",", "]"):  # also at the end of the text, where it is empty
-        raise _damaged()
-    return _skip_space(text, position + 1), mark == "]"
 
 
 def _damaged() -> FileError:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from pocketpref.errors import PairError
 from pocketpref.importers.base import BadEntry, Entry, feedback_from, is_user, moment_from_iso
+from pocketpref.records import Feedback
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Longest line that is parsed; three texts of the longest size kept fit well into it."""
@@ -27,8 +28,8 @@ _SKIP_BYTES: Final = 1024 * 1024
 _KEYS: Final = ("prompt", "chosen", "rejected")
 
 
-class _LineError(Exception):
-    """Why a line is no pair; carries no text of the line."""
+class LineError(Exception):
+    """A line is no pair; the message carries no text of it."""
 
 
 def read_pairs(file: BinaryIO) -> Iterator[Entry]:
@@ -41,7 +42,10 @@ def read_pairs(file: BinaryIO) -> Iterator[Entry]:
         A ``Feedback`` or ``BadEntry`` for every line that is not blank.
     """
     for number, record in objects(file):
-        yield record if isinstance(record, BadEntry) else _read_record(number, record)
+        try:
+            yield record if isinstance(record, BadEntry) else parse_pair(record)
+        except (LineError, PairError) as error:
+            yield BadEntry(number, str(error))
 
 
 def objects(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | BadEntry]]:
@@ -52,10 +56,15 @@ def objects(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | BadEntry]]:
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
         if len(line) > MAX_LINE_BYTES:
-            _skip_line(file, line)
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_SKIP_BYTES)
             yield number, BadEntry(number, f"longer than {MAX_LINE_BYTES // 1024**2} MiB")
         elif line.strip():
-            yield number, _read_line(number, line)
+            try:
+                record: dict[str, Any] | BadEntry = parse_line(line)
+            except LineError as error:
+                record = BadEntry(number, str(error))
+            yield number, record
 
 
 def is_pair_object(value: object) -> bool:
@@ -63,34 +72,21 @@ def is_pair_object(value: object) -> bool:
     return isinstance(value, dict) and all(key in value for key in _KEYS)
 
 
-def _skip_line(file: BinaryIO, piece: bytes) -> None:
-    while piece and not piece.endswith(b"\n"):
-        piece = file.readline(_SKIP_BYTES)
+def parse_pair(record: dict[str, Any]) -> Feedback:
+    """Build feedback from the object of a line.
 
-
-def _read_line(number: int, line: bytes) -> dict[str, Any] | BadEntry:
-    try:
-        return _parse(line)
-    except _LineError as error:
-        return BadEntry(number, str(error))
-
-
-def _read_record(number: int, record: dict[str, Any]) -> Entry:
-    try:
-        return _feedback(record)
-    except (_LineError, PairError) as error:
-        return BadEntry(number, str(error))
-
-
-def _feedback(record: dict[str, Any]) -> Entry:
+    Raises:
+        LineError: a field is missing or of another type.
+        PairError: the pair cannot be kept.
+    """
     for key in _KEYS:
         if key not in record:
-            raise _LineError(f'the key "{key}" is missing')
+            raise LineError(f'the key "{key}" is missing')
     user, meta = record.get("user"), record.get("meta")
     if user is not None and not is_user(user):
-        raise _LineError('"user" must be a short, printable, non-empty text')
+        raise LineError('"user" must be a short, printable, non-empty text')
     meta = {} if meta is None else meta
-    _check_meta(meta)
+    check_meta(meta)
     found = feedback_from(
         *(record[key] for key in _KEYS), created=moment_from_iso(meta.get("time")), meta=meta
     )
@@ -99,72 +95,80 @@ def _feedback(record: dict[str, Any]) -> Entry:
     return replace(found, user=user)
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> dict[str, Any]:
+    """Parse one line.
+
+    Raises:
+        LineError: it is no JSON object in UTF-8.
+    """
     try:
         record = _DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError:
-        raise _LineError("not valid UTF-8") from None
+        raise LineError("not valid UTF-8") from None
     except RecursionError:
-        raise _LineError("nested too deeply") from None
+        raise LineError("nested too deeply") from None
     except ValueError:  # JSONDecodeError is one; its ``doc`` is the person's text
-        raise _LineError("not valid JSON") from None
+        raise LineError("not valid JSON") from None
     if not isinstance(record, dict):
-        raise _LineError("not a JSON object")
+        raise LineError("not a JSON object")
     return record
 
 
-def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; refuse one that has a key twice."""
     found = dict(items)
     if len(found) != len(items):
-        raise _LineError("a key stands twice in one object")
+        raise LineError("a key is repeated in one object")
     return found
 
 
-def _constant(_: str) -> float:
-    raise _LineError("NaN and Infinity are not JSON")
+def refuse_constant(_: str) -> float:
+    """Refuse NaN and Infinity."""
+    raise LineError("NaN and Infinity are not JSON")
 
 
-def _integer(digits: str) -> int:
+def bounded_integer(digits: str) -> int:
+    """Build a whole number; refuse one that takes long to convert."""
     if len(digits) > _MAX_DIGITS:
-        raise _LineError(f"a number with more than {_MAX_DIGITS} digits")
+        raise LineError(f"a number with more than {_MAX_DIGITS} digits")
     return int(digits)
 
 
 # Stricter than Python's reader: what it lets pass would not survive being written again.
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer
+    object_pairs_hook=unique_keys, parse_constant=refuse_constant, parse_int=bounded_integer
 )
 
 
-def _check_meta(meta: object) -> None:
+def check_meta(meta: object) -> None:
     """Accept only what can be written as JSON again, within bounds.
 
     Raises:
-        _LineError: it is no object, too deep, too long, or holds what JSON or UTF-8 cannot.
+        LineError: it is no object, too deep, too long, or holds what JSON or UTF-8 cannot.
     """
     if not isinstance(meta, dict):
-        raise _LineError('"meta" must be an object')
+        raise LineError('"meta" must be an object')
     _check_depth(meta)
     try:
         text = json.dumps(meta, ensure_ascii=False, allow_nan=False)
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise _LineError('"meta" is no valid Unicode text (lone surrogates)') from None
+        raise LineError('"meta" is no valid Unicode text (lone surrogates)') from None
     except ValueError:  # 1e999 is read as infinity
-        raise _LineError('"meta" holds a number that is too large') from None
+        raise LineError('"meta" holds a number that is too large') from None
     if len(text) > MAX_META_CHARACTERS:
-        raise _LineError(f'"meta" has more than {MAX_META_CHARACTERS:,} characters')
+        raise LineError(f'"meta" has more than {MAX_META_CHARACTERS:,} characters')
 
 
 def _check_depth(meta: dict[str, Any]) -> None:
     level: list[Any] = [meta]
     for _ in range(MAX_META_DEPTH):
-        level = [inner for value in level for inner in _inner(value)]
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
         if not level:
             return
-    raise _LineError('"meta" is nested too deeply')
-
-
-def _inner(value: Any) -> list[Any]:
-    values = value.values() if isinstance(value, dict) else value
-    return [inner for inner in values if isinstance(inner, (dict, list))]
+    raise LineError('"meta" is nested too deeply')

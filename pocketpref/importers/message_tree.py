@@ -12,7 +12,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal
 
-from pocketpref.records import RedactedRepr
+from pocketpref.errors import PairError
+from pocketpref.importers.base import feedback_from, named
+from pocketpref.records import Feedback, RedactedRepr
 
 MAX_ALTERNATIVES: Final = 32
 """Most answers to one prompt that are compared with the kept one; further ones are not read."""
@@ -73,6 +75,11 @@ class AnswerNode(RedactedRepr):
         return max((t.created for t in self.turns if t.created), default=None)
 
     @property
+    def model(self) -> str | None:
+        """The model that wrote its last message, or None."""
+        return self.turns[-1].model
+
+    @property
     def usable(self) -> bool:
         """Whether it was finished and holds text."""
         return bool(self.text.strip()) and all(turn.complete for turn in self.turns)
@@ -118,7 +125,7 @@ class MessageTree:
         return tuple(reversed(found))
 
     def kept_answers(self) -> Iterator[tuple[Turn, AnswerNode]]:
-        """Each prompt on the kept branch with the answer that stands on it."""
+        """Each prompt on the kept branch with its answer there."""
         prompt: Turn | None = None
         turns: list[Turn] = []
         for turn in self.path:
@@ -132,7 +139,7 @@ class MessageTree:
             yield prompt, _answer(turns)
 
     def left_answers(self, prompt: Turn, kept: AnswerNode) -> list[AnswerNode]:
-        """Answers to a prompt that part from the kept one, at most ``MAX_ALTERNATIVES``.
+        """Answers to a prompt on other branches than the kept one, at most ``MAX_ALTERNATIVES``.
 
         There is one for each way down from the prompt to a leaf or to the next prompt. What
         continues the kept answer is no other answer.
@@ -144,19 +151,53 @@ class MessageTree:
             turn = waiting.pop()
             replies = [t for t in self.children.get(turn.id, ()) if t.role != "user"]
             if not replies and turn is not prompt:
-                found.append(_answer(_climb(turn, above)))
+                branch = [turn]
+                while branch[-1].id in above:
+                    branch.append(above[branch[-1].id])
+                found.append(_answer(branch[::-1]))
             others = [reply for reply in reversed(replies) if reply.id != kept.id]
             above.update((reply.id, turn) for reply in others if turn is not prompt)
             waiting.extend(others)
         return found
 
 
-def _climb(turn: Turn, parents: Mapping[str, Turn]) -> list[Turn]:
-    turns = [turn]
-    while turns[-1].id in parents:
-        turns.append(parents[turns[-1].id])
-    turns.reverse()
-    return turns
+def preference(
+    prompt: Turn,
+    chosen: Turn | AnswerNode,
+    rejected: Turn | AnswerNode,
+    *,
+    source: str,
+    choice: str,
+    conversation: object,
+) -> Feedback | PairError:
+    """Build imported feedback from a prompt and two of its answers.
+
+    Args:
+        prompt: the person's message.
+        chosen: the answer they preferred.
+        rejected: the other one.
+        source: the format of the export.
+        choice: how the person chose, such as "kept".
+        conversation: the source's id of the conversation; left out if it is no name.
+    """
+    times = [t for t in (prompt.created, chosen.created, rejected.created) if t is not None]
+    return feedback_from(
+        prompt.text,
+        chosen.text,
+        rejected.text,
+        created=max(times, default=None),  # a choice cannot be older than what was chosen from
+        meta={
+            "source": source,
+            "choice": choice,
+            **named(
+                conversation=conversation,
+                chosen=chosen.id,
+                rejected=rejected.id,
+                chosen_model=chosen.model,
+                rejected_model=rejected.model,
+            ),
+        },
+    )
 
 
 def _answer(turns: list[Turn]) -> AnswerNode:

@@ -6,7 +6,7 @@ where several models were asked at once), ``annotation.rating`` (1 or -1) and ``
 feedback export is a list of ``{"type": "rating", "data": {"rating", "sibling_model_ids"}, "meta":
 {"message_id"}, "snapshot": {"chat": ...}}``, where the snapshot is a chat as above.
 
-What becomes a pair, among the finished answers to one prompt:
+Pairs come from the finished answers to one prompt:
 
 1. An answer rated 1 over each answer that is not rated 1.
 2. If none is rated 1, the answer on the branch kept (the path to ``currentId``) over each other
@@ -15,11 +15,11 @@ What becomes a pair, among the finished answers to one prompt:
 
 A rating record adds its rating to its snapshot, and gives only pairs of rule 1 that its answer is
 part of; where it lists ``sibling_model_ids``, only with answers of these models. A thumb down
-alone says nothing about the others, and gives no pair. One pair is taken from a file once, however
-many records speak of it.
+alone says nothing about the others, and gives no pair. A pair that several records contain is taken
+from a file once.
 
 ``originalContent`` is not read: filters of the program set it as well as people who edit. Hidden
-reasoning and tool calls that stand in an answer as ``<details>`` blocks are cut out. A file with
+reasoning and tool calls in an answer (``<details>`` blocks) are cut out. A file with
 several people's entries (an administrator's export) names the user of each; a file with one
 person's names none.
 """
@@ -35,19 +35,25 @@ from pocketpref.errors import FileError, PairError
 from pocketpref.importers.base import (
     BadEntry,
     Entry,
-    feedback_from,
     is_user,
     moment_from_epoch,
-    named,
 )
-from pocketpref.importers.message_tree import MAX_ALTERNATIVES, MessageTree, TreeError, Turn
+from pocketpref.importers.message_tree import (
+    MAX_ALTERNATIVES,
+    MessageTree,
+    TreeError,
+    Turn,
+    preference,
+)
 from pocketpref.records import Feedback
 
 _HIDDEN_BLOCK: Final = re.compile(r'<details type="(?:reasoning|tool_calls|code_interpreter)"')
 _BLOCK_END: Final = "</details>"
 
 
-class _Preference(NamedTuple):
+class Rating(NamedTuple):
+    """An answer in a chat that was preferred to another one, and how."""
+
     prompt: Turn
     chosen: Turn
     rejected: Turn
@@ -55,7 +61,7 @@ class _Preference(NamedTuple):
 
 
 class _BadElementError(Exception):
-    """Why an element cannot be read; carries no text of it."""
+    """An element cannot be read; carries no text of it."""
 
 
 def read_exports(elements: Iterator[Any]) -> Iterator[Entry]:
@@ -67,14 +73,15 @@ def read_exports(elements: Iterator[Any]) -> Iterator[Entry]:
     Raises:
         FileError: none of them is a chat or a rating.
     """
-    found: list[tuple[object, Entry]] = []
+    found: list[tuple[str | None, Entry]] = []
     seen: set[tuple[str, str, str]] = set()
     owners: set[str] = set()
     known = number = 0
     for number, element in enumerate(elements, start=1):
         known += is_export(element)
-        owner = element.get("user_id") if isinstance(element, dict) else None
-        if isinstance(owner, str) and is_user(owner):
+        stated = element.get("user_id") if isinstance(element, dict) else None
+        owner = stated if isinstance(stated, str) and is_user(stated) else None
+        if owner is not None:
             owners.add(owner)
         found.extend((owner, entry) for entry in _read_element(number, element, seen))
     if number and not known:
@@ -83,7 +90,10 @@ def read_exports(elements: Iterator[Any]) -> Iterator[Entry]:
             hint="export it in Open WebUI under Settings, or Admin Panel, Evaluations",
         )
     for owner, entry in found:
-        yield _filed(entry, owner) if len(owners) > 1 else entry
+        if isinstance(entry, Feedback) and owner is not None and len(owners) > 1:
+            yield replace(entry, user=owner)
+        else:
+            yield entry
 
 
 def is_export(value: object) -> bool:
@@ -95,84 +105,55 @@ def _is_rating(element: dict[str, Any]) -> bool:
     return "snapshot" in element and isinstance(element.get("data"), dict)
 
 
-def _filed(entry: Entry, owner: object) -> Entry:
-    if not isinstance(entry, Feedback) or not isinstance(owner, str) or not is_user(owner):
-        return entry
-    return replace(entry, user=owner)
-
-
 def _read_element(number: int, element: Any, seen: set[tuple[str, str, str]]) -> Iterator[Entry]:
     rating = isinstance(element, dict) and _is_rating(element)
     place = f"{'rating' if rating else 'chat'} {number}"
     try:
         if not isinstance(element, dict):
             raise _BadElementError("no object")
-        chat, preferences = _rated(element) if rating else _chosen(element)
+        chat, preferences = from_rating(element) if rating else from_chat(element)
     except (_BadElementError, TreeError) as error:
         yield BadEntry(None, f"{place}: {error}")
         return
-    for preference in preferences:
-        key = (chat or place, preference.chosen.id, preference.rejected.id)
-        if key not in seen:
-            seen.add(key)
-            yield _entry(place, chat, preference)
+    for prompt, chosen, rejected, choice in preferences:
+        key = (chat or place, chosen.id, rejected.id)
+        if key in seen:
+            continue
+        seen.add(key)
+        made = preference(
+            *(prompt, chosen, rejected), source="openwebui", choice=choice, conversation=chat
+        )
+        yield BadEntry(None, f"{place}: {made.message}") if isinstance(made, PairError) else made
 
 
-def _entry(place: str, chat: str, preference: _Preference) -> Entry:
-    prompt, chosen, rejected, choice = preference
-    times = [t.created for t in (prompt, chosen, rejected) if t.created is not None]
-    found = feedback_from(
-        prompt.text,
-        chosen.text,
-        rejected.text,
-        created=max(times, default=None),  # a choice cannot be older than what was chosen from
-        meta={
-            "source": "openwebui",
-            "choice": choice,
-            **named(
-                conversation=chat,
-                chosen=chosen.id,
-                rejected=rejected.id,
-                chosen_model=chosen.model,
-                rejected_model=rejected.model,
-            ),
-        },
-    )
-    return BadEntry(None, f"{place}: {found.message}") if isinstance(found, PairError) else found
-
-
-def _chosen(element: dict[str, Any]) -> tuple[str, list[_Preference]]:
+def from_chat(element: dict[str, Any]) -> tuple[str, list[Rating]]:
+    """Id and preferences of a chat, by the ratings and the branches in it."""
     history = _history(element)
     if history is None:
         raise _BadElementError('no "history" with "messages"')
     conversation = _conversation(history)
-    kept = {turn.id for turn in conversation.path}
-    return _id(element), [
-        preference
-        for prompt in conversation.turns.values()
-        if prompt.role == "user" and prompt.text.strip()
-        for preference in _among(conversation, prompt, kept)
-    ]
+    on_path = {turn.id for turn in conversation.path}
+    found: list[Rating] = []
+    for prompt in conversation.turns.values():
+        if prompt.role != "user" or not prompt.text.strip():
+            continue
+        answers = _answers(conversation, prompt)
+        kept = next((a for a in answers if a.id in on_path and a.rating == 0), None)
+        if any(answer.rating == 1 for answer in answers):
+            found += _by_rating(prompt, answers)
+        elif kept is not None:
+            went_on = bool(conversation.children.get(kept.id))
+            found += [
+                Rating(prompt, kept, left, "kept")
+                for left in answers
+                if left.text != kept.text and (went_on or left.column == kept.column)
+            ]
+    return _id(element), found
 
 
-def _among(conversation: MessageTree, prompt: Turn, kept: set[str]) -> list[_Preference]:
-    answers = _answers(conversation, prompt)
-    if any(answer.rating == 1 for answer in answers):
-        return _by_rating(prompt, answers)
-    chosen = next((a for a in answers if a.id in kept and a.rating == 0), None)
-    if chosen is None:
-        return []
-    went_on = bool(conversation.children.get(chosen.id))
+def _by_rating(prompt: Turn, answers: list[Turn]) -> list[Rating]:
     return [
-        _Preference(prompt, chosen, left, "kept")
-        for left in answers
-        if left.text != chosen.text and (went_on or left.column == chosen.column)
-    ]
-
-
-def _by_rating(prompt: Turn, answers: list[Turn]) -> list[_Preference]:
-    return [
-        _Preference(prompt, good, other, "rated")
+        Rating(prompt, good, other, "rated")
         for good in answers
         if good.rating == 1
         for other in answers
@@ -189,7 +170,8 @@ def _usable(turn: Turn) -> bool:
     return turn.role == "assistant" and turn.complete and bool(turn.text.strip())
 
 
-def _rated(element: dict[str, Any]) -> tuple[str, list[_Preference]]:
+def from_rating(element: dict[str, Any]) -> tuple[str, list[Rating]]:
+    """Id of the chat and preferences of one rating record."""
     chat = _object(_object(element.get("snapshot")).get("chat"))
     history = _history(chat)
     if history is None:
@@ -204,15 +186,12 @@ def _rated(element: dict[str, Any]) -> tuple[str, list[_Preference]]:
         return "", []
     rated = replace(rated, rating=_rating(data))
     siblings = [a for a in _answers(conversation, prompt) if a.id != rated.id]
-    answers = [rated, *_compared(siblings, data.get("sibling_model_ids"))]
-    about_it = [p for p in _by_rating(prompt, answers) if rated.id in (p.chosen.id, p.rejected.id)]
+    models = data.get("sibling_model_ids")
+    if isinstance(models, list):
+        siblings = [sibling for sibling in siblings if sibling.model in models]
+    preferences = _by_rating(prompt, [rated, *siblings])
+    about_it = [p for p in preferences if rated.id in (p.chosen.id, p.rejected.id)]
     return _text_or_empty(meta.get("chat_id")) or _id(chat), about_it
-
-
-def _compared(siblings: list[Turn], models: object) -> list[Turn]:
-    if not isinstance(models, list):
-        return siblings
-    return [sibling for sibling in siblings if sibling.model in models]
 
 
 def _id(element: dict[str, Any]) -> str:
@@ -233,7 +212,7 @@ def _conversation(history: dict[str, Any]) -> MessageTree:
     current = history.get("currentId")
     return MessageTree(
         turns={
-            key: _turn(key, message)
+            key: parse_turn(key, message)
             for key, message in history["messages"].items()
             if isinstance(message, dict)
         },
@@ -241,15 +220,19 @@ def _conversation(history: dict[str, Any]) -> MessageTree:
     )
 
 
-def _turn(key: str, message: dict[str, Any]) -> Turn:
+def parse_turn(key: str, message: dict[str, Any]) -> Turn:
+    """Read one message of a history."""
     role = message.get("role")
+    text, files = _text_or_empty(message.get("content")), message.get("files")
+    if isinstance(files, list) and any(_object(file).get("type") == "image" for file in files):
+        text = ""  # the words alone are not what was asked or answered
     parent, column = message.get("parentId"), message.get("modelIdx")
     model = message.get("selectedModelId") or message.get("model")  # the first in arena mode
     return Turn(
         id=key,
         parent=parent if isinstance(parent, str) else None,
         role=role if role in ("user", "assistant") else "other",
-        text=_text(message),
+        text=without_hidden(text) if role == "assistant" else text,
         created=moment_from_epoch(message.get("timestamp")),
         complete=message.get("done") is not False and not message.get("error"),
         model=model if isinstance(model, str) else None,
@@ -258,15 +241,7 @@ def _turn(key: str, message: dict[str, Any]) -> Turn:
     )
 
 
-def _text(message: dict[str, Any]) -> str:
-    files = message.get("files")
-    if isinstance(files, list) and any(_object(file).get("type") == "image" for file in files):
-        return ""  # the words alone are not what was asked or answered
-    content = _text_or_empty(message.get("content"))
-    return _without_hidden(content) if message.get("role") == "assistant" else content
-
-
-def _without_hidden(text: str) -> str:
+def without_hidden(text: str) -> str:
     """Cut out ``<details>`` blocks of reasoning and tools; in one pass, whatever the text."""
     pieces: list[str] = []
     position = 0

@@ -1,1 +1,1 @@
-"""What connects pocketpref to other programs and to the operating system."""
+"""Connections to other programs and to the operating system."""

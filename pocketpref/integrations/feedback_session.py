@@ -1,4 +1,4 @@
-"""Choices where they are made: a program shows answers, and reports what became of them.
+"""Record choices: a program shows answers, and reports which one the person preferred.
 
     answers = Answers(pocket, prompt, program="notes")
     answers.shown(text)            # what the program showed
@@ -6,12 +6,13 @@
     answers.went_on()              # and went on with that: preferred to what was thrown away
 
 or ``answers.chose(0)`` of several side by side, or ``answers.edited(text)`` where they rewrote it.
-Nothing waits for a model; what is reported is durable when a call returns, and learned later.
+No call waits for a model; a choice is durable when the call returns, and learned later. A chat and
+the MCP server, which keep their own answers, call `record_choice`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,9 +24,46 @@ from pocketpref.summary.evidence import ANSWERED_UNDER
 PROGRAM: Final = "program"
 """Key in the ``meta`` of a memory: the name of the program that reported it.
 
-Not the key by which assistants know their own choices: an assistant of the same name has no right
+Not the key by which assistants find their own choices: an assistant with the same name has no right
 to these.
 """
+
+
+def record_choice(
+    pocket: Pocket,
+    prompt: str,
+    chosen: str,
+    others: Sequence[str],
+    *,
+    edited: bool = False,
+    under: Sequence[str] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """Remember that the person preferred one answer to each of others.
+
+    Args:
+        pocket: the person's Pocket.
+        prompt: what they asked, word for word.
+        chosen: the answer they preferred.
+        others: the answers they did not.
+        edited: whether they wrote the preferred one themselves.
+        under: what any of the answers was written under, such as ``Personalized.attributes`` or the
+            id of a summary; () if nothing, None if unknown. It is kept beside the choice, so that
+            an answer under a summary is never evidence for that summary.
+        meta: what else to keep beside the choice.
+
+    Returns:
+        Ids of the new memories, one for each of the others.
+
+    Raises:
+        PairError: a pair cannot be kept.
+        VaultError: the vault cannot be changed.
+    """
+    kept = dict(meta or {})
+    if under is not None:
+        kept[ANSWERED_UNDER] = list(dict.fromkeys(under))
+    origin: Origin = "edit" if edited else "chat"
+    return tuple(pocket.add(prompt, chosen, other, origin=origin, meta=kept) for other in others)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,9 +73,9 @@ class _Shown:
 
 
 class Answers:
-    """The answers to one prompt, and what the person did about them.
+    """The answers to one prompt, and the person's choice among them.
 
-    The last word counts: who chooses again, or rewrites what they chose, takes back what was
+    The last choice counts: choosing again, or rewriting the chosen answer, forgets what was
     remembered of this prompt before.
     """
 
@@ -45,7 +83,7 @@ class Answers:
         """Begin with a prompt.
 
         Args:
-            pocket: whose person is answered.
+            pocket: the person's Pocket.
             prompt: what they asked, word for word.
             program: name of the program, kept beside each choice; "" for none.
         """
@@ -53,7 +91,7 @@ class Answers:
         self._prompt = prompt
         self._program = program
         self._shown: list[_Shown] = []
-        self._recorded: list[str] = []
+        self._recorded: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Answers(<{len(self._shown)} shown>, <{len(self._recorded)} remembered>)"
@@ -62,7 +100,7 @@ class Answers:
         return len(self._shown)
 
     def shown(self, text: str, *, under: Sequence[str] = ()) -> int:
-        """An answer was shown, the first one or another. Returns its number, from 0.
+        """Report a shown answer, the first one or another. Return its number, from 0.
 
         Args:
             text: the whole answer.
@@ -73,29 +111,32 @@ class Answers:
         return len(self._shown) - 1
 
     def went_on(self) -> tuple[str, ...]:
-        """The person had it made again until the last one, and went on with that.
+        """Report that the person regenerated until the last answer, and continued with that one.
 
         Returns:
-            Ids of what is remembered: the last answer, preferred to the one before it. Nothing,
-            if there was one answer only: taking the first says little.
+            Ids of what is remembered: the last answer, preferred to the one before it. () if there
+            was one answer only: accepting the first says little.
         """
         if len(self._shown) < 2:
             return ()
-        return self._keep(self._shown[-1].text, [self._shown[-2].text], "chat")
+        return self._keep(self._shown[-1].text, [self._shown[-2].text])
 
     def chose(self, number: int) -> tuple[str, ...]:
-        """Of several answers the person chose one. Returns ids: it is preferred to each other.
+        """Report that the person chose one of several answers: it is preferred to each other one.
 
         Args:
-            number: which, as ``shown`` returned it.
+            number: its number, as ``shown`` returned it.
+
+        Returns:
+            Ids of what is remembered.
 
         Raises:
-            InputError: there is none of this number, or no other one.
+            InputError: no answer has this number, or there is no other one.
         """
         if not 0 <= number < len(self._shown):
             raise InputError(f"there is no answer {number}", hint="`shown` returns its number")
         others = [each.text for place, each in enumerate(self._shown) if place != number]
-        kept = self._keep(self._shown[number].text, others, "chat")
+        kept = self._keep(self._shown[number].text, others)
         if not kept:
             raise InputError(
                 "there is no other answer to prefer it to", hint="report each one: `shown`"
@@ -103,32 +144,31 @@ class Answers:
         return kept
 
     def edited(self, text: str) -> tuple[str, ...]:
-        """The person rewrote the answer shown last. Returns ids: theirs is preferred to it.
+        """Report that the person rewrote the last answer. Return ids: theirs is preferred to it.
 
         Raises:
             InputError: no answer was shown yet.
         """
         if not self._shown:
             raise InputError("no answer was shown yet", hint="report it first: `shown`")
-        return self._keep(text, [self._shown[-1].text], "edit")
+        return self._keep(text, [self._shown[-1].text], edited=True)
 
     def take_back(self) -> None:
         """Forget what was remembered of this prompt."""
         if self._recorded:
             self._pocket.forget(*self._recorded)
-            self._recorded = []
+            self._recorded = ()
 
-    def _keep(self, chosen: str, others: Sequence[str], origin: Origin) -> tuple[str, ...]:
+    def _keep(self, chosen: str, others: Sequence[str], *, edited: bool = False) -> tuple[str, ...]:
         different = [o for o in dict.fromkeys(others) if o.strip() not in ("", chosen.strip())]
         if not different or not chosen.strip():
             return ()
         self.take_back()
-        under = list(dict.fromkeys(name for each in self._shown for name in each.under))
-        meta: dict[str, Any] = {PROGRAM: self._program} if self._program else {}
-        if under:
-            meta[ANSWERED_UNDER] = under
-        self._recorded = [
-            self._pocket.add(self._prompt, chosen, other, origin=origin, meta=meta)
-            for other in different
-        ]
-        return tuple(self._recorded)
+        self._recorded = record_choice(
+            self._pocket,
+            *(self._prompt, chosen, different),
+            edited=edited,
+            under=[name for each in self._shown for name in each.under] or None,
+            meta={PROGRAM: self._program} if self._program else None,
+        )
+        return self._recorded

@@ -1,7 +1,7 @@
-"""Enters us into the settings of programs that speak MCP, and takes us out again.
+"""Add pocketpref to the settings of MCP clients, and remove it again.
 
-Their files hold more than us: nothing else in them is changed, a file that is not plain JSON is
-left as it is, and each is replaced in one step.
+Nothing else in their files is changed, a file that is not plain JSON is left as it is, and each is
+replaced in one step.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ HOSTS: Final[Sequence[Host]] = (
     ),
     Host("windsurf", "Windsurf", _at_home(".codeium", "windsurf", "mcp_config.json")),
 )
-"""Those whose settings we know."""
+"""The programs whose settings are known."""
 
 
 def host(name: str) -> Host:
-    """The host of a name.
+    """Return the host with a name.
 
     Raises:
-        InputError: we know none of this name.
+        InputError: no host has this name.
     """
     found = next((one for one in HOSTS if one.name == name), None)
     if found is None:
@@ -98,7 +98,7 @@ def host(name: str) -> Host:
 def entry(
     client: str, environ: Mapping[str, str], options: Sequence[str] = (), *, python: str = ""
 ) -> Entry:
-    """How we are started.
+    """The settings entry that starts our MCP server.
 
     Args:
         client: the name that the assistant is given.
@@ -117,12 +117,12 @@ def entry(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a host's settings, worked out and not made.
+    """A planned change of a host's settings.
 
     Attributes:
         path: the file.
-        before: its content; None if there is none.
-        after: what it is to hold.
+        before: its content, or None without a file.
+        after: its new content.
     """
 
     path: Path
@@ -156,7 +156,7 @@ class Change:
 
 
 def entered(known: Host, ours: Entry) -> Change:
-    """The change that enters us, in place of an earlier entry.
+    """Plan the change that adds our entry, or replaces an earlier one.
 
     Raises:
         FileError: the file cannot be read as plain JSON.
@@ -170,7 +170,7 @@ def entered(known: Host, ours: Entry) -> Change:
 
 
 def removed(known: Host) -> Change | None:
-    """The change that takes us out; None if we are not in it.
+    """Plan the change that removes our entry; None if there is none.
 
     Raises:
         FileError: the file cannot be read as plain JSON.
@@ -186,7 +186,7 @@ def removed(known: Host) -> Change | None:
 
 
 def present(known: Host) -> bool:
-    """Whether we are entered there."""
+    """Whether a host's settings have our entry."""
     with suppress(FileError):
         return ENTRY in _servers(known, _settings(known.path, _content(known.path)))
     return False

@@ -1,8 +1,7 @@
-"""Files by which the system itself has us learn in the background, now and then.
+"""Learn in the background through the system's own scheduler, while the machine is idle.
 
-One for each system's own scheduler: a systemd user timer, a launchd agent, a task of Windows. Each
-says, as far as its scheduler can tell, that it is for an idle machine on power; `idleness` looks
-again.
+The scheduler is a systemd user timer, a launchd agent or a task of Windows. Each is configured, as
+far as it can tell, for an idle machine on power; `IdleWatch` checks again.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ import psutil
 
 from pocketpref.integrations.mcp_clients import PASSED_ON
 
-# Whether the machine has nothing better to do, as far as the system can tell.
+# Whether the machine is idle.
 #
-# Two things can be told everywhere that matters: whether a battery is being emptied, and how busy
-# other programs keep the processor. Whether somebody sits before it can be told on some systems
-# only; there the service file says so (`background`).
+# Two facts are available on every system: whether it runs on battery, and how busy other programs
+# keep the processor. Whether somebody is using it is known on some systems only; there the
+# scheduler's file asks for it.
 
 BUSY: Final = 0.35
 """Share of all cores that other programs may take before we give way."""
@@ -36,7 +35,7 @@ _SECONDS: Final = 2.0  # over which that is measured
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the processor had done by one moment, in seconds.
+    """The processor time used up to one moment, in seconds.
 
     Attributes:
         clock: that runs on.
@@ -53,7 +52,7 @@ class Moment:
         """As the system counts it."""
         times, own = psutil.cpu_times(), psutil.Process().cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        # On Linux `guest` is counted in `user`, too.
+        # On Linux `user` includes `guest`.
         twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         return cls(time.monotonic(), sum(times) - idle - twice, own.user + own.system)
 
@@ -65,7 +64,7 @@ class Moment:
 
 
 def on_battery() -> bool:
-    """Whether a battery is being emptied; False where there is none, or nobody can tell."""
+    """Whether the machine runs on battery; False without a battery or if it is unknown."""
     sensors = getattr(psutil, "sensors_battery", None)
     try:
         battery = sensors() if sensors is not None else None
@@ -75,7 +74,7 @@ def on_battery() -> bool:
 
 
 class IdleWatch:
-    """Says from time to time why one should not work now."""
+    """Reports whether background work should wait, and why."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class IdleWatch:
         self._before = moment()
 
     def reason(self) -> str:
-        """Why not to work now, in words; "" if nothing speaks against it, or too little is known.
+        """Return why to wait, or "" if there is no reason or too little is known.
 
         Cheap: it can be asked at every step.
         """
@@ -111,7 +110,7 @@ class IdleWatch:
         return ""
 
     def first(self) -> str:
-        """The same, after having watched for long enough."""
+        """The same, after measuring for long enough."""
         time.sleep(self._seconds)
         return self.reason()
 
@@ -123,7 +122,7 @@ _EVERY: Final = 3600  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ScheduledService:
-    """What one system wants written, and what a person then calls.
+    """The files of a scheduled service, and the commands that start and stop it.
 
     Attributes:
         files: contents by path.
@@ -149,11 +148,14 @@ def service(
     command = [sys.executable, "-m", "pocketpref", "service", "run", *options]
     passed = {name: environ[name] for name in PASSED_ON if environ.get(name)}
     if system == "win32":
-        return _windows(command, passed)
-    return _launchd(command, passed) if system == "darwin" else _systemd(command, passed)
+        return windows_task(command, passed)
+    if system == "darwin":
+        return launchd_agent(command, passed)
+    return systemd_timer(command, passed)
 
 
-def _systemd(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+def systemd_timer(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+    """A systemd user timer that runs a command, with these environment variables."""
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
     variables = "".join(f"Environment={_quoted(f'{k}={v}')}\n" for k, v in environ.items())
     words = " ".join(_quoted(word).replace("$", "$$") for word in command)
@@ -191,7 +193,8 @@ def _quoted(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
-def _launchd(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+def launchd_agent(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+    """A launchd agent that runs a command, with these environment variables."""
     path = Path.home() / "Library" / "LaunchAgents" / f"{_LABEL}.plist"
     content = {
         "Label": _LABEL,
@@ -209,11 +212,13 @@ def _launchd(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledSer
     )
 
 
-def _windows(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+def windows_task(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledService:
+    """A task of Windows that runs a command, with these environment variables."""
     # A task has no environment of its own, so cmd sets it. A trigger's parts have an order in the
     # Task Scheduler's schema (triggerBaseType); those of the others have none.
     settings = "".join(f'set "{name}={value}"&& ' for name, value in environ.items())
-    line = f'/d /c "{settings}{" ".join(_word(word) for word in command)}"'
+    words = " ".join(f'"{word}"' if " " in word else word for word in command)
+    line = f'/d /c "{settings}{words}"'
     path = platformdirs.user_data_path("pocketpref", appauthor=False) / f"{NAME}.xml"
     content = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
@@ -239,7 +244,3 @@ def _windows(command: Sequence[str], environ: Mapping[str, str]) -> ScheduledSer
         f'schtasks /Create /TN {NAME} /XML "{path}"',
         f"schtasks /Delete /TN {NAME} /F",
     )
-
-
-def _word(word: str) -> str:
-    return f'"{word}"' if " " in word else word

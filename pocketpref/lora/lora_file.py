@@ -94,17 +94,14 @@ def _pairs(header: GgufHeader) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[
         weight, target, half = match.groups()
         halves.setdefault(weight, {})[half] = tensor
         targets.add(target)
-    pairs = {weight: _pair(weight, found) for weight, found in halves.items()}
+    pairs: dict[str, tuple[Tensor, Tensor]] = {}
+    for weight, found in halves.items():
+        if len(found) < 2:
+            raise AdapterError(f"the adapter has only one of two matrices for {weight}")
+        a, b = pairs[weight] = found["a"], found["b"]
+        if a.shape[0] != b.shape[1]:
+            raise AdapterError(f"the adapter's matrices for {weight} do not fit one another")
     return pairs, tuple(sorted(targets))
-
-
-def _pair(weight: str, found: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    if len(found) < 2:
-        raise AdapterError(f"the adapter has only one of two matrices for {weight}")
-    a, b = found["a"], found["b"]
-    if a.shape[0] != b.shape[1]:
-        raise AdapterError(f"the adapter's matrices for {weight} do not fit one another")
-    return a, b
 
 
 def _check_numbers(header: GgufHeader, data: bytes) -> None:

@@ -168,10 +168,6 @@ class AdapterManifest(RedactedRepr):
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise AdapterError(f"the adapter {self.name} is not the file its manifest means")
         found = read_lora(data)
-        self._agree(found)
-        return found
-
-    def _agree(self, found: Lora) -> None:
         for what, said, is_ in (
             ("architecture", self.base.architecture, found.architecture),
             ("rank", self.rank, found.rank),
@@ -182,6 +178,7 @@ class AdapterManifest(RedactedRepr):
                 raise AdapterError(
                     f"the manifest of the adapter {self.name} says another {what} than its file"
                 )
+        return found
 
 
 @dataclass(frozen=True, slots=True, repr=False)

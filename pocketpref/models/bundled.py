@@ -11,7 +11,6 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pocketpref.errors import ModelDamagedError, ModelMissingError
 from pocketpref.files import TomlError, parse_toml
@@ -80,7 +79,17 @@ class Manifest:
         # Raised outside of the handler: these errors quote the file.
         with suppress(TomlError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             tables = parse_toml(read_file(self.path))
-            self.files = tuple(_bundled_file(folder, entry) for entry in tables["file"])
+            self.files = tuple(
+                BundledFile(
+                    path=folder / entry["file"],
+                    role=str(entry["role"]),
+                    sha256=str(entry["sha256"]),
+                    size=int(entry["bytes"]),
+                    licence=str(entry["licence"]),
+                    source=str(entry["source"]),
+                )
+                for entry in tables["file"]
+            )
             measured = tables.get("relevance", {}).items()
             self._thresholds = {model: _finite(facts["threshold"]) for model, facts in measured}
             return
@@ -126,14 +135,3 @@ def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError
     return float(value)
-
-
-def _bundled_file(folder: Path, entry: dict[str, Any]) -> BundledFile:
-    return BundledFile(
-        path=folder / entry["file"],
-        role=str(entry["role"]),
-        sha256=str(entry["sha256"]),
-        size=int(entry["bytes"]),
-        licence=str(entry["licence"]),
-        source=str(entry["source"]),
-    )

@@ -87,7 +87,8 @@ def _hugging_face(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
     for repository in _folders(_hugging_face_cache(environ), "models--*--*"):
         name = repository.name.removeprefix("models--").replace("--", "/", 1)
         newest: dict[str, Path] = {}
-        for snapshot in sorted(_folders(repository / "snapshots", "*"), key=_changed):
+        snapshots = _folders(repository / "snapshots", "*")
+        for snapshot in sorted(snapshots, key=lambda path: path.stat().st_mtime):
             for path in _files(snapshot, "*.gguf"):
                 newest[path.relative_to(snapshot).as_posix()] = path
         for file, path in newest.items():
@@ -109,10 +110,6 @@ def _blob_digest(path: Path) -> str | None:
         return None  # on Windows without links the snapshot holds the file itself
     name = path.readlink().name
     return name if _SHA256.fullmatch(name) else None
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -56,7 +56,9 @@ class HubHandle:
             ModelMissingError: there is none, or more than one.
             ModelUnsupportedError: it is split into several files.
         """
-        models = sorted(f for f in files if f.endswith(".gguf") and not _is_aside(f))
+        models = sorted(
+            f for f in files if f.endswith(".gguf") and not any(a in f.lower() for a in _ASIDE)
+        )
         fitting = [f for f in models if f == self.file or (not self.file and self._fits(f))]
         whole = [f for f in fitting if not _PART.search(f)]
         if fitting and not whole:
@@ -89,7 +91,3 @@ def parse_handle(handle: str) -> HubHandle:
             hint="write hf:ORG/REPO:Q4_K_M or hf:ORG/REPO/FILE.gguf",
         )
     return HubHandle(match["repo"], match["file"], match["tag"] or DEFAULT_TAG)
-
-
-def _is_aside(file: str) -> bool:
-    return any(word in file.lower() for word in _ASIDE)

@@ -151,7 +151,10 @@ class Catalogue:
         if starter := _starter():
             yield starter
         yield from self._own()
-        yield from _foreign()
+        for model in foreign_models():
+            with suppress(OSError):  # removed since it was listed
+                size = model.path.stat().st_size
+                yield ModelEntry(model.handle, model.path, size, model.program, model.sha256)
 
     def _own(self) -> Iterator[ModelEntry]:
         with suppress(OSError):
@@ -201,13 +204,6 @@ def _starter() -> ModelEntry | None:
 def _hex(value: str) -> str:
     """A digest in hex from the unpadded base64 of a wheel's RECORD."""
     return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
-
-
-def _foreign() -> Iterator[ModelEntry]:
-    for model in foreign_models():
-        with suppress(OSError):  # removed since it was listed
-            size = model.path.stat().st_size
-            yield ModelEntry(model.handle, model.path, size, model.program, model.sha256)
 
 
 def _by_tag(handle: str, entries: list[ModelEntry]) -> ModelEntry:

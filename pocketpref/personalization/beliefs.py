@@ -1,7 +1,8 @@
 """Beliefs: which dimensions explain a person's choices, and how sure that is.
 
 The model. Choice i points to the high pole of dimension j by x_ij usual differences (a text
-contrast, a standardized model contrast, or their sum), of which
+contrast, a standardized model contrast, or the mean of both; the text contrast alone where it is
+exact, as for length), of which
 
     z_ij = LARGEST * tanh(x_ij / LARGEST)
 
@@ -40,15 +41,16 @@ each size. This is exact where there are few dimensions, and deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from pocketpref.personalization.dimensions import Dimensions, PoleName
-from pocketpref.personalization.measures import MEASURES, Matrix, measures
-from pocketpref.records import Pair
+from pocketpref.personalization.measures import MEASURES, measures
+from pocketpref.records import Matrix64, Pair
 
 STRENGTHS: Final = ((0.7, 0.45), (1.5, 0.45), (4.0, 0.1))
 LAPSES: Final = (0.03, 0.35)
@@ -57,16 +59,20 @@ NO_TASTE: Final = 0.6
 FURTHER: Final = 0.3
 MOST_CAUSES: Final = 4
 BEAM: Final = 8
+MOST_CHOICES: Final = 256
+"""Choices that are compared, the heaviest and latest: enough for certainty, in 10 ms."""
 MOST_EVIDENCE: Final = 50.0
 """Total weight of the choices at most. Choices are never fully independent; without a limit, ten
 thousand of them would find causes in differences that nobody notices."""
 SURE: Final = 0.6
 """A pole is believed from this probability on.
 
-NO_TASTE and SURE are set so that at most one in twenty people who choose by coin gets a belief
-after 12 choices (tools/eval/taste_naming.py): 6 of 6 or 10 of 12 choices suffice where the
-difference stands out; 5 of 6, 9 of 12 and 3 of 3 do not. By coin, 3 of 3 happens to every fourth
-person on each dimension, so no method could name a taste from them and keep that rate."""
+NO_TASTE and SURE are set so that at most one in twenty people who choose by coin has a belief after
+12 choices (tools/eval/taste_naming.py): 10 of 12 suffice where the difference stands out, 9 do not.
+Sooner, 4 of 4 suffice, which by coin happens to one person in eight on such a dimension; 3 of 3,
+one person in four, suffice only where answers differ by several times what is usual. Where
+differences are ordinary (MT-Bench, photo descriptions, arguments), fewer than one in fifty people
+who choose by coin have a belief after 3 to 6 choices."""
 SURE_OF_EITHER: Final = 0.75
 """The words that do no harm are used from this probability of either pole on; at SURE, they would
 double the rate by coin where answers differ in nothing but length and difficulty."""
@@ -74,8 +80,12 @@ LIKELY: Final = 0.2
 """A pole is open, or one side of an ambiguity, from this probability on."""
 NOTICED: Final = 0.25
 """A dimension on which no choice differs by so many usual differences is no cause."""
-CLEAR: Final = 0.05
+CLEAR: Final = 0.01
 """Usual differences from which a choice is counted as for or against a pole."""
+_TARGET_CHOICES: Final = 8
+_LONG: Final = 120
+_NOT_BRIEF: Final = 60
+_SHORTEST_TARGET: Final = 15
 _NEGLIGIBLE: Final = 8.0  # a level of larger sets whose best is so far below holds under 1/1000
 
 _Cause = tuple[int, int]  # dimension, sign
@@ -95,7 +105,7 @@ class Belief:
         supporting: number of choices that clearly point to it.
         contrary: number of choices that clearly point away.
         choices: indices of the supporting choices.
-        target: wanted number of words for `length` where choices are consistent, else None.
+        target: wanted number of words, for `length` where it can be told, else None.
         harmless: it could not be told apart from another pole, and its words do no harm if the
             other is the cause; `probability` is then that one of the two is.
     """
@@ -147,22 +157,27 @@ class Beliefs:
     open: tuple[Belief, ...] = ()
     ambiguities: tuple[Ambiguity, ...] = ()
     no_taste: float = 1.0
-    probabilities: Matrix = field(default_factory=lambda: np.zeros((0, 2)))
+    probabilities: Matrix64 = field(default_factory=lambda: np.zeros((0, 2)))
 
 
-def evidence(text: Matrix, model: Matrix | None = None) -> Matrix:
+def evidence(dimensions: Dimensions, text: Matrix64, model: Matrix64 | None = None) -> Matrix64:
     """Return z, the bounded contrast of each choice on each dimension, 0 where unknown.
 
     Args:
+        dimensions: the registry.
         text: `Dimensions.text_contrasts`, shape (choices, dimensions).
         model: model contrasts divided by their usual size on that model, same shape; NaN where
-            not computed.
+            not computed. Ignored where the text measure is exact and present.
     """
-    total = np.nan_to_num(text) + (0.0 if model is None else np.nan_to_num(model))
-    return np.asarray(LARGEST * np.tanh(total / LARGEST))
+    x = text
+    if model is not None:
+        exact = np.array([d.exact for d in dimensions])
+        both = np.where(exact, text, (text + model) / 2.0)
+        x = np.where(np.isnan(text), model, np.where(np.isnan(model), text, both))
+    return np.asarray(LARGEST * np.tanh(np.nan_to_num(x) / LARGEST))
 
 
-def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[Explanation, float]:
+def explain(z: Matrix64, weights: Matrix64, common: Matrix64) -> dict[Explanation, float]:
     """Return the posterior probability of each explanation that was searched.
 
     Args:
@@ -175,9 +190,9 @@ def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[Explanation, flo
     scores: dict[Explanation, float] = {
         frozenset(): float(np.log(NO_TASTE) - np.log(2.0) * weights.sum())
     }
-    beam: dict[Explanation, Matrix] = {frozenset(): np.zeros(len(z))}
+    beam: dict[Explanation, Matrix64] = {frozenset(): np.zeros(len(z))}
     for size in range(1, MOST_CAUSES + 1):
-        extended: dict[Explanation, Matrix] = {}
+        extended: dict[Explanation, Matrix64] = {}
         for parent, direction in beam.items():
             taken = {j for j, _ in parent}
             for j, sign in causes:
@@ -202,7 +217,7 @@ def explain(z: Matrix, weights: Matrix, common: Matrix) -> dict[Explanation, flo
     return {explanation: value / total for explanation, value in mass.items()}
 
 
-def _log_likelihoods(directions: Matrix, weights: Matrix) -> Matrix:
+def _log_likelihoods(directions: Matrix64, weights: Matrix64) -> Matrix64:
     """Return log L(S), shape (explanations,), of sums of contrasts (explanations, choices)."""
     fits = [
         np.log(prior / len(LAPSES)) + np.log((1.0 - lapse) * preferred + 0.5 * lapse) @ weights
@@ -215,10 +230,10 @@ def _log_likelihoods(directions: Matrix, weights: Matrix) -> Matrix:
 
 def infer(
     dimensions: Dimensions,
-    text: Matrix,
-    weights: Matrix | None = None,
-    model: Matrix | None = None,
-    lengths: Matrix | None = None,
+    text: Matrix64,
+    weights: Matrix64 | None = None,
+    model: Matrix64 | None = None,
+    lengths: Matrix64 | None = None,
 ) -> Beliefs:
     """Infer what a person likes from the contrasts of their choices.
 
@@ -229,64 +244,87 @@ def infer(
         model: standardized model contrasts, shape (choices, dimensions), NaN where not computed.
         lengths: words of the chosen answers, shape (choices,), for a target.
     """
-    z = evidence(text, model)
+    z = evidence(dimensions, text, model)
     weights = np.ones(len(z)) if weights is None else np.asarray(weights, dtype=np.float64)
-    weights = weights * min(1.0, MOST_EVIDENCE / max(float(weights.sum()), 1e-12))
-    counted = weights > 0
-    noticed = np.abs(z[counted]).max(axis=0, initial=0.0) > NOTICED
-    salience = (weights @ np.abs(z)) / max(float(weights.sum()), 1e-12)
-    common = np.array([d.common for d in dimensions]) * noticed * salience**2
-    probabilities = np.zeros((len(dimensions), 2))
+    # The heaviest choices, of equal ones the latest.
+    used = np.lexsort((-np.arange(len(z)), -weights))[:MOST_CHOICES]
+    heaviest = weights[used] * min(1.0, MOST_EVIDENCE / max(float(weights[used].sum()), 1e-12))
+    common = _prior_weights(dimensions, z[used], heaviest)
     if not common.any():
-        return Beliefs(probabilities=probabilities)
-    posterior = explain(z, weights, common)
-    for explanation, probability in posterior.items():
-        for j, sign in explanation:
-            probabilities[j, 0 if sign > 0 else 1] += probability
-
-    def belief(j: int, side: int) -> Belief:
-        toward = z[:, j] * (1 - 2 * side)
-        supporting = np.flatnonzero((toward > CLEAR) & counted)
-        name = dimensions.names[j]
-        return Belief(
-            dimension=name,
-            pole=_POLES[side],
-            probability=float(probabilities[j, side]),
-            strength=float(weights @ toward / weights.sum()),
-            supporting=len(supporting),
-            contrary=int(((toward < -CLEAR) & counted).sum()),
-            choices=tuple(map(int, supporting)),
-            target=_target(lengths[supporting])
-            if name == "length" and lengths is not None
-            else None,
-        )
-
+        return Beliefs(probabilities=np.zeros((len(dimensions), 2)))
+    posterior = explain(z[used], heaviest, common)
+    probabilities = _pole_probabilities(posterior, len(dimensions))
     # Rounded, so that a difference in the last bit between machines changes no order.
-    ranked = [
-        (int(j), int(side))
-        for j, side in np.ndindex(probabilities.shape)
-        if probabilities[j, side] >= LIKELY
-    ]
+    ranked = [(int(j), int(side)) for j, side in np.argwhere(probabilities >= LIKELY)]
     ranked.sort(key=lambda at: (-round(float(probabilities[at]), 6), at))
-    sure = [belief(*at) for at in ranked if probabilities[at] >= SURE]
-    likely = [at for at in ranked if probabilities[at] < SURE]
-    ambiguities = _ambiguities(posterior, likely, [belief(*at) for at in likely])
-    if not sure:
-        sure = _harmless(dimensions, ambiguities)
+    believed = {
+        at: _belief(
+            dimensions, z, weights, at, probability=float(probabilities[at]), lengths=lengths
+        )
+        for at in ranked
+    }
+    sure = [belief for belief in believed.values() if belief.probability >= SURE]
+    likely = {at: belief for at, belief in believed.items() if belief.probability < SURE}
+    ambiguities = _ambiguities(posterior, likely)
     return Beliefs(
-        sure=tuple(sure),
-        open=tuple(belief(*at) for at in likely),
+        sure=tuple(sure or _harmless(dimensions, ambiguities)),
+        open=tuple(likely.values()),
         ambiguities=ambiguities,
         no_taste=posterior[frozenset()],
         probabilities=probabilities,
     )
 
 
+def _prior_weights(dimensions: Dimensions, z: Matrix64, weights: Matrix64) -> Matrix64:
+    """Return q without its normalization, shape (dimensions,); 0 for what nobody would notice."""
+    noticed = np.abs(z[weights > 0]).max(axis=0, initial=0.0) > NOTICED
+    salience = (weights @ np.abs(z)) / max(float(weights.sum()), 1e-12)
+    return np.asarray(np.array([d.common for d in dimensions]) * noticed * salience**2)
+
+
+def _pole_probabilities(posterior: Mapping[Explanation, float], count: int) -> Matrix64:
+    """Return the posterior mass of each pole, shape (dimensions, 2): high, low."""
+    probabilities = np.zeros((count, 2))
+    for explanation, probability in posterior.items():
+        for j, sign in explanation:
+            probabilities[j, 0 if sign > 0 else 1] += probability
+    return probabilities
+
+
+def _belief(
+    dimensions: Dimensions,
+    z: Matrix64,
+    weights: Matrix64,
+    at: tuple[int, int],
+    *,
+    probability: float,
+    lengths: Matrix64 | None,
+) -> Belief:
+    """Return the belief in one pole (dimension, side), with the choices that speak for it."""
+    j, side = at
+    toward = z[:, j] * (1 - 2 * side)
+    supporting = np.flatnonzero((toward > CLEAR) & (weights > 0))
+    name = dimensions.names[j]
+    target = None
+    if name == "length" and lengths is not None:
+        target = _target(lengths[supporting], _POLES[side])
+    return Belief(
+        dimension=name,
+        pole=_POLES[side],
+        probability=probability,
+        strength=float(weights @ toward / weights.sum()),
+        supporting=len(supporting),
+        contrary=int(((toward < -CLEAR) & (weights > 0)).sum()),
+        choices=tuple(map(int, supporting)),
+        target=target,
+    )
+
+
 def infer_from_pairs(
     dimensions: Dimensions,
     pairs: Sequence[Pair],
-    weights: Matrix | None = None,
-    model: Matrix | None = None,
+    weights: Matrix64 | None = None,
+    model: Matrix64 | None = None,
 ) -> Beliefs:
     """Infer what a person likes from pairs; see `infer`."""
     chosen = np.array([measures(pair.chosen) for pair in pairs]).reshape(-1, len(MEASURES))
@@ -301,41 +339,46 @@ def infer_from_pairs(
 
 
 def _ambiguities(
-    posterior: dict[Explanation, float], likely: Sequence[_Cause], beliefs: Sequence[Belief]
+    posterior: Mapping[Explanation, float], likely: Mapping[tuple[int, int], Belief]
 ) -> tuple[Ambiguity, ...]:
     """Return the pairs of open poles (dimension, side) of which one is surely a cause."""
-    causes = [(j, 1 - 2 * side) for j, side in likely]
     found = []
-    for i, first in enumerate(causes):
-        for k in range(i + 1, len(causes)):
-            pair = {first, causes[k]}
-            either = sum(p for explanation, p in posterior.items() if explanation & pair)
-            if either >= SURE and first[0] != causes[k][0]:
-                found.append(Ambiguity(beliefs[i], beliefs[k], either))
+    for (one, first), (other, second) in itertools.combinations(likely.items(), 2):
+        pair = {(j, 1 - 2 * side) for j, side in (one, other)}
+        either = sum(p for explanation, p in posterior.items() if explanation & pair)
+        if either >= SURE and one[0] != other[0]:
+            found.append(Ambiguity(first, second, either))
     return tuple(sorted(found, key=lambda a: -round(a.either, 6)))
 
 
 def _harmless(dimensions: Dimensions, ambiguities: Sequence[Ambiguity]) -> list[Belief]:
     """Return the pole of the clearest ambiguity whose words do no harm, if there is one."""
-    for ambiguity in ambiguities[:1]:
-        if ambiguity.either < SURE_OF_EITHER:
-            break
-        for one, other in (
-            (ambiguity.first, ambiguity.second),
-            (ambiguity.second, ambiguity.first),
-        ):
-            comes_along = one.key in dimensions[other.dimension].pole(other.pole).companions
-            if comes_along and one.dimension != "length":
-                return [replace(one, probability=ambiguity.either, harmless=True)]
+    if not ambiguities or ambiguities[0].either < SURE_OF_EITHER:
+        return []
+    first, second = ambiguities[0].first, ambiguities[0].second
+    for one, other in ((first, second), (second, first)):
+        comes_along = one.key in dimensions[other.dimension].pole(other.pole).companions
+        if comes_along and one.dimension != "length":
+            return [replace(one, probability=ambiguities[0].either, harmless=True)]
     return []
 
 
-def _target(words: Matrix) -> int | None:
-    """Return the wanted number of words, rounded, or None if the chosen lengths differ much."""
-    if len(words) < 5:
+def _target(words: Matrix64, pole: PoleName) -> int | None:
+    """Return the wanted number of words, rounded, or None where none can be told.
+
+    Args:
+        words: lengths of the answers that were chosen.
+        pole: `high` wants long answers, `low` short ones.
+    """
+    if len(words) < _TARGET_CHOICES:
         return None
     low, middle, high = map(float, np.percentile(words, (25, 50, 75)))
-    if high > 2.0 * max(low, 1.0):
+    consistent = high <= 1.6 * low
+    # Fewer words than a model writes anyway would shorten what should become longer, and "one or
+    # two sentences" would be wrong for somebody who likes 150 words better than 400.
+    is_long = pole == "high"
+    wanted = (consistent and middle >= _LONG) if is_long else (consistent or middle > _NOT_BRIEF)
+    if not wanted:
         return None
     step = 5 if middle < 50 else 10 if middle < 100 else 50
-    return max(step, step * round(middle / step))
+    return max(_SHORTEST_TARGET, step * round(middle / step))

@@ -22,9 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64
 
 _STEPS = 60
 _CLOSE = 1e-10  # nats that another step would gain
@@ -40,12 +39,12 @@ class Fits:
         evidences: log marginal likelihoods, nats, shape (B,).
     """
 
-    modes: Matrix
-    covariances: Matrix
-    evidences: Matrix
+    modes: Matrix64
+    covariances: Matrix64
+    evidences: Matrix64
 
 
-def fit(designs: Matrix, offsets: Matrix, counts: Matrix) -> Fits:
+def fit(designs: Matrix64, offsets: Matrix64, counts: Matrix64) -> Fits:
     """Fit B models to the same n choices.
 
     Args:
@@ -75,10 +74,11 @@ def fit(designs: Matrix, offsets: Matrix, counts: Matrix) -> Fits:
         at, value = at + size[:, None] * step, there
     _, curvature = _derivatives(designs, offsets, counts, at)
     evidences = value - 0.5 * np.linalg.slogdet(curvature)[1]
-    return Fits(at, np.linalg.inv(curvature), np.asarray(evidences, dtype=np.float64))
+    covariances = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
+    return Fits(at, covariances, np.asarray(evidences, dtype=np.float64))
 
 
-def _objective(designs: Matrix, offsets: Matrix, counts: Matrix, at: Matrix) -> Matrix:
+def _objective(designs: Matrix64, offsets: Matrix64, counts: Matrix64, at: Matrix64) -> Matrix64:
     """Return log L(z) - |z|^2 / 2 of each model, shape (B,)."""
     logits = offsets + np.matmul(designs, at[:, :, None])[:, :, 0]
     value = -(np.logaddexp(0.0, -logits) @ counts) - 0.5 * (at**2).sum(axis=1)
@@ -86,8 +86,8 @@ def _objective(designs: Matrix, offsets: Matrix, counts: Matrix, at: Matrix) -> 
 
 
 def _derivatives(
-    designs: Matrix, offsets: Matrix, counts: Matrix, at: Matrix
-) -> tuple[Matrix, Matrix]:
+    designs: Matrix64, offsets: Matrix64, counts: Matrix64, at: Matrix64
+) -> tuple[Matrix64, Matrix64]:
     """Return the slope, shape (B, K), and minus the curvature, shape (B, K, K)."""
     logits = offsets + np.matmul(designs, at[:, :, None])[:, :, 0]
     wrong = np.exp(-np.logaddexp(0.0, logits))

@@ -17,8 +17,8 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.personalization.measures import MEASURES, Matrix
-from pocketpref.records import Attribute
+from pocketpref.personalization.measures import MEASURES
+from pocketpref.records import Attribute, Matrix64
 
 PoleName = Literal["high", "low"]
 
@@ -81,6 +81,8 @@ class Dimension:
         contrast: two opposite wordings (high, low) that a model compares.
         attribute: name of the attribute of the bank that this dimension is, or None.
         common: prior weight, relative to other dimensions.
+        exact: whether the text measure is the dimension itself. A model contrast then adds only
+            what goes along with it (a list reads as concise), and need not be computed.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Dimension:
     measure: Mapping[str, float] = field(default_factory=dict)
     attribute: str | None = None
     common: float = 1.0
+    exact: bool = False
 
     def pole(self, name: PoleName) -> Pole:
         """Return one of the two poles."""
@@ -154,7 +157,7 @@ class Dimensions:
         """The names, in order."""
         return tuple(d.name for d in self._dimensions)
 
-    def text_contrasts(self, differences: Matrix) -> Matrix:
+    def text_contrasts(self, differences: Matrix64) -> Matrix64:
         """Return how far each choice points to the high pole of each dimension.
 
         Args:
@@ -202,6 +205,7 @@ def _dimension(entry: Mapping[str, Any], bank: AttributeBank) -> Dimension:
         measure=entry.get("measure", {}),
         attribute=attribute,
         common=entry.get("common", 1.0),
+        exact=entry.get("exact", False),
     )
 
 

@@ -23,9 +23,7 @@ from numpy.typing import NDArray
 from pocketpref.errors import InputError
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.prior import FEATURES, Prior, shipped_prior
-from pocketpref.records import Memory, RedactedRepr
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64, Memory, RedactedRepr
 
 Kind = Literal["choice", "edit", "regeneration", "thumb up", "thumb down", "statement"]
 
@@ -42,7 +40,7 @@ WEIGHTS: Final[dict[Kind, float]] = {
 """How much each kind counts for prediction, in choices."""
 
 HALF_LIFE: Final = 60.0
-"""Newer choices after which a choice counts half. A taste that turned is followed in about as many
+"""Newer choices after which one counts half. A taste that turned is followed in about as many
 choices as it took to learn; people whose taste stays lose nothing (docs/log.md)."""
 
 
@@ -94,8 +92,8 @@ class Evidence(RedactedRepr):
         return cls(kind, pair.prompt, pair.chosen, pair.rejected, memory.created, memory.id)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Differences:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Differences(RedactedRepr):
     """Evidence as numbers, oldest first.
 
     Attributes:
@@ -105,8 +103,8 @@ class Differences:
         places: where each row's evidence was in what was given, shape (n,).
     """
 
-    features: Matrix
-    counts: Matrix
+    features: Matrix64
+    counts: Matrix64
     places: NDArray[np.int64]
 
 
@@ -115,7 +113,7 @@ def differences_of(
     prior: Prior | None = None,
     *,
     half_life: float = HALF_LIFE,
-    measured: dict[str, Matrix] | None = None,
+    measured: dict[str, Matrix64] | None = None,
 ) -> Differences:
     """Return evidence as numbers.
 
@@ -133,7 +131,7 @@ def differences_of(
     )
     cache = {} if measured is None else measured
 
-    def features(texts: Iterable[str]) -> Matrix:
+    def features(texts: Iterable[str]) -> Matrix64:
         rows = []
         for text in texts:
             if text not in cache:
@@ -156,14 +154,16 @@ def differences_of(
         rows[up] = liked - np.nanmean(np.nan_to_num(disliked), axis=0)
         rows[down] = np.nanmean(np.nan_to_num(liked), axis=0) - disliked
     counts = np.array([WEIGHTS[evidence[place].kind] for place in order], dtype=np.float64)
-    counts *= 0.5 ** (np.arange(len(order))[::-1] / half_life)
     counts /= _repeats([evidence[place] for place in order])
     if not (up and down):
         counts[up + down] = 0.0
+    # Age in what newer evidence counts, so that ten thousand equal choices age others as ten do.
+    newer = counts[::-1].cumsum()[::-1] - counts
+    counts *= 0.5 ** (newer / half_life)
     return Differences(np.nan_to_num(rows), counts, np.array(order, dtype=np.int64))
 
 
-def _repeats(evidence: Sequence[Evidence]) -> Matrix:
+def _repeats(evidence: Sequence[Evidence]) -> Matrix64:
     """Number each piece among its equals, the newest first: 1, 2, 3, ...
 
     A choice made k times counts 1 + 1/2 + ... + 1/k: ten thousand equal ones about as ten.

@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.errors import InputError
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES
-from pocketpref.personalization.prior import Prior
-
-Matrix = NDArray[np.float64]
+from pocketpref.personalization.prior import EVERYBODY, Prior
+from pocketpref.records import Matrix64
 
 _LEAST: Final[Mapping[str, float]] = {
     "word length": 0.1,
@@ -40,7 +38,7 @@ _CROWD_SPREAD: Final = 30**-0.5  # the ridge of today's shipped prior, measured 
 _OWN_SPREAD: Final = 0.3
 
 
-def fit_prior(sets: Mapping[str, Sequence[Matrix]]) -> Prior:
+def fit_prior(sets: Mapping[str, Sequence[Matrix64]]) -> Prior:
     """Return the prior of people like those of several sets.
 
     Args:
@@ -58,25 +56,25 @@ def fit_prior(sets: Mapping[str, Sequence[Matrix]]) -> Prior:
     scale = np.maximum(np.sqrt(np.mean(squares, axis=0)), least)
     scaled = {name: [one / scale for one in people] for name, people in known.items()}
     crowds = {name: _crowd(people) for name, people in scaled.items()}
-    crowds["all"] = _crowd([one for people in scaled.values() for one in people])
+    crowds[EVERYBODY] = _crowd([one for people in scaled.values() for one in people])
     covariance = np.mean([_covariance(people) for people in scaled.values()], axis=0)
     return Prior(scale, crowds, covariance / max(np.trace(covariance), 1e-12) * len(MEASURES))
 
 
-def _crowd(people: Sequence[Matrix]) -> Matrix:
+def _crowd(people: Sequence[Matrix64]) -> Matrix64:
     """Return the weights that predict everybody's choices best, each person counting the same."""
     together = np.concatenate(people)
     counts = np.concatenate([np.full(len(one), 1 / len(one)) for one in people])
     return _weights(together, _CROWD_SPREAD, counts * len(together) / len(people))
 
 
-def _covariance(people: Sequence[Matrix]) -> Matrix:
+def _covariance(people: Sequence[Matrix64]) -> Matrix64:
     own = np.array([_weights(one, _OWN_SPREAD, np.ones(len(one))) for one in people])
     own = own - own.mean(axis=0)
     return np.asarray(own.T @ own / len(own))
 
 
-def _weights(differences: Matrix, spread: float, counts: Matrix) -> Matrix:
+def _weights(differences: Matrix64, spread: float, counts: Matrix64) -> Matrix64:
     """Return the mode of a Bradley-Terry model around 0, shape (features,)."""
     found = fit((differences * spread)[None], np.zeros((1, len(differences))), counts)
     return np.asarray(found.modes[0] * spread)

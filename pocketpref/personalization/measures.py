@@ -23,11 +23,8 @@ from operator import itemgetter
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pocketpref.records import Pair
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64, Pair
 
 _GENERAL: Final = (
     "length",  # log1p(words)
@@ -212,7 +209,7 @@ def _count_emoji(text: str) -> int:
     return smileys if text.isascii() else smileys + len(_EMOJI.findall(text))
 
 
-def measures(text: str) -> Matrix:
+def measures(text: str) -> Matrix64:
     """Return every measure of a text, shape (len(MEASURES),).
 
     NaN marks a measure that the text cannot have: of words in a language without a list, or of
@@ -272,7 +269,7 @@ def measures(text: str) -> Matrix:
     return np.array(values)
 
 
-def differences(pairs: Iterable[Pair]) -> Matrix:
+def differences(pairs: Iterable[Pair]) -> Matrix64:
     """Return the measures of chosen minus rejected answers, shape (pairs, len(MEASURES)).
 
     NaN where a measure exists for one answer or none: it says nothing about that choice.

@@ -28,18 +28,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.errors import InputError
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.prior import Hypothesis, Prior, log_shares, shipped_prior
+from pocketpref.records import Matrix64, RedactedRepr
 
-Matrix = NDArray[np.float64]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Posterior:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Posterior(RedactedRepr):
     """What a person's choices say about the weights of features.
 
     Attributes:
@@ -53,12 +51,12 @@ class Posterior:
 
     prior: Prior
     hypotheses: tuple[Hypothesis, ...]
-    log_probabilities: Matrix
-    weights: Matrix
-    roots: tuple[Matrix, ...]
+    log_probabilities: Matrix64
+    weights: Matrix64
+    roots: tuple[Matrix64, ...]
     log_evidence: float
 
-    def log_odds(self, differences: Matrix) -> Matrix:
+    def log_odds(self, differences: Matrix64) -> Matrix64:
         """Return the log-odds that the first of two answers is preferred, shape (n,).
 
         Args:
@@ -70,7 +68,7 @@ class Posterior:
             _mean(logits, self.log_probabilities) - _mean(-logits, self.log_probabilities)
         )
 
-    def logits(self, differences: Matrix) -> Matrix:
+    def logits(self, differences: Matrix64) -> Matrix64:
         """Return the log-odds under each hypothesis alone, shape (n, H)."""
         found = differences @ self.weights.T
         for place, root in enumerate(self.roots):
@@ -83,7 +81,7 @@ class Posterior:
         """Return the probability that the person prefers an answer to another one."""
         return float(self.rank([answer, other])[0])
 
-    def rank(self, answers: Sequence[str]) -> Matrix:
+    def rank(self, answers: Sequence[str]) -> Matrix64:
         """Return the probability of each answer to be the preferred one, shape (answers,).
 
         Raises:
@@ -107,8 +105,8 @@ class Posterior:
 
 
 def infer(
-    differences: Matrix,
-    counts: Matrix | None = None,
+    differences: Matrix64,
+    counts: Matrix64 | None = None,
     prior: Prior | None = None,
     families: dict[str, float] | None = None,
 ) -> Posterior:
@@ -144,6 +142,6 @@ def infer(
     return Posterior(prior, hypotheses, joint - whole, weights, tuple(roots), whole)
 
 
-def _mean(logits: Matrix, log_probabilities: Matrix) -> Matrix:
+def _mean(logits: Matrix64, log_probabilities: Matrix64) -> Matrix64:
     """Return log sum_h P(h) sigma(logit_h), shape (n,)."""
     return np.asarray(np.logaddexp.reduce(log_probabilities - np.logaddexp(0.0, -logits), axis=1))

@@ -20,14 +20,12 @@ from importlib import resources
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.errors import InputError
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.posterior import Posterior
 from pocketpref.personalization.prior import Prior, shipped_prior
-
-Matrix = NDArray[np.float64]
+from pocketpref.records import Matrix64
 
 MOST: Final = 8
 """Most questions that are picked together: each doubles the sets of answers to sum over."""
@@ -59,7 +57,7 @@ def bundled_questions() -> tuple[Question, ...]:
     )
 
 
-def differences_of_questions(bank: Sequence[Question], prior: Prior | None = None) -> Matrix:
+def differences_of_questions(bank: Sequence[Question], prior: Prior | None = None) -> Matrix64:
     """Return features of first minus second answers, shape (questions, features)."""
     prior = prior or shipped_prior()
     first, second = (
@@ -71,7 +69,7 @@ def differences_of_questions(bank: Sequence[Question], prior: Prior | None = Non
 
 def pick_questions(
     posterior: Posterior,
-    differences: Matrix,
+    differences: Matrix64,
     count: int = 5,
     *,
     prompts: Sequence[str] | None = None,
@@ -115,7 +113,7 @@ def pick_questions(
     return tuple(picked)
 
 
-def _draw(posterior: Posterior) -> Matrix:
+def _draw(posterior: Posterior) -> Matrix64:
     """Return weights drawn from the posterior, the same at every call, shape (draws, features)."""
     drawn = np.random.default_rng(0)
     probabilities = np.exp(posterior.log_probabilities)
@@ -127,6 +125,6 @@ def _draw(posterior: Posterior) -> Matrix:
     return np.array(rows)
 
 
-def _entropy(probabilities: Matrix) -> Matrix:
+def _entropy(probabilities: Matrix64) -> Matrix64:
     """Return the entropy over the first axis, nats."""
-    return -np.sum(probabilities * np.log(np.maximum(probabilities, 1e-300)), axis=0)
+    return np.asarray(-(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=0))

@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from pocketpref.personalization.posterior import infer
 from pocketpref.personalization.prior import Prior
-from pocketpref.records import Vector
+from pocketpref.records import Matrix64, RedactedRepr, Vector
 
-Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 LEAST_CHOICES: Final = 3
@@ -46,8 +45,8 @@ _BELONGS: Final = 0.6
 """Part of the mean cosine within a topic that a prompt must have to it to belong there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Topics:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Topics(RedactedRepr):
     """A person's choices by topic.
 
     Attributes:
@@ -57,10 +56,10 @@ class Topics:
     """
 
     labels: Labels
-    closeness: Matrix
+    closeness: Matrix64
     by_topic: float
 
-    def of(self, similarities: Matrix) -> int | None:
+    def of(self, similarities: Matrix64) -> int | None:
         """Return the topic of a prompt, or None for a prompt about something else.
 
         Args:
@@ -72,7 +71,7 @@ class Topics:
         topic = int(np.argmax(means))
         return topic if means[topic] >= _BELONGS * self.closeness[topic] else None
 
-    def weights(self, similarities: Matrix) -> Matrix:
+    def weights(self, similarities: Matrix64) -> Matrix64:
         """Return how much each choice counts for a prompt, in [0, 1], shape (n,).
 
         Choices of the prompt's topic count fully, others as far as taste is the same everywhere.
@@ -88,7 +87,7 @@ class Topics:
 
 
 def find_topics(
-    vectors: Vector, differences: Matrix, counts: Matrix, prior: Prior | None = None
+    vectors: Vector, differences: Matrix64, counts: Matrix64, prior: Prior | None = None
 ) -> Topics:
     """Group choices by topic, and weigh whether the person's taste differs by it.
 
@@ -125,7 +124,7 @@ def find_topics(
     return Topics(labels, np.array(closeness), by_topic)
 
 
-def _candidates(vectors: Matrix) -> list[Labels]:
+def _candidates(vectors: Matrix64) -> list[Labels]:
     """Return divisions into 2, 3, ... topics, as far as each has enough choices."""
     recent = vectors[-MOST_JOINED:]
     found: list[Labels] = []
@@ -145,7 +144,7 @@ def _candidates(vectors: Matrix) -> list[Labels]:
     return [coarsest[number] for number in sorted(coarsest)]
 
 
-def _joins(vectors: Matrix) -> list[list[list[int]]]:
+def _joins(vectors: Matrix64) -> list[list[list[int]]]:
     """Return the groups after each join, finest first."""
     groups = [[place] for place in range(len(vectors))]
     sums = vectors @ vectors.T  # of cosines between the members of two groups
@@ -166,7 +165,7 @@ def _joins(vectors: Matrix) -> list[list[list[int]]]:
     return history
 
 
-def _means(similarities: Matrix, labels: Labels, topics: int) -> Matrix:
+def _means(similarities: Matrix64, labels: Labels, topics: int) -> Matrix64:
     """Return the mean similarity to each topic, shape (topics,)."""
     sums = np.bincount(labels, weights=similarities, minlength=topics)
     return np.asarray(sums / np.maximum(np.bincount(labels, minlength=topics), 1))

@@ -13,15 +13,19 @@ from pocketpref.importers import read
 from pocketpref.importers.base import BadEntry
 from pocketpref.records import Feedback
 
-Sample = Literal["demo", "ukp", "mtbench"]
+Sample = Literal["demo", "ukp", "mtbench", "descriptions"]
 
 SAMPLES: Final[tuple[Sample, ...]] = get_args(Sample)
 """``demo``: 10 short pairs of the person in ``ukp``, one of each debate; ``ukp``: 37 pairs of
 arguments of which this person found one more convincing; ``mtbench``: 24 pairs of chat answers
-judged by one rater."""
+judged by one rater; ``descriptions``: 30 pairs of photo descriptions of which this person preferred
+one, always the one of fewer characters."""
 
-DEMO_PROMPT: Final = "What is better, watching TV or reading books? Write a convincing argument."
+DEBATE_PROMPT: Final = "What is better, watching TV or reading books? Write a convincing argument."
 """A prompt that nobody in ``demo`` was asked, about the debate of its last pair."""
+
+DEMO_PROMPT: Final = "How do I brew a good cup of tea?"
+"""A prompt on a subject that no sample is about."""
 
 
 def sample_pairs(name: Sample = "ukp") -> list[Feedback]:

@@ -1,5 +1,5 @@
-"""What other programs on this machine reach a Pocket through.
+"""Servers through which other programs on this machine reach a Pocket.
 
-`tools` says what may be asked, whatever the protocol; `mcp` speaks the Model Context Protocol over
-a pipe; `wiring` enters us into the settings of programs that speak it.
+`mcp` speaks the Model Context Protocol over a pipe, `openai` an OpenAI-compatible HTTP interface,
+and `web` is the preferences page; `listener` and `auth_middleware` are shared.
 """

@@ -1,8 +1,8 @@
-"""What stands before every request to the local server: who asks, from where, and how much.
+"""Check every request to the local server: host, origin, token and size.
 
 Any page that a browser shows can send requests to this machine. So a request must name this
-machine as its host (no name that somebody else's DNS points here), must not come from a page of
-another origin, and must show the token.
+machine as its host (not a name that somebody else's DNS points here), must not come from a page of
+another origin, and must carry the token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Headers = Mapping[bytes, bytes]
 
 MOST_BODY_BYTES = 8_000_000
 
-# A cookie that stands twice is one that was not ours to read: browsers send one line of them.
+# Headers that decide access must not be repeated. Browsers send one line of cookies: with two, one
+# is not the browser's.
 _ONCE = (b"host", b"origin", b"authorization", b"sec-fetch-site", b"cookie")
 
 _HEADERS = (
@@ -32,15 +33,15 @@ _HEADERS = (
 
 
 class Guard:
-    """An ASGI application before another one."""
+    """ASGI middleware that refuses requests from anywhere but this machine's programs."""
 
     def __init__(self, inner: ASGIApp, port: int, token: str | None) -> None:
-        """Stand before an application.
+        """Wrap an application.
 
         Args:
-            inner: what answers the requests that pass.
-            port: that is listened on.
-            token: that clients show; None if they need none.
+            inner: answers the requests that pass.
+            port: the port that is listened on.
+            token: the token that clients send; None if they need none.
         """
         self._inner = inner
         self._hosts = own_hosts(port)
@@ -50,47 +51,41 @@ class Guard:
         """Answer a request, or pass it on."""
         if scope["type"] != "http":
             return
-        refused = self._refusal(scope["headers"])
+        refused = self.refusal(scope["headers"])
         if refused is not None:
             await _refuse(send, *refused)
             return
         await self._inner(scope, receive, with_headers(send, _HEADERS))
 
-    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+    def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+        """Return status and reason if a request with these headers is refused, else None."""
         found = read_headers(headers)
         if found is None:
-            return 400, "a header stands twice"
+            return 400, "a header is repeated"
         if found.get(b"host", b"").lower() not in self._hosts:
             return 403, "this server answers under 127.0.0.1 and localhost only"
-        if not self._same_origin(found):
+        site, origin = found.get(b"sec-fetch-site", b"none"), found.get(b"origin")
+        own = origin is None or origin.lower() in {b"http://" + host for host in self._hosts}
+        if site not in (b"none", b"same-origin") or not own:
             return 403, "pages of other origins are not answered"
-        if not self._knows(found.get(b"authorization", b"")):
+        scheme, _, shown = found.get(b"authorization", b"").partition(b" ")
+        # Compared in constant time: how far a guess is right must not show.
+        if self._token is not None and not (
+            scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), self._token)
+        ):
             return 401, "the token is missing or wrong: send it as the API key"
         if body_length(found) > MOST_BODY_BYTES:
             return 413, f"a request has at most {MOST_BODY_BYTES:,} bytes"
         return None
 
-    def _same_origin(self, headers: Headers) -> bool:
-        origin = headers.get(b"origin")
-        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-            return False
-        return origin is None or origin.lower() in {b"http://" + host for host in self._hosts}
-
-    def _knows(self, authorization: bytes) -> bool:
-        if self._token is None:
-            return True
-        scheme, _, shown = authorization.partition(b" ")
-        # Compared in constant time: how far a guess is right must not show.
-        return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), self._token)
-
 
 def own_hosts(port: int) -> frozenset[bytes]:
-    """The names under which this machine is asked at a port, as ``Host`` says them."""
+    """The ``Host`` headers that name this machine at a port."""
     return frozenset(f"{host}:{port}".encode() for host in (HERE, "localhost"))
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers | None:
-    """Headers by their names; None if one that decides who asks stands twice."""
+    """Return headers by name, or None if one that decides access is repeated."""
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in found and name in _ONCE:
@@ -100,7 +95,7 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers | None:
 
 
 def body_length(headers: Headers) -> int:
-    """The size that a request claims, in bytes; more than any limit if it claims nonsense."""
+    """The stated size of a request, bytes; more than any limit if it is no number."""
     try:
         return int(headers.get(b"content-length", b"0"))
     except ValueError:
@@ -125,7 +120,7 @@ async def _refuse(send: Send, status: int, words: str) -> None:
 
 
 def with_headers(send: Send, more: Iterable[tuple[bytes, bytes]]) -> Send:
-    """Sends answers with these headers, too."""
+    """Wrap a send function so that responses carry more headers."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

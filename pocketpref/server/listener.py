@@ -1,4 +1,4 @@
-"""Listening on this machine, for this machine alone, until the program is told to stop."""
+"""A loopback listener that serves until the program is told to stop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import uvicorn
 from pocketpref.errors import StorageError
 
 HERE: Final = "127.0.0.1"
-"""The one address that is listened on."""
+"""The only address that is listened on."""
 
 Stop = Callable[[], None]
 
 
 class Listener:
-    """A port on 127.0.0.1, held from the moment it is made. Use it in a ``with`` statement.
+    """A port on 127.0.0.1, bound from construction on. Use it in a ``with`` statement.
 
     Attributes:
         port: that is listened on.
@@ -32,9 +32,9 @@ class Listener:
             port: 0 for a free one.
 
         Raises:
-            StorageError: the port cannot be had.
+            StorageError: the port is not available.
         """
-        self._socket = _bound(port)
+        self._socket = bound_socket(port)
         self.port = int(self._socket.getsockname()[1])
 
     def __enter__(self) -> Listener:
@@ -66,7 +66,7 @@ class Listener:
                 timeout_graceful_shutdown=5,
             )
         )
-        # What it would say of a request that failed may hold the request.
+        # Its messages about a failed request may quote the request.
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         logging.getLogger("uvicorn").propagate = False
         self._socket.listen(128)
@@ -74,7 +74,12 @@ class Listener:
         server.run(sockets=[self._socket])
 
 
-def _bound(port: int) -> socket.socket:
+def bound_socket(port: int) -> socket.socket:
+    """Bind a port on 127.0.0.1.
+
+    Raises:
+        StorageError: the port is not available.
+    """
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     problem = ""
     try:

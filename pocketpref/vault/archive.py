@@ -1,10 +1,10 @@
-"""One user's memories as a file to keep elsewhere, and back.
+"""Export one user's memories to a file, and restore them.
 
-An archive is encrypted unless plain text is asked for by name. Inside the sealed stream stand
-frames of 1 byte kind, 4 bytes length (little-endian) and content: the user's name; then for every
-memory, the oldest first, its id and content, followed by what was learned from it; then summaries
-and stated preferences. Plain text is a pair file (JSONL) with the ids and times added, and without
-what was learned or summarized.
+An archive is encrypted unless plain text is asked for by name. The sealed stream holds frames of 1
+byte kind, 4 bytes length (little-endian) and content: the user's name; then for every memory, the
+oldest first, its id and content, followed by what was learned from it; then summaries and stated
+preferences. Plain text is a pair file (JSONL) with the ids and times added, and without what was
+learned or summarized.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, get_args
+from typing import BinaryIO, Protocol, get_args
 
 from pocketpref.errors import FileError, InputError, KeyMissingError, TamperedError
 from pocketpref.files import building, storage_errors
@@ -50,7 +50,7 @@ _MOST_NAME_BYTES = 4 * MAX_NAME_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What one call of `restore` did.
+    """The result of `restore`.
 
     Attributes:
         added: memories put back.
@@ -73,8 +73,9 @@ def export_user(
 
     Args:
         store: whose memories.
-        target: where to.
-        key: who opens the archive, such as ``Passphrase``; needed unless ``plaintext``.
+        target: the file to write.
+        key: the key store that opens the archive, such as ``Passphrase``; required unless
+            ``plaintext``.
         plaintext: write readable text instead, which anyone who gets the file can read.
 
     Returns:
@@ -86,20 +87,20 @@ def export_user(
         VaultError: the vault cannot be read.
     """
     target = Path(target)
-    if plaintext == (key is not None):
-        raise _key_or_plaintext(plaintext)
+    if plaintext and key is not None:
+        raise InputError("a plain-text export takes no key", hint="leave out one of the two")
+    if not plaintext and key is None:
+        raise KeyMissingError(
+            "an archive needs a key", hint="give a passphrase, or ask for plain text by name"
+        )
     with storage_errors(target), building(target, replace=True) as file:
-        if key is None:
-            return _write_lines(file, store)
-        return _write_sealed(sealed_stream.SealedWriter(file, key), store)
-
-
-def _key_or_plaintext(plaintext: bool) -> InputError | KeyMissingError:
-    if plaintext:
-        return InputError("a plain-text export takes no key", hint="leave out one of the two")
-    return KeyMissingError(
-        "an archive needs a key", hint="give a passphrase, or ask for plain text by name"
-    )
+        if key is not None:
+            return _write_sealed(sealed_stream.SealedWriter(file, key), store)
+        count = 0
+        for entry in store.entries():
+            file.write(dump_line(load_memory(entry.id, entry.memory), store.user))
+            count += 1
+        return count
 
 
 def _write_sealed(writer: sealed_stream.SealedWriter, store: UserStore) -> int:
@@ -111,13 +112,14 @@ def _write_sealed(writer: sealed_stream.SealedWriter, store: UserStore) -> int:
             writer.write(_frame(_LEARNED, entry.learned))
         count += 1
     for item in store.filed():
-        writer.write(_frame(_DOCUMENT, _filed(item)))
+        writer.write(_frame(_DOCUMENT, dump_filed(item)))
     writer.write(_frame(_END, b""))
     writer.finish()
     return count
 
 
-def _filed(item: Filed) -> bytes:
+def dump_filed(item: Filed) -> bytes:
+    """The content of a document's frame."""
     kind, document = item.kind.encode(), item.document
     payload = dump_document(document.content, document.sources)
     return bytes([len(kind)]) + kind + document.id.encode() + payload
@@ -127,17 +129,9 @@ def _frame(kind: int, content: bytes) -> bytes:
     return _FRAME.pack(kind, len(content)) + content
 
 
-def _write_lines(file: BinaryIO, store: UserStore) -> int:
-    count = 0
-    for entry in store.entries():
-        row = _row(load_memory(entry.id, entry.memory), store.user)
-        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        count += 1
-    return count
-
-
-def _row(memory: Memory, user: str) -> dict[str, Any]:
-    return {
+def dump_line(memory: Memory, user: str) -> bytes:
+    """A memory as a line of a plain-text export."""
+    row = {
         "user": user,
         "prompt": memory.pair.prompt,
         "chosen": memory.pair.chosen,
@@ -147,13 +141,14 @@ def _row(memory: Memory, user: str) -> dict[str, Any]:
         "created": memory.created.isoformat(),
         "origin": memory.origin,
     }
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 # ---------------------------------------------------------------------------------- reading
 
 
 def custody(source: Path | str) -> str:
-    """What opens an archive: a kind of key store, or ``"plaintext"``.
+    """Return the kind of key store that opens an archive, or ``"plaintext"``.
 
     Raises:
         FileError: there is no such file, or its header is damaged.
@@ -170,10 +165,10 @@ def restore(
     Ids and times stay as they were, so that restoring again adds nothing.
 
     Args:
-        vault: where to.
+        vault: the vault to restore into.
         source: the archive, encrypted or plain.
-        key: who opens it; not needed for plain text.
-        user: to whom; None for the one it was written of.
+        key: the key store that opens it; not needed for plain text.
+        user: the user who receives the memories; None for the one named in the archive.
 
     Raises:
         FileError: it is no archive, it is damaged, or an id in it belongs to another memory.
@@ -228,26 +223,22 @@ class _SealedArchive:
                 continue
             if memory is not None:
                 yield _checked(RowEntry(*memory))
-            memory = self._memory(kind, content)
+                memory = None
+            if kind == _MEMORY:
+                memory = content[:LENGTH].decode("ascii", "replace"), content[LENGTH:]
+            elif kind == _USER:
+                if len(content) > _MOST_NAME_BYTES:
+                    raise _unsound("a part of it claims an absurd size")
+                self.user = content.decode("utf-8", "replace")
+            elif kind != _DOCUMENT:
+                raise _unsound("it holds something out of place")
         if memory is not None:
             yield _checked(RowEntry(*memory))
-
-    def _memory(self, kind: int, content: bytes) -> tuple[str, bytes] | None:
-        if kind == _MEMORY:
-            return content[:LENGTH].decode("ascii", "replace"), content[LENGTH:]
-        if kind == _DOCUMENT:
-            return None
-        if kind != _USER:
-            raise _unsound("it holds something out of place")
-        if len(content) > _MOST_NAME_BYTES:
-            raise _unsound("a part of it claims an absurd size")
-        self.user = content.decode("utf-8", "replace")
-        return None
 
     def documents(self) -> Iterator[Filed]:
         for kind, content in _frames(self._reader.chunks(self._file)):
             if kind == _DOCUMENT:
-                yield _checked_filed(content)
+                yield load_filed(content)
 
 
 def _frames(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -294,7 +285,11 @@ class _PlainArchive:
 
     def entries(self) -> Iterator[RowEntry]:
         self._file.seek(0)
-        for number, line in enumerate(_lines(self._file), start=1):
+        number = 0
+        while line := self._file.readline(MAX_PAYLOAD_BYTES):
+            number += 1
+            if len(line) == MAX_PAYLOAD_BYTES:
+                raise _unsound("a line of it is absurdly long")
             if line.strip():
                 yield self._entry(line, number)
 
@@ -302,7 +297,7 @@ class _PlainArchive:
         return iter(())
 
     def _entry(self, line: bytes, number: int) -> RowEntry:
-        found = _read_row(line)
+        found = load_line(line)
         if found is None:
             raise FileError(
                 f"line {number} is no exported memory",
@@ -320,39 +315,26 @@ class _PlainArchive:
         return _checked(RowEntry(name, payload))
 
 
-def _read_row(line: bytes) -> tuple[str, str, bytes] | None:
-    """Id, user and memory of a line; None if it is no exported memory."""
+def load_line(line: bytes) -> tuple[str, str, bytes] | None:
+    """Return id, user and memory of a plain-text line, or None if it holds no exported memory."""
     # The caller raises, so that the error has no context: the decoder's error holds the text.
     with contextlib.suppress(
         *(InputError, AttributeError, KeyError, TypeError, ValueError),
         *(OverflowError, RecursionError),
     ):
         row = json.loads(line)
-        if len(row["user"]) <= _MOST_NAME_BYTES:
-            return row["id"], checked_name(row["user"]), _payload(row)
+        if len(row["user"]) <= _MOST_NAME_BYTES and row["origin"] in get_args(Origin):
+            user, created = checked_name(row["user"]), datetime.fromisoformat(row["created"])
+            pair = Pair(row["prompt"], row["chosen"], row["rejected"])
+            feedback = Feedback(pair, created=created, origin=row["origin"], meta=row["meta"])
+            return row["id"], user, dump_memory(feedback, created)
     return None
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    while line := file.readline(MAX_PAYLOAD_BYTES):
-        if len(line) == MAX_PAYLOAD_BYTES:
-            raise _unsound("a line of it is absurdly long")
-        yield line
-
-
-def _payload(row: dict[str, Any]) -> bytes:
-    created = datetime.fromisoformat(row["created"])
-    if row["origin"] not in get_args(Origin):
-        raise ValueError
-    pair = Pair(row["prompt"], row["chosen"], row["rejected"])
-    feedback = Feedback(pair, created=created, origin=row["origin"], meta=row["meta"])
-    return dump_memory(feedback, created)
 
 
 def _checked(entry: RowEntry) -> RowEntry:
     """An entry whose parts can all be read."""
     if not isinstance(entry.id, str) or not is_id(entry.id):
-        raise _unsound("an id in it is none")
+        raise _unsound("an id in it is invalid")
     try:
         load_memory(entry.id, entry.memory)
         if entry.learned is not None:
@@ -364,18 +346,22 @@ def _checked(entry: RowEntry) -> RowEntry:
     return entry
 
 
-def _checked_filed(content: bytes) -> Filed:
-    """A document that can be read."""
+def load_filed(content: bytes) -> Filed:
+    """Parse the output of ``dump_filed``.
+
+    Raises:
+        FileError: it cannot be read.
+    """
     start = 1 + (content[0] if content else 0)
     kind, name = content[1:start].decode("ascii", "replace"), content[start : start + LENGTH]
     if kind not in IN_ARCHIVES or not is_id(name.decode("ascii", "replace")):
-        raise _unsound("a document in it is none")
+        raise _unsound("a document in it is malformed")
     try:
         document = load_document(name.decode("ascii"), content[start + LENGTH :])
     except TamperedError:
         raise _unsound("a document in it cannot be read") from None
     if not all(map(is_id, document.sources)):
-        raise _unsound("an id in it is none")
+        raise _unsound("an id in it is invalid")
     return Filed(kind, document)
 
 

@@ -1,7 +1,7 @@
-"""What is kept beside pairs: summaries, stated preferences, a chat, grants, the log of what left.
+"""Documents: summaries, stated preferences, a chat, grants, the egress log.
 
 A document is a record like any other, sealed and part of the user's set. It names the memories that
-it was made of, and goes with the first of them that is forgotten:
+it was made from, and is deleted with the first of them that is forgotten:
 
     length of the sources u32 | JSON list of memory ids | content
 
@@ -32,7 +32,7 @@ IN_ARCHIVES = ("summary", "statement", "correction")
 """What an archive carries. Not what may leave, nor keys, nor this machine's log and last chat."""
 
 NOT_SAVED = ("grant",)
-"""What is not taken over from a damaged vault: whether it was revoked since cannot be known."""
+"""The kinds not restored from a damaged vault: they may have been revoked since."""
 
 _LENGTH = struct.Struct("<I")
 
@@ -80,7 +80,7 @@ class UserDocuments:
         """Keep a document under an id, in place of an older one; raises what ``insert`` does."""
         if any(self._rows.find(MEMORY, source) is None for source in sources):
             raise NotFoundError(
-                "a memory was forgotten while something was made of it", hint="make it anew"
+                "a memory was forgotten while something was made of it", hint="make it again"
             )
         self._rows.put(_checked(kind), name, dump_document(content, sources))
 
@@ -92,7 +92,7 @@ class UserDocuments:
 
 
 def filed(rows: UserRows) -> Iterator[Filed]:
-    """What an archive carries of a user's documents, the oldest of each kind first."""
+    """The user's documents that belong in an archive, the oldest of each kind first."""
     for kind in IN_ARCHIVES:
         for _, name, content in rows.all(kind):
             yield Filed(kind, load_document(name, content))
@@ -142,7 +142,7 @@ def dump_document(content: bytes, sources: Sequence[str]) -> bytes:
 
 
 def load_document(name: str, payload: bytes) -> Document:
-    """What ``dump_document`` made.
+    """Parse the output of ``dump_document``.
 
     Raises:
         TamperedError: it is not in that form.
@@ -152,4 +152,4 @@ def load_document(name: str, payload: bytes) -> Document:
         sources = json.loads(payload[_LENGTH.size : start])
         if isinstance(sources, list) and all(isinstance(source, str) for source in sources):
             return Document(name, payload[start:], tuple(sources))
-    raise TamperedError("a document in the vault is none", hint=SALVAGE)
+    raise TamperedError("a document in the vault is malformed", hint=SALVAGE)

@@ -165,7 +165,9 @@ class UserStore:
         with self._writing(new_user=True) as rows:
             for entry in entries:
                 name = rows.own_id(entry.id)
-                if _has_same(rows, name, entry.memory):
+                kept = rows.read(MEMORY, name)
+                if kept is not None:
+                    _check_same(name, kept, entry.memory)
                     known += 1
                     continue
                 rows.insert(MEMORY, name, entry.memory)
@@ -181,7 +183,7 @@ class UserStore:
         """One memory.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: the id is unknown.
         """
         with self._reading() as rows:
             payload = rows.read(MEMORY, memory_id)
@@ -291,7 +293,7 @@ class UserStore:
         return Forgotten(unique, len(numbers) - len(unique), len(documents), dry_run=dry_run)
 
     def traces(self, ids: Sequence[str] | None = None) -> Traces:
-        """What would give memories away if it were found after they are forgotten.
+        """Collect the bytes that would reveal memories if found after they are forgotten.
 
         Args:
             ids: which memories; None for all of them.
@@ -333,18 +335,16 @@ def _gather(rows: UserRows, name: str, traces: Traces) -> None:
         traces.of_blob(document.content)
 
 
-def _has_same(rows: UserRows, name: str, payload: bytes) -> bool:
-    kept = rows.read(MEMORY, name)
-    if kept is not None and load_memory(name, kept) != load_memory(name, payload):
+def _check_same(name: str, kept: bytes, restored: bytes) -> None:
+    if load_memory(name, kept) != load_memory(name, restored):
         raise FileError(
             f"the vault has another memory with the id {name}",
             hint=f"forget {name} first, or leave it out of the file; nothing was changed",
         )
-    return kept is not None
 
 
 def _rows_of(rows: UserRows, ids: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Where memories lie and what was learned from them; and the documents made of them."""
+    """Row numbers of memories with what was learned from them; and of documents made from them."""
     found: list[int] = []
     for name in ids:
         if rows.find(MEMORY, name) is None:

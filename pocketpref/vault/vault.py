@@ -1,4 +1,4 @@
-"""The vault: one encrypted file for everyone on this machine who is remembered."""
+"""The vault: one encrypted file for all users of this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from pocketpref.vault.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class VaultInfo:
-    """What may be known about a vault.
+    """Status of a vault.
 
     Attributes:
         encryption: the algorithm, for people.
@@ -97,7 +97,7 @@ class Vault:
 
         Args:
             path: where; there must be no file yet.
-            key: who keeps the master key.
+            key: the key store of the master key.
             anchor: folder where the number of changes is noted, so that an older copy of the
                 vault is noticed; None for no note.
             busy_seconds: how long to wait for other processes.
@@ -130,7 +130,7 @@ class Vault:
 
         Args:
             path: where it is.
-            key: who keeps the master key.
+            key: the key store of the master key.
             anchor: folder where the number of changes is noted; None for no note.
             accept_older: take the file although it is older than what was noted; that is logged
                 inside of it.
@@ -180,20 +180,17 @@ class Vault:
     ) -> Self:
         vault = cls(file, vault_id, wrapped, master)
         try:
-            vault._compare(anchor, accept_older=accept_older)
+            # Before anything in the file is changed.
+            with vault._ledger.reading() as db:
+                set_key = vault._ledger.state(db).users.key
+            if anchor is not None:
+                note = Anchor(anchor, vault_id, set_key)
+                vault._ledger.anchor(note, accept_older=accept_older)
             vault._prepare()
         except BaseException:
             file.close(untouched=True)
             raise
         return vault
-
-    def _compare(self, anchor: Path | None, *, accept_older: bool) -> None:
-        """See that the file is what it should be, before anything in it is changed."""
-        with self._ledger.reading() as db:
-            set_key = self._ledger.state(db).users.key
-        if anchor is not None:
-            note = Anchor(anchor, self._vault_id, set_key)
-            self._ledger.anchor(note, accept_older=accept_older)
 
     def _prepare(self) -> None:
         """Bring the format up to date and end what an interruption left half done."""
@@ -250,7 +247,7 @@ class Vault:
             return self._directory.names(db)
 
     def info(self) -> VaultInfo:
-        """What ``pocketpref status`` shows."""
+        """Return the status that ``pocketpref status`` shows."""
         with self._ledger.reading() as db:
             number, state = pragma(db, "user_version"), self._ledger.state(db)
         return VaultInfo(
@@ -266,7 +263,7 @@ class Vault:
     # --------------------------------------------------------------------------------- keys
 
     def change_custody(self, new_key: KeyStore) -> None:
-        """Give the master key into other hands; no record is sealed again.
+        """Move the master key to another key store; no record is sealed again.
 
         Copies of the file made before are still opened by the old key.
 
@@ -291,12 +288,12 @@ class Vault:
         self._file.scrub()
 
     def rotate_master(self, key: KeyStore) -> None:
-        """Exchange the master key: every name and data key is sealed anew, in one change.
+        """Exchange the master key: every name and data key is sealed again, in one change.
 
         Other programs that have the vault open must open it again (``KeyChangedError``).
 
         Args:
-            key: who keeps the new master key.
+            key: the key store of the new master key.
 
         Raises:
             KeyMissingError, KeyringError: the store has no key; nothing was changed.
@@ -312,17 +309,17 @@ class Vault:
         self._file.scrub()
 
     def rotate_data_key(self, user: str, on_progress: RotationCallback | None = None) -> int:
-        """Exchange one user's data key: all of their records are sealed anew, in batches.
+        """Exchange one user's data key: all of their records are sealed again, in batches.
 
-        Other programs may go on reading and writing. What was interrupted, at any point, is taken
-        up again by the next call; no record is ever without its key.
+        Other programs may continue to read and write. After an interruption at any point the next
+        call continues; no record is ever without its key.
 
         Args:
             user: whose.
             on_progress: told how many records are done, and how many there are.
 
         Returns:
-            How many records were sealed anew by this call.
+            How many records this call sealed again.
 
         Raises:
             InputError: the name is empty, over-long or no valid Unicode.

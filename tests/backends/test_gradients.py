@@ -11,13 +11,13 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
-from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.backends.llama.gradients.estimates import FirstOrder, split
 from pocketpref.backends.llama.gradients.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.backends.llama.scorer import Scorer
 from pocketpref.errors import ModelDamagedError
 from pocketpref.messages import compose
-from pocketpref.records import Pair
+from pocketpref.records import Matrix32, Pair
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer
 
@@ -103,7 +103,7 @@ def test_the_gradient_is_the_slope_of_the_log_likelihood(
         assert gradient[fan.owner == context].sum() == pytest.approx(slope, rel=0.02, abs=5e-3)
 
 
-def answer_value(first_order: FirstOrder, fan: Any, answer: list[int], bias: Matrix) -> float:
+def answer_value(first_order: FirstOrder, fan: Any, answer: list[int], bias: Matrix32) -> float:
     """Log p(answer) with contexts scaled by ``bias``, forwards only, one answer alone."""
     tokens = [*fan.after, *answer[:-1]]
     here = np.arange(len(tokens))
@@ -133,10 +133,10 @@ class RandomTensors:
     def __contains__(self, name: str) -> bool:
         return name in self._made
 
-    def matrix(self, name: str) -> Matrix:
+    def matrix(self, name: str) -> Matrix32:
         return self._made[name]
 
-    def vector(self, name: str) -> Matrix:
+    def vector(self, name: str) -> Matrix32:
         return self._made[name][0]
 
 
@@ -156,7 +156,7 @@ def test_a_layer_goes_back_as_it_went_forwards(
     sight = Sight(np.full(4, 3), np.full(4, 3), 3 + here, bias)
     x, weight = rng.normal(size=(2, 4, 12)).astype(np.float32)
 
-    def value(x: Matrix, bias: Matrix) -> float:
+    def value(x: Matrix32, bias: Matrix32) -> float:
         seen = Sight(sight.shared, sight.first, sight.last, bias)
         return float((block.forward(x, rope, earlier, seen)[0] * weight).sum(dtype=np.float64))
 

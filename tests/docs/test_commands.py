@@ -37,6 +37,7 @@ NOT_RUN = [
     ("uninstall",),
     ("adapters", "check"),
     ("adapters", "ask"),
+    ("ask",),
     ("eval",),
 ]
 

@@ -16,7 +16,7 @@ from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, 
 from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, Shorter, history
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
 from pocketpref.evaluation.registry import Roster
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketpref.errors import NotFoundError
-from pocketpref.samples import DEMO_PROMPT, SAMPLES, sample_pairs
+from pocketpref.samples import DEBATE_PROMPT, SAMPLES, sample_pairs
 
 FOLDER = resources.files("pocketpref.samples")
 
@@ -29,11 +29,11 @@ def test_a_sample_is_one_persons_pairs_oldest_first(name: Any) -> None:
 
 
 def test_the_samples_are_as_large_as_said() -> None:
-    assert [len(sample_pairs(name)) for name in SAMPLES] == [10, 37, 24]
+    assert [len(sample_pairs(name)) for name in SAMPLES] == [10, 37, 24, 30]
     assert len(debates("ukp")) >= 8
     assert len(debates("demo")) >= 5
     files = [item for item in FOLDER.iterdir() if item.name.endswith((".jsonl", ".md"))]
-    assert sum(len(item.read_bytes()) for item in files) < 100_000
+    assert sum(len(item.read_bytes()) for item in files) < 150_000
 
 
 def test_the_demo_is_a_part_of_the_persons_pairs() -> None:
@@ -48,11 +48,16 @@ def test_the_sampled_person_does_not_simply_take_the_longer_answer() -> None:
 
 
 def test_the_demo_prompt_is_new_and_about_the_debate_that_is_learned_first() -> None:
-    assert DEMO_PROMPT not in {feedback.pair.prompt for feedback in sample_pairs("demo")}
+    assert DEBATE_PROMPT not in {feedback.pair.prompt for feedback in sample_pairs("demo")}
     newest = sample_pairs("demo")[-1].pair.prompt
     assert "TV is better than Books" in newest
-    assert "TV" in DEMO_PROMPT
-    assert "books" in DEMO_PROMPT
+    assert "TV" in DEBATE_PROMPT
+    assert "books" in DEBATE_PROMPT
+
+
+def test_the_described_person_took_the_fewer_characters_every_time() -> None:
+    pairs = [feedback.pair for feedback in sample_pairs("descriptions")]
+    assert all(len(pair.chosen) < len(pair.rejected) for pair in pairs)
 
 
 def test_an_unknown_sample_is_named() -> None:
@@ -78,9 +83,10 @@ def test_the_tool_makes_the_same_samples_from_its_own_output(
     (tmp_path / "ukp.in").write_text("\n".join([stranger, *ukp, stranger]), encoding="utf-8")
     mtbench = FOLDER.joinpath("mtbench.jsonl").read_bytes()
     (tmp_path / "mtbench.in").write_bytes(mtbench)
-    make_samples.main(
-        [str(tmp_path / "ukp.in"), str(tmp_path / "mtbench.in"), "--into", str(tmp_path)]
-    )
+    descriptions = FOLDER.joinpath("descriptions.jsonl").read_bytes()
+    (tmp_path / "descriptions.in").write_bytes(descriptions)
+    inputs = [str(tmp_path / f"{name}.in") for name in ("ukp", "mtbench", "descriptions")]
+    make_samples.main([*inputs, "--into", str(tmp_path)])
     sys.modules.pop("make_samples")
     for name in SAMPLES:
         assert (tmp_path / f"{name}.jsonl").read_bytes() == FOLDER.joinpath(

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from pocketpref.personalization import beliefs as module
-from pocketpref.personalization.beliefs import Beliefs, explain, infer, infer_from_pairs
+from pocketpref.personalization.beliefs import Beliefs, evidence, explain, infer, infer_from_pairs
 from pocketpref.personalization.dimensions import Dimensions
-from pocketpref.personalization.measures import Matrix, measures
-from pocketpref.records import Pair
+from pocketpref.personalization.measures import measures
+from pocketpref.records import Matrix64, Pair
 
 DIMENSIONS = Dimensions.standard()
 ROWS = [
@@ -25,12 +25,12 @@ ROWS = [
 ]
 
 
-def contrasts(axis: str) -> Matrix:
+def contrasts(axis: str) -> Matrix64:
     rows = [measures(r["high"]) - measures(r["low"]) for r in ROWS if r["axis"] == axis]
     return DIMENSIONS.text_contrasts(np.array(rows))
 
 
-def people(axis: str, sign: float, choices: int) -> Iterable[Matrix]:
+def people(axis: str, sign: float, choices: int) -> Iterable[Matrix64]:
     pool = contrasts(axis)
     for seed in range(10):
         yield sign * pool[np.random.default_rng(seed).choice(len(pool), choices)]
@@ -41,7 +41,7 @@ def named(beliefs: Beliefs) -> list[str]:
 
 
 def enumerate_explanations(
-    z: Matrix, weights: Matrix, common: Matrix
+    z: Matrix64, weights: Matrix64, common: Matrix64
 ) -> dict[frozenset[tuple[int, int]], float]:
     """The equations of the docstring, one explanation and one choice at a time."""
     scores = {}
@@ -176,6 +176,22 @@ def test_model_contrast_names_what_no_measure_sees() -> None:
     assert not infer(DIMENSIONS, text).sure
 
 
+def test_exact_measure_is_not_blurred_by_a_model() -> None:
+    # Small models take a list for a concise answer.
+    text = contrasts("bullets").repeat(2, axis=0)
+    model = np.full_like(text, np.nan)
+    model[:, DIMENSIONS.index("length")] = -3.0
+    assert named(infer(DIMENSIONS, text, model=model)) == ["bullets:high"]
+
+
+def test_text_and_model_contrasts_are_averaged_where_neither_is_exact() -> None:
+    text = np.zeros((1, len(DIMENSIONS)))
+    model = np.full_like(text, np.nan)
+    at = DIMENSIONS.index("warmth")
+    text[0, at], model[0, at] = 0.2, 0.4
+    assert evidence(DIMENSIONS, text, model)[0, at] == pytest.approx(0.3, abs=0.01)
+
+
 def test_bullets_and_shorter_equally_clear_is_ambiguous() -> None:
     x = np.zeros((12, len(DIMENSIONS)))
     x[:, DIMENSIONS.index("length")] = -1.65
@@ -209,12 +225,29 @@ def test_target_is_the_usual_length_of_what_was_chosen() -> None:
     assert found.sure[0].supporting == 8
 
 
-def test_varied_lengths_give_no_target() -> None:
-    pairs = [
-        Pair("q", "Say it now. " * (n // 3), "Say it now. " * 2 * n)
-        for n in (10, 20, 40, 80, 100, 15, 33, 70)
-    ]
-    assert infer_from_pairs(DIMENSIONS, pairs).sure[0].target is None
+def length_target(chosen: Iterable[int], rejected: int) -> int | None:
+    text = "Say it now. "
+    pairs = [Pair("q", text * (n // 3), text * (rejected // 3)) for n in chosen]
+    found = infer_from_pairs(DIMENSIONS, pairs)
+    assert named(found)[0].startswith("length")
+    return found.sure[0].target
+
+
+def test_varied_short_lengths_give_no_target() -> None:
+    assert length_target((10, 20, 40, 55, 12, 15, 33, 50), 300) is None
+
+
+def test_short_for_somebody_who_likes_paragraphs_is_a_number() -> None:
+    assert length_target((90, 150, 200, 120, 140, 160, 220, 150), 900) == 150
+
+
+def test_long_but_few_words_give_no_target() -> None:
+    assert length_target((50, 52, 55, 50, 48, 51, 50, 49), 9) is None
+    assert length_target((250, 252, 255, 250, 248, 251, 250, 249), 30) == 250
+
+
+def test_few_choices_give_no_target() -> None:
+    assert length_target((40, 40, 40, 41, 42, 40), 200) is None
 
 
 def test_no_choices_and_one_choice_name_nothing() -> None:
@@ -234,6 +267,15 @@ def test_code_answers_are_compared() -> None:
     prose = "Define a function that adds one to x and returns it, number"
     pairs = [Pair("q", f"{code}\n{i}", f"{prose} {i}.") for i in range(10)]
     assert "code:high" in named(infer_from_pairs(DIMENSIONS, pairs))
+
+
+def test_latest_of_very_many_choices_decide() -> None:
+    old = np.repeat(contrasts("length"), 100, axis=0)
+    assert named(infer(DIMENSIONS, np.concatenate([old, -old[:300]]))) == ["length:low"]
+    weights = np.repeat([1.0, 0.1], [500, 300])
+    found = infer(DIMENSIONS, np.concatenate([old, -old[:300]]), weights)
+    assert named(found) == ["length:high"]
+    assert (found.sure[0].supporting, found.sure[0].contrary) == (500, 300)
 
 
 def test_ten_thousand_identical_choices_stay_finite() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pocketpref.errors import InputError
-from pocketpref.integrations.feedback_session import Answers
-from pocketpref.summary.evidence import is_evidence
+from pocketpref.integrations.feedback_session import Answers, record_choice
+from pocketpref.summary.evidence import ANSWERED_UNDER, is_evidence
 from pocketpref.testing import HashEmbedder, ScriptedModel
 from tests.server.conftest import SECRETS
 
@@ -102,3 +102,21 @@ def test_nothing_waits_for_a_model(place, monkeypatch):
         answers.shown("One.")
         answers.shown("Two.")
         assert answers.went_on()
+
+
+def test_a_recorded_choice_is_one_memory_for_each_other_answer(fresh):
+    ids = record_choice(
+        fresh, PROMPT, "One.", ["Two.", "Three."], under=["Concise", "Concise"], meta={"n": 1}
+    )
+    assert [fresh.memory(name).pair.rejected for name in ids] == ["Two.", "Three."]
+    for name in ids:
+        assert fresh.memory(name).origin == "chat"
+        assert fresh.memory(name).meta == {"n": 1, ANSWERED_UNDER: ["Concise"]}
+
+
+def test_a_recorded_choice_tells_plain_answers_from_unknown_ones(fresh):
+    (plain,) = record_choice(fresh, PROMPT, "One.", ["Two."], under=[])
+    (unknown,) = record_choice(fresh, PROMPT, "One.", ["Two."], edited=True)
+    assert fresh.memory(plain).meta == {ANSWERED_UNDER: []}
+    assert fresh.memory(unknown).meta == {}
+    assert fresh.memory(unknown).origin == "edit"

@@ -165,7 +165,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(place, pocket):
     """Libraries may print; the pipe is the assistant's."""
     code = (
         "import os, sys\n"
-        "from pocketpref.server import tools\n"
+        "from pocketpref.server.mcp import tools\n"
         "def loud(assistant, arguments):\n"
         "    print('printed'); os.write(1, b'written'); os.system('echo spawned')\n"
         "    return {}\n"

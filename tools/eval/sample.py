@@ -38,7 +38,7 @@ from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, 
 from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo, Plain
 from pocketpref.evaluation.runner import READINGS, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer, noise_floor

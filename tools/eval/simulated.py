@@ -33,7 +33,7 @@ from pocketpref.evaluation.predictors.baselines import Longer, Placebo, Plain
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
 from pocketpref.evaluation.runner import After, Outcomes, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.summary.records import Interval
 from tools.eval.margins import open_cached
 from tools.eval.simulated_worlds import (

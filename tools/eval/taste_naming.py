@@ -26,7 +26,8 @@ import numpy as np
 
 from pocketpref.personalization.beliefs import Beliefs, infer
 from pocketpref.personalization.dimensions import Dimensions, PoleName
-from pocketpref.personalization.measures import MEASURES, Matrix, measures
+from pocketpref.personalization.measures import MEASURES, measures
+from pocketpref.records import Matrix64
 
 TASTES: Final[dict[str, tuple[str, str, tuple[str, PoleName]]]] = {
     "short": ("short", "long", ("length", "low")),
@@ -128,7 +129,7 @@ def sources(data: Path, styles: Path | None) -> dict[str, dict[str, list[dict[st
     return found
 
 
-def contrasts(dimensions: Dimensions, pairs: Iterable[tuple[str, str]]) -> Matrix:
+def contrasts(dimensions: Dimensions, pairs: Iterable[tuple[str, str]]) -> Matrix64:
     """Return the text contrasts of (chosen, rejected) answers, shape (pairs, dimensions)."""
     rows = [measures(chosen) - measures(rejected) for chosen, rejected in pairs]
     return dimensions.text_contrasts(np.array(rows).reshape(-1, len(MEASURES)))
@@ -150,7 +151,7 @@ def _named(beliefs: Beliefs) -> list[tuple[str, PoleName]]:
 
 def simulate_taste(
     dimensions: Dimensions,
-    pool: Matrix,
+    pool: Matrix64,
     wanted: tuple[str, PoleName],
     *,
     choices: int,
@@ -182,7 +183,7 @@ def simulate_taste(
 
 
 def simulate_coin(
-    dimensions: Dimensions, pool: Matrix, *, choices: int, people: int, seed: int
+    dimensions: Dimensions, pool: Matrix64, *, choices: int, people: int, seed: int
 ) -> dict[str, Any]:
     """Return how often anything was named for people who choose by coin."""
     rng = np.random.default_rng(seed)
@@ -205,7 +206,7 @@ def run(data: Path, styles: Path | None, people: int, seed: int = 0) -> dict[str
     """Run every simulation and the real people of descriptions.jsonl."""
     dimensions = Dimensions.standard()
     report: dict[str, Any] = {"tastes": [], "coin": [], "people": []}
-    pools: dict[str, Matrix] = {}
+    pools: dict[str, Matrix64] = {}
     for name in ("descriptions", "mtbench_votes", "ukp_workers"):
         rows = _rows(data / f"{name}.jsonl")
         pools[name] = contrasts(dimensions, [(r["chosen"], r["rejected"]) for r in rows])
@@ -226,7 +227,7 @@ def run(data: Path, styles: Path | None, people: int, seed: int = 0) -> dict[str
         mixed = [pool for name, pool in pools.items() if name.startswith(source)]
         pools[f"{source} mixed"] = np.concatenate(mixed)
     for name, pool in pools.items():
-        for choices in (6, 12, 30):
+        for choices in (4, 6, 12, 30):
             result = simulate_coin(dimensions, pool, choices=choices, people=2 * people, seed=seed)
             report["coin"].append({"pairs": name, **result})
     report["people"] = _real_people(dimensions, data)

@@ -7,7 +7,6 @@ import random
 import re
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -123,8 +122,20 @@ class HttpGenerator:
         watch = TransferWatch(urlsplit(destination.endpoint).netloc, self._timeouts)
         key = _sendable(self._api_key(destination), watch.where)
         body = disclosure.take()
+        headers = dialects.headers(destination.dialect, watch.where.encode(), len(body), key)
+        proxy = None if destination.on_this_machine else self._proxy
+        # httpcore2 is loaded only when something is sent.
+        from pocketpref.backends.http.transport import exchange
+
         for tried in itertools.count(1):
-            with self._exchange(destination, key, body, watch) as answer:
+            with exchange(
+                destination.endpoint,
+                headers,
+                body,
+                watch,
+                proxy=proxy,
+                authorities=self._authorities,
+            ) as answer:
                 if answer.status == HTTPStatus.OK:
                     yield from _reply(destination, answer, watch)
                     return
@@ -134,20 +145,6 @@ class HttpGenerator:
             if pause is None or not watch.permits(pause):
                 raise refusal.error(watch.where)
             time.sleep(pause)
-
-    def _exchange(
-        self, destination: Destination, key: bytes | None, body: bytes, watch: TransferWatch
-    ) -> AbstractContextManager[HttpAnswer]:
-        from pocketpref.backends.http.transport import exchange
-
-        return exchange(
-            destination.endpoint,
-            dialects.headers(destination.dialect, watch.where.encode(), len(body), key),
-            body,
-            watch,
-            proxy=None if destination.on_this_machine else self._proxy,
-            authorities=self._authorities,
-        )
 
 
 def _sendable(key: SupportsBytes | None, where: str) -> bytes | None:

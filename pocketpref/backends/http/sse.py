@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from pocketpref.errors import RemoteGarbledError
@@ -76,21 +77,16 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _field(line: bytes) -> tuple[str, str]:
     """Name and value; the name of a comment is empty."""
-    text = _decoded(line)
+    text = None
+    # Raised outside of the handler: UnicodeDecodeError holds the bytes.
+    with suppress(UnicodeDecodeError):
+        text = line.decode("utf-8")
     if text is None:
         raise _garbled("it is no UTF-8")
     name, _, value = text.partition(":")
     if name and name not in _FIELDS:
         raise _garbled("a line of it is none of an event stream")
     return name, value.removeprefix(" ")
-
-
-def _decoded(line: bytes) -> str | None:
-    # The caller raises, so that the error has no context: UnicodeDecodeError holds the bytes.
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 def _garbled(what: str) -> RemoteGarbledError:

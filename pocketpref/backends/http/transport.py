@@ -90,12 +90,12 @@ class Network(httpcore2.NetworkBackend):
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             found = [(family, address) for family, _, _, _, address in answers]
         if self._loopback_only:
-            return [(family, address) for family, address in found if _is_loopback(address[0])]
+            return [
+                (family, address)
+                for family, address in found
+                if ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+            ]
         return found
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _connected(family: int, address: tuple[Any, ...], seconds: float) -> socket.socket:
@@ -176,7 +176,11 @@ class _Stream(httpcore2.NetworkStream):
         except TimeoutError:
             problem = self._watch.late()
         except ssl.SSLCertVerificationError as error:
-            problem = self._untrusted(error.verify_code)
+            problem = RemoteUnreachableError(
+                f"{self._watch.where} does not prove who it is: its certificate "
+                f"{_UNTRUSTED.get(error.verify_code, 'is not valid')}",
+                hint="nothing was sent; the network may be at fault, or somebody in it",
+            )
         except OSError:
             problem = RemoteUnreachableError(
                 f"{self._watch.where} speaks no TLS that is understood here",
@@ -184,13 +188,6 @@ class _Stream(httpcore2.NetworkStream):
             )
         self.close()
         raise problem
-
-    def _untrusted(self, code: int) -> RemoteUnreachableError:
-        return RemoteUnreachableError(
-            f"{self._watch.where} does not prove who it is: its certificate "
-            f"{_UNTRUSTED.get(code, 'is not valid')}",
-            hint="nothing was sent; the network may be at fault, or somebody in it",
-        )
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -317,11 +314,9 @@ def _understood(watch: TransferWatch, call: Callable[[], T]) -> T:
             "the proxy does not open a way through", hint="check its address and its rules"
         )
     except httpcore2.ProtocolError:
-        problem = watch.gone() if watch.hung_up else _no_http(watch)
+        problem = watch.gone()
+        if not watch.hung_up:
+            problem = RemoteGarbledError(
+                f"{watch.where} does not answer in HTTP/1.1", hint="check the address and the port"
+            )
     raise problem
-
-
-def _no_http(watch: TransferWatch) -> RemoteGarbledError:
-    return RemoteGarbledError(
-        f"{watch.where} does not answer in HTTP/1.1", hint="check the address and the port"
-    )

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketpref.backends.llama.bindings import library
 from pocketpref.errors import ModelDamagedError
-
-Matrix = NDArray[np.float32]
+from pocketpref.records import Matrix32
 
 _RESIDENT_BYTES = 2**30
 """Converted matrices of a model up to this size are kept; those of a larger one are made anew each
@@ -51,7 +49,7 @@ class Tensors:
         self.elements = sum(rows * columns for _, _, (rows, columns) in self._places.values())
         self.quantized = any(_traits(kind).is_quantized for kind, _, _ in self._places.values())
         self._keeps = 4 * self.elements <= _RESIDENT_BYTES
-        self._kept: dict[str, Matrix] = {}
+        self._kept: dict[str, Matrix32] = {}
 
     def close(self) -> None:
         """Free everything; a second call does nothing."""
@@ -68,7 +66,7 @@ class Tensors:
         """(rows, columns) of every matrix by its name."""
         return {name: shape for name, (_, _, shape) in self._places.items()}
 
-    def matrix(self, name: str) -> Matrix:
+    def matrix(self, name: str) -> Matrix32:
         """A matrix, shape (rows, columns); a vector has one row.
 
         Raises:
@@ -81,11 +79,11 @@ class Tensors:
                 self._kept[name] = found
         return found
 
-    def vector(self, name: str) -> Matrix:
+    def vector(self, name: str) -> Matrix32:
         """A vector, shape (columns,)."""
         return np.asarray(self.matrix(name)[0])
 
-    def rows(self, name: str, wanted: list[int]) -> Matrix:
+    def rows(self, name: str, wanted: list[int]) -> Matrix32:
         """Some rows of a matrix, shape (len(wanted), columns), without converting the others."""
         if name in self._kept:
             return np.asarray(self._kept[name][wanted])
@@ -95,11 +93,11 @@ class Tensors:
             [self._floats(kind, offset + row * size, size, (1, columns)) for row in wanted]
         )
 
-    def _convert(self, name: str) -> Matrix:
+    def _convert(self, name: str) -> Matrix32:
         kind, offset, shape = self._place(name)
         return self._floats(kind, offset, shape[0] * _row_bytes(kind, shape[1]), shape)
 
-    def _floats(self, kind: int, offset: int, size: int, shape: tuple[int, int]) -> Matrix:
+    def _floats(self, kind: int, offset: int, size: int, shape: tuple[int, int]) -> Matrix32:
         begin = self._start + offset
         raw = np.frombuffer(self._data, np.uint8, size, begin)
         if kind == _FLOAT32:

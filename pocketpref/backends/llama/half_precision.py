@@ -125,7 +125,11 @@ def prepare(source: Path, folder: Path, sha256: str, precision: Precision = "f16
 def _copy(source: Path, target: Path, precision: Precision) -> Path:
     """Write the copy under another name first, so that it appears whole or not at all."""
     folder = target.parent
-    _sweep(folder)
+    # What a killed process left half written is removed; a young file may still be at work.
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
     handle, name = tempfile.mkstemp(dir=folder, prefix=_UNFINISHED, suffix=".gguf")
     os.close(handle)
     try:
@@ -136,11 +140,3 @@ def _copy(source: Path, target: Path, precision: Precision) -> Path:
             Path(name).unlink()
         raise
     return target
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left half written; a young file may still be at work."""
-    for path in folder.glob(f"{_UNFINISHED}*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()

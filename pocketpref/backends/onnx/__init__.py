@@ -1,1 +1,1 @@
-"""The home of onnxruntime: the embedder and the hypernetwork."""
+"""ONNX Runtime backends: the embedder and the hypernetwork."""

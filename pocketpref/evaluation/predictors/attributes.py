@@ -23,8 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact, PromptIndex
 from pocketpref.records import Condition, Learned, Matrix64, Pair, Selection
 from pocketpref.scoring import PairScorer
 

@@ -15,10 +15,9 @@ import numpy as np
 
 from pocketpref.evaluation.predictors.base import Case, Judge, Judgement
 from pocketpref.personalization.evidence import Evidence as Shown
-from pocketpref.personalization.evidence import differences_of
 from pocketpref.personalization.measures import measures
-from pocketpref.personalization.posterior import infer
-from pocketpref.personalization.topics import LEAST_CHOICES, find_topics
+from pocketpref.personalization.prediction import PreferencePredictor
+from pocketpref.personalization.topics import LEAST_CHOICES
 from pocketpref.records import Matrix64, Pair, Vector
 
 BY_TOPIC: Final = 0.5
@@ -36,28 +35,20 @@ def learn(shown: Sequence[Shown], vectors: Vector | None, measured: dict[str, Ma
         vectors: embedding of each prompt, shape (n, dimensions); None tells no topics apart.
         measured: measures of texts, by text; read and added to.
     """
-    numbers = differences_of(shown, measured=measured)
-    everywhere = infer(numbers.features, numbers.counts)
-    prior = everywhere.prior
-    topics = None
+    predictor = PreferencePredictor(shown, measured=measured)
+    everywhere = predictor.posterior()
     # Where every choice fits one taste there is nothing that topics could explain.
-    divided = len(shown) >= 2 * LEAST_CHOICES and (everywhere.log_odds(numbers.features) < 0).any()
-    if vectors is not None and divided:
-        vectors = vectors[numbers.places]
-        found = find_topics(vectors, numbers.features, numbers.counts)
-        topics = found if found.by_topic >= BY_TOPIC else None
+    fits = (everywhere.log_odds(predictor.differences.features) >= 0).all()
+    if vectors is not None and len(shown) >= 2 * LEAST_CHOICES and not fits:
+        predictor = PreferencePredictor(shown, vectors, measured=measured)
 
     def odds(pair: Pair, vector: Vector | None) -> float:
         for text in (pair.chosen, pair.rejected):
             if text not in measured:
                 measured[text] = measures(text)
-        both = prior.features(np.array([measured[pair.chosen], measured[pair.rejected]]))
+        both = everywhere.prior.features(np.array([measured[pair.chosen], measured[pair.rejected]]))
         apart = np.nan_to_num(both[:1] - both[1:])
-        known = everywhere
-        if topics is not None and vectors is not None and vector is not None:
-            similarities = np.asarray(vectors @ vector, dtype=np.float64)
-            known = infer(numbers.features, numbers.counts * topics.weights(similarities))
-        return float(known.log_odds(apart)[0])
+        return float(predictor.posterior(vector).log_odds(apart)[0])
 
     return odds
 

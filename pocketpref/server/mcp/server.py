@@ -1,6 +1,6 @@
-"""The Model Context Protocol over standard input and output, by its official SDK.
+"""The Model Context Protocol over standard input and output, with its official SDK.
 
-What comes in is untrusted: arguments are checked here, by name, and no error says what was in them.
+Input is untrusted: arguments are checked here by name, and no error quotes them.
 The SDK points file descriptor 1 at standard error while it serves, so that nothing but the protocol
 reaches the pipe, whatever a library prints.
 """
@@ -43,8 +43,8 @@ def serve(pocket: Pocket, name: str, *, read_only: bool = False) -> None:
         InputError: the name cannot be one.
     """
     assistant = Assistant(pocket, name)
-    # What a client sends may stand in the SDK's own messages; without a handler of its own, Python
-    # would print them.
+    # The SDK's log messages may quote what a client sent; without a handler Python would print
+    # them.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     logging.getLogger("mcp").propagate = False
     made = server(assistant, offered(read_only=read_only))
@@ -59,12 +59,12 @@ def serve(pocket: Pocket, name: str, *, read_only: bool = False) -> None:
 def server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
     """The SDK's server of one assistant, for any of its transports.
 
-    A tool or a cursor that there is not is an error of the protocol, which names the code; what a
-    tool refuses is its answer, for the model to read.
+    A call to an unknown tool or cursor is a protocol error; a refusal by a tool is its result, for
+    the model to read.
 
     Args:
-        assistant: who asks.
-        tools: what it may call.
+        assistant: the assistant that calls.
+        tools: the tools it may call.
     """
     known = {tool.name: tool for tool in tools}
     one_at_a_time = anyio.CapacityLimiter(1)  # they share one model and one vault
@@ -75,7 +75,7 @@ def server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
     ) -> types.ListToolsResult:
         if params is not None and params.cursor is not None:
             raise MCPError(types.INVALID_PARAMS, "there is no such cursor: tools/list has one page")
-        return types.ListToolsResult(tools=[_described(tool) for tool in tools])
+        return types.ListToolsResult(tools=[describe(tool) for tool in tools])
 
     async def call_tool(
         context: Any,
@@ -85,7 +85,7 @@ def server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
         if tool is None:
             raise MCPError(types.INVALID_PARAMS, "there is no such tool: tools/list names them")
         return await to_thread.run_sync(
-            _called, assistant, tool, params.arguments or {}, limiter=one_at_a_time
+            call, assistant, tool, params.arguments or {}, limiter=one_at_a_time
         )
 
     made: Any = Server(
@@ -96,12 +96,13 @@ def server(assistant: Assistant, tools: Sequence[Tool]) -> Any:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    # Theirs names each call to a tracer, if the program that we run in has one.
+    # The SDK's own middleware reports each call to a tracer, if the host program has one.
     made.middleware.clear()
     return made
 
 
-def _described(tool: Tool) -> types.Tool:
+def describe(tool: Tool) -> types.Tool:
+    """A tool as the protocol lists it."""
     return types.Tool(
         name=tool.name,
         title=tool.title,
@@ -117,7 +118,8 @@ def _described(tool: Tool) -> types.Tool:
     )
 
 
-def _called(assistant: Assistant, tool: Tool, arguments: Arguments) -> types.CallToolResult:
+def call(assistant: Assistant, tool: Tool, arguments: Arguments) -> types.CallToolResult:
+    """Run a tool; an error becomes its result, for the model to read."""
     try:
         answer = tool.run(assistant, tool.checked(arguments))
     except PocketprefError as error:

@@ -1,9 +1,9 @@
-"""What an assistant may ask a Pocket for.
+"""The MCP tools: what an assistant may ask a Pocket for.
 
-An assistant is a program that passes on what it is given to a model, most often a remote one. So it
-is a destination of the door (``mcp:NAME``): what is known about the person reaches it as far as a
-grant allows, and each time is on the log. Raw choices reach no assistant, not even the one that
-reported them; of those it learns ids, and those it may forget.
+An assistant is a program that passes what it receives to a model, most often a remote one. So it is
+a destination of the egress gate (``mcp:NAME``): it learns about the person as far as a grant
+allows, and each time is logged. Raw choices reach no assistant, not even the one that reported
+them; it learns the ids of its own choices, and may forget those.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Final
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import DeniedError, InputError, NotFoundError
+from pocketpref.integrations.feedback_session import record_choice
 from pocketpref.messages import compose, with_system
 from pocketpref.pocket import Pocket
 from pocketpref.records import MAX_TEXT_CHARACTERS, Memory
-from pocketpref.summary.evidence import ANSWERED_UNDER
 
 CLIENT: Final = "client"
 """Key in the ``meta`` of a memory: the name of the assistant that reported it."""
 
 _QUESTION: Final = "How do I like to be answered?"
-"""What is asked when an assistant wants to know it without a prompt of the person's."""
+"""The prompt used when an assistant asks for preferences without one."""
 
 _MOST_IDS: Final = 100
 
@@ -37,16 +37,16 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One thing that can be asked for.
+    """One tool.
 
     Attributes:
         name: as the assistant calls it.
         title: for people.
         description: for the model that decides whether to call it.
         parameters: JSON Schemas of the arguments by name; those without a default are required.
-        run: does it.
-        writes: whether anything is different afterwards, but for the log.
-        destroys: whether something is gone afterwards.
+        run: the implementation.
+        writes: whether it changes anything but the log.
+        destroys: whether it deletes anything.
     """
 
     name: str
@@ -99,14 +99,14 @@ class Assistant:
     """One assistant's view of a Pocket."""
 
     def __init__(self, pocket: Pocket, name: str) -> None:
-        """Look through one assistant's eyes.
+        """Open a Pocket to one assistant.
 
         Args:
-            pocket: whose person it assists.
+            pocket: the Pocket of the person it assists.
             name: the name that it was installed under, not one that it gives itself.
 
         Raises:
-            InputError: the name cannot be one.
+            InputError: the name is invalid.
         """
         self.destination = Destination.parse(f"mcp:{name}")
         self._pocket = pocket
@@ -132,7 +132,7 @@ class Assistant:
         return answer | {"shared": cleared.level.name.lower()}
 
     def profile(self, arguments: Arguments) -> Answer:
-        """What may be said about the person, without a prompt."""
+        """The preferences that may be shared, without a prompt."""
         try:
             cleared = self._clear(_QUESTION, None)
         except DeniedError:
@@ -159,19 +159,16 @@ class Assistant:
 
     def remember(self, arguments: Arguments) -> Answer:
         """Remember that the person preferred one answer to another."""
-        meta: dict[str, Any] = {CLIENT: self.name}
-        if self._under is not None:
-            # A reply under a summary is no evidence for it: see docs/summary.md.
-            meta[ANSWERED_UNDER] = [self._under]
-        kept = self._pocket.add(
-            *(arguments["prompt"], arguments["chosen"], arguments["rejected"]),
-            origin="chat",
-            meta=meta,
+        (kept,) = record_choice(
+            self._pocket,
+            *(arguments["prompt"], arguments["chosen"], [arguments["rejected"]]),
+            under=None if self._under is None else [self._under],
+            meta={CLIENT: self.name},
         )
         return {"id": kept}
 
     def recall(self, arguments: Arguments) -> Answer:
-        """Which of the choices that it reported bear on a prompt; ids, no texts."""
+        """Find its own choices that are relevant to a prompt; ids, no texts."""
         found = self._pocket.personalize(arguments["prompt"])
         own = [(source, self._own(source.id)) for source in found.sources]
         return {
@@ -194,7 +191,7 @@ class Assistant:
         """
         ids: Sequence[str] = arguments["ids"]
         if any(self._own(name) is None for name in ids):
-            # The same words for both: whether others' ids exist is not its affair.
+            # The same words for both: it must not learn whether other ids exist.
             raise NotFoundError(
                 "one of the ids is of no choice that this assistant reported",
                 hint="recall names those; nothing was forgotten",
@@ -202,7 +199,7 @@ class Assistant:
         return {"forgotten": len(self._pocket.forget(*ids).ids)}
 
     def status(self, arguments: Arguments) -> Answer:
-        """Who it is here, and what may be shared with it now."""
+        """Its name, and what may be shared with it now."""
         live = self._pocket.egress.live()
         grant = next((grant for grant in live if grant.destination == self.destination), None)
         if grant is None:

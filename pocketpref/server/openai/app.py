@@ -1,13 +1,13 @@
-"""The local server: OpenAI's interface to a Pocket, on this machine alone.
+"""The local server: an OpenAI-compatible interface to a Pocket, on this machine only.
 
     POST /v1/chat/completions    answers, personalized; streamed on request
-    GET  /v1/models              what may be asked for
-    POST /v1/embeddings          vectors by the embedder of recall
-    GET  /v1/openapi.json        all this, in OpenAPI's words
+    GET  /v1/models              available models
+    POST /v1/embeddings          vectors of the embedder that recall uses
+    GET  /v1/openapi.json        the OpenAPI description
 
-Models: ``pocketpref`` is this machine's own with what was learned, ``pocketpref-plain`` the same
-without; a remote one is named like a destination (``openai:MODEL@ADDRESS``), and what goes there
-goes through the door.
+Models: ``pocketpref`` is the local model with personalization, ``pocketpref-plain`` the same
+without; a remote one is named like a destination (``openai:MODEL@ADDRESS``), and requests to it
+pass the egress gate.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ _STATUS: Final[tuple[tuple[type[PocketprefError], int, str], ...]] = (
 
 
 class _TooLargeError(Exception):
-    """A request's body goes on beyond the limit."""
+    """A request's body exceeds the limit."""
 
 
 class ChatService:
-    """What the routes do."""
+    """The routes of one Pocket."""
 
     def __init__(self, pocket: Pocket) -> None:
         self._pocket = pocket
         self._replies = Replies()
 
     def application(self) -> Starlette:
-        """The routes."""
+        """Build the ASGI application."""
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", _answering(self.chat), methods=["POST"]),
@@ -77,41 +77,44 @@ class ChatService:
         )
 
     def close(self) -> None:
-        """Break off what is being answered."""
+        """Cancel all replies."""
         self._replies.close()
 
     async def described(self, request: Request) -> Response:
-        """What the routes take and answer."""
+        """Return the OpenAPI description."""
         del request
         return JSONResponse(description())
 
     async def models(self, request: Request) -> Response:
-        """What may be asked for: this machine's own, and remote ones with a grant."""
+        """List the local models, and remote ones with a grant."""
         del request
-        names = [OWN, PLAIN, *await run_in_threadpool(self._allowed)]
+        grants = await run_in_threadpool(self._pocket.egress.live)
+        allowed = (grant.destination for grant in grants)
+        names = [OWN, PLAIN, *(str(place) for place in allowed if place.posted)]
         listed = [
             {"id": name, "object": "model", "created": 0, "owned_by": "pocketpref"}
             for name in names
         ]
         return JSONResponse({"object": "list", "data": listed})
 
-    def _allowed(self) -> list[str]:
-        live = (grant.destination for grant in self._pocket.egress.live())
-        return [str(destination) for destination in live if destination.posted]
-
     async def chat(self, request: Request) -> Response:
-        """One answer."""
+        """Answer one chat request."""
         asked = chat_request(parse_object(await _body(request)))
         begin, local = self._begin(asked)
         pieces = self._replies.pieces(begin, local=local)
         if asked.stream:
-            # The first piece is waited for, so that what fails at once has a status of its own.
+            # Wait for the first piece, so that an immediate failure has a status of its own.
             first = await anext(pieces, None)
             return StreamingResponse(
                 _stream(asked.model, first, pieces), media_type="text/event-stream"
             )
-        text = "".join([piece async for piece in _until_gone(pieces, request)])
-        return JSONResponse(completion(asked.model, text))
+        written = []
+        async for piece in pieces:
+            if await request.is_disconnected():
+                await pieces.aclose()
+                raise ClientDisconnect
+            written.append(piece)
+        return JSONResponse(completion(asked.model, "".join(written)))
 
     def _begin(self, asked: ChatRequest) -> tuple[Callable[[], Generator[str, None, None]], bool]:
         pocket, sampling = self._pocket, asked.sampling
@@ -119,7 +122,7 @@ class ChatService:
         if asked.model in (OWN, PLAIN):
             plain = asked.model == PLAIN
             return lambda: _closable(
-                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords stand in a dict
+                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords are in a dict
             ), True
         destination = None
         with suppress(InputError):
@@ -135,7 +138,7 @@ class ChatService:
         ), False
 
     async def embeddings(self, request: Request) -> Response:
-        """Vectors."""
+        """Embed texts."""
         content = parse_object(await _body(request))
         texts = texts_to_embed(content)
         if model_named(content) != OWN:  # vectors of one embedder mean nothing to another's
@@ -165,13 +168,13 @@ def serve(
     """Serve until the program is told to stop.
 
     Args:
-        pocket: whose person is answered.
+        pocket: the Pocket that answers.
         port: on 127.0.0.1; 0 for a free one.
-        token: that clients send as their API key; None if they need none.
-        ready: told of the port when requests are taken, and given what stops the server.
+        token: the token that clients send as their API key; None if they need none.
+        ready: called with the port and a function that stops the server, when it accepts requests.
 
     Raises:
-        StorageError: the port cannot be had.
+        StorageError: the port is not available.
     """
     with Listener(port) as listener:
         service = ChatService(pocket)
@@ -187,18 +190,19 @@ def serve(
 def _answering(
     handle: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose errors are answers in OpenAI's form."""
+    """Wrap a handler so that errors become answers in OpenAI's form."""
 
     async def answer(request: Request) -> Response:
         try:
             return await handle(request)
         except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
-            return _failed(error)
+            return error_response(error)
 
     return answer
 
 
-def _failed(error: Exception) -> Response:
+def error_response(error: Exception) -> Response:
+    """Map an error to a status and an answer in OpenAI's form."""
     headers = {}
     match error:
         case PocketprefError():
@@ -241,17 +245,6 @@ async def _body(request: Request) -> bytes:
 
 def _closable(pieces: Any) -> Generator[str, None, None]:
     yield from pieces
-
-
-async def _until_gone(
-    pieces: AsyncGenerator[str, None], request: Request
-) -> AsyncGenerator[str, None]:
-    """The pieces, for as long as somebody waits for them."""
-    async for piece in pieces:
-        if await request.is_disconnected():
-            await pieces.aclose()
-            raise ClientDisconnect
-        yield piece
 
 
 async def _stream(

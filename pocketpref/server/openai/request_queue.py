@@ -1,8 +1,8 @@
-"""Answers for many clients from one Pocket: in the order of asking, none held up by a slow reader.
+"""Queue the requests of many clients to one model; a slow reader delays nobody else.
 
-The model writes one answer at a time. What it writes is put into a queue as it comes, for the
-client to read as slowly as it likes: an answer is short, so the queue is bounded by it. An answer
-whose client is gone is broken off at its next piece.
+The model writes one answer at a time. Its pieces are queued as they come, for the client to read at
+its own speed: an answer is short, so the queue is bounded by it. An answer whose client has
+disconnected is cancelled at its next piece.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from pocketpref.errors import PocketprefError
 
 MOST_WAITING: Final = 64
-"""Requests that may wait; the next one is told to come back later."""
+"""Requests that may wait; further ones are refused with 503."""
 
 _AT_ONCE_ELSEWHERE: Final = 4
 
@@ -29,15 +29,15 @@ class BusyError(Exception):
 
 
 class UnexpectedError(Exception):
-    """An answer failed in a way that has no name; the message is the kind of error and no more."""
+    """An answer failed unexpectedly; the message is only the type of the error."""
 
 
 class _End:
-    """Stands in a queue behind the last piece."""
+    """Marks the end of a queue."""
 
 
 class Replies:
-    """The line that requests stand in, and who serves it."""
+    """The request queue, with one worker for the local model and a few for remote ones."""
 
     def __init__(self) -> None:
         self._here = ThreadPoolExecutor(1, thread_name_prefix="reply")
@@ -49,13 +49,13 @@ class Replies:
         """The pieces of one answer, as they come.
 
         Args:
-            begin: begins the answer; called in a thread, when it is its turn.
-            local: whether this machine's model gives it.
+            begin: starts the answer; called in a worker thread.
+            local: whether the local model answers.
 
         Raises:
             BusyError: too many wait.
-            PocketprefError: what the answer failed with.
-            UnexpectedError: it failed with anything else.
+            PocketprefError: the answer failed with it.
+            UnexpectedError: the answer failed with another error.
         """
         if self._waiting >= MOST_WAITING:
             raise BusyError
@@ -88,7 +88,7 @@ class Replies:
         self._waiting -= 1
 
     def close(self) -> None:
-        """Break off what is being written, and wait for its end."""
+        """Cancel all replies, and wait for the workers."""
         for gone in list(self._broken_off):
             gone.set()
         for lane in (self._here, self._elsewhere):

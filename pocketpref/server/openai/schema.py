@@ -1,8 +1,8 @@
-"""Requests in OpenAI's form, read as hostile; and answers in that form.
+"""Parse untrusted requests in OpenAI's form, and build answers in that form.
 
-What changes what is asked for and is not known here is refused by its name, never ignored: an
-answer without the tools or the format that a program relies on would be taken for something else.
-No error quotes what was sent.
+An unsupported option that changes the answer is refused by name, never ignored: a program that
+relies on tools or a response format would misread an answer without them. No error quotes the
+request.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
 from pocketpref.records import Message, RedactedRepr, Role, Sampling
 
-# What a client may send that changes nothing about one plain answer.
+# Options that do not change the answer.
 _NEUTRAL: Final = frozenset(
     ("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key")
 )
-# What is fine as long as it says what is done anyway.
+# Options that are accepted with the values that are the only behaviour here.
 _DEFAULTS: Final[Mapping[str, Sequence[Any]]] = {
     "n": (1, None),
     "frequency_penalty": (0, None),
@@ -92,15 +92,15 @@ class Chunks:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def piece(self, text: str) -> bytes:
-        """More of the answer."""
+        """A piece of the answer."""
         return self._event({"content": text}, None)
 
     def first(self) -> bytes:
-        """Before the first piece: who speaks."""
+        """The chunk before the first piece: the role."""
         return self._event({"role": "assistant", "content": ""}, None)
 
     def last(self) -> bytes:
-        """After the last piece."""
+        """The chunk after the last piece."""
         return self._event({}, "stop") + b"data: [DONE]\n\n"
 
     def _event(self, delta: dict[str, str], finish: str | None) -> bytes:
@@ -118,7 +118,8 @@ class Chunks:
 
 def event(content: Mapping[str, Any]) -> bytes:
     """A server-sent event."""
-    return b"data: " + _json(content) + b"\n\n"
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + text.encode("utf-8", "replace") + b"\n\n"
 
 
 def completion(model: str, text: str) -> dict[str, Any]:
@@ -138,12 +139,8 @@ def completion(model: str, text: str) -> dict[str, Any]:
 
 
 def failure(message: str, kind: str = "invalid_request_error") -> dict[str, Any]:
-    """What is said when something failed."""
+    """An error in OpenAI's form."""
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
-
-
-def _json(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -173,33 +170,41 @@ def chat_request(content: Mapping[str, Any]) -> ChatRequest:
                 raise InputError(f"{name} is not supported here")
         elif name not in known and name not in _NEUTRAL:
             raise InputError("the request has a field that is not supported here")
-    turns = _turns(content.get("messages"))
-    system, turns = _system(turns)
-    if not turns or turns[-1]["role"] != "user":
-        raise InputError("the last message must be the user's")
+    system, turns = conversation(content.get("messages"))
+    model, options, stream = model_named(content), sampling(content), content.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InputError("stream must be true or false")
     return ChatRequest(
-        model=model_named(content),
+        model=model,
         system=system,
         history=tuple(turns[:-1]),
         prompt=turns[-1]["content"],
-        sampling=_sampling(content),
-        stream=_flag(content, "stream"),
+        sampling=options,
+        stream=bool(stream),
     )
 
 
-def _turns(messages: object) -> list[Message]:
+def conversation(messages: object) -> tuple[str | None, list[Message]]:
+    """Read messages: the system texts before the first turn as one, and the turns.
+
+    Raises:
+        InputError: a message is malformed, or the last is not the user's.
+    """
     if not isinstance(messages, list) or not 0 < len(messages) <= MOST_MESSAGES:
         raise InputError(f"messages must be a list of 1 to {MOST_MESSAGES:,}")
-    return [_turn(message) for message in messages]
-
-
-def _turn(message: object) -> Message:
-    if not isinstance(message, dict) or message.get("tool_calls"):
-        raise InputError("a message must be an object with a role and a text")
-    role = message.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise InputError("a message's role must be system, developer, user or assistant")
-    return Message(role=_ROLES[role], content=_content(message.get("content")))
+    turns: list[Message] = []
+    for message in messages:
+        if not isinstance(message, dict) or message.get("tool_calls"):
+            raise InputError("a message must be an object with a role and a text")
+        role = message.get("role")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise InputError("a message's role must be system, developer, user or assistant")
+        turns.append(Message(role=_ROLES[role], content=_content(message.get("content"))))
+    if turns[-1]["role"] != "user":
+        raise InputError("the last message must be the user's")
+    first = next(place for place, turn in enumerate(turns) if turn["role"] != "system")
+    texts = [turn["content"] for turn in turns[:first]]
+    return "\n\n".join(texts) or None, turns[first:]
 
 
 def _content(content: object) -> str:
@@ -222,14 +227,12 @@ def _sound(text: str) -> str:
     return text
 
 
-def _system(turns: list[Message]) -> tuple[str | None, list[Message]]:
-    """The system texts before the first turn, as one; and the turns."""
-    count = next((i for i, turn in enumerate(turns) if turn["role"] != "system"), len(turns))
-    texts = [turn["content"] for turn in turns[:count]]
-    return "\n\n".join(texts) or None, turns[count:]
+def sampling(content: Mapping[str, Any]) -> Sampling | None:
+    """Read the sampling options of a request; None if it has none.
 
-
-def _sampling(content: Mapping[str, Any]) -> Sampling | None:
+    Raises:
+        InputError: one is of another type or out of range.
+    """
     limit = content.get("max_completion_tokens")
     limit = content.get("max_tokens") if limit is None else limit
     said = {
@@ -270,13 +273,6 @@ def model_named(content: Mapping[str, Any]) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= MOST_MODEL_LETTERS:
         raise InputError(f"model must be a text of at most {MOST_MODEL_LETTERS} characters")
     return name
-
-
-def _flag(content: Mapping[str, Any], name: str) -> bool:
-    value = content.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InputError(f"{name} must be true or false")
-    return bool(value)
 
 
 def texts_to_embed(content: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The page: what is known about the person, seen and decided in their own browser.
+"""The preferences page: the person sees and changes in their own browser what is known about them.
 
-A site of plain forms on 127.0.0.1, made here and without scripts. `entry` says who may come in,
-`gate` stands before every request, `looking` gathers what is shown, `deciding` does what forms ask
-for, `site` has the routes, and `serving` begins and ends it. Texts of the person stand in the pages
-themselves and nowhere else: in no address, no title, no log.
+A site of plain forms on 127.0.0.1, without scripts. `session` signs the person in, `middleware`
+checks every request, `views` collects what pages show, `actions` executes forms, `app` has the
+routes, and `run` starts and ends it. The person's texts appear in the pages themselves and nowhere
+else: in no address, title or log.
 """

@@ -1,6 +1,6 @@
-"""What forms ask for: each function does one thing, and says in plain words that it was done.
+"""The actions of the forms: each function does one thing, and returns a message for the next page.
 
-The words never hold a text of the person: they are kept until the next page shows them.
+The message never quotes the person's text: it is kept until the next page shows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pocketpref.server.web import views
 from pocketpref.server.web.middleware import MOST_FORM_BYTES
 from pocketpref.server.web.views import WebContext
 
-# Forms, read as hostile: small, each field once, valid Unicode. No error quotes what was sent.
+# Forms are untrusted: small, each field once, valid Unicode. No error quotes them.
 
 _MOST_FIELDS = 40
 
@@ -73,10 +73,10 @@ class Form(Mapping[str, str]):
 
 
 async def read_form(request: Request) -> Form:
-    """The form in a request.
+    """Read the form of a request.
 
     Raises:
-        InputError: it is none, is too large, or has a field twice.
+        InputError: it is no form, is too large, or has a field twice.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -110,7 +110,7 @@ _LEVELS: Final = {level.name.lower(): level for level in Level}
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done.
+    """The result of an action.
 
     Attributes:
         words: for the next page.
@@ -124,45 +124,45 @@ class Done:
 Decide = Callable[[WebContext, Form], Done]
 
 
-def edit_summary(desk: WebContext, form: Form) -> Done:
-    """Put the person's own text in force."""
-    before = desk.pocket.summary()
+def edit_summary(context: WebContext, form: Form) -> Done:
+    """Replace the summary by the person's own text."""
+    before = context.pocket.summary()
     text = form.text("summary")
     if before is not None and before.text == text:
         return Done("Nothing was changed.")
-    desk.pocket.edit_summary(text)
-    return Done("Your summary is kept. What was allowed for the one before must be allowed anew.")
+    context.pocket.edit_summary(text)
+    return Done("Your summary is kept. Grants for the previous one must be given again.")
 
 
-def state(desk: WebContext, form: Form) -> Done:
-    """Keep a preference in the person's own words."""
-    desk.pocket.state(form.text("statement"))
+def state(context: WebContext, form: Form) -> Done:
+    """Save a preference in the person's own words."""
+    context.pocket.state(form.text("statement"))
     return Done("Kept. The next summary says it.")
 
 
-def unstate(desk: WebContext, form: Form) -> Done:
-    """Take one back."""
-    desk.pocket.unstate(form["id"])
-    return Done("Taken back. A summary that says it stands until you edit it or make it anew.")
+def unstate(context: WebContext, form: Form) -> Done:
+    """Remove one."""
+    context.pocket.unstate(form["id"])
+    return Done("Taken back. A summary that mentions it stays until you edit or refresh it.")
 
 
-def forget(desk: WebContext, form: Form) -> Done:
+def forget(context: WebContext, form: Form) -> Done:
     """Forget one choice."""
-    gone = desk.pocket.forget(form["id"])
+    gone = context.pocket.forget(form["id"])
     derived = gone.learned + gone.documents
     also = f", and {derived} more that came from it" if derived else ""
     return Done(f"Forgotten for good: the choice{also}.", "choices")
 
 
-def forget_everything(desk: WebContext, form: Form) -> Done:
+def forget_everything(context: WebContext, form: Form) -> Done:
     """Destroy the person's key."""
     if form["word"].strip().lower() != _WORD:
         raise InputError(f"nothing was forgotten: type the word {_WORD} to say that you mean it")
-    desk.pocket.forget_everything()
+    context.pocket.forget_everything()
     return Done("Everything is forgotten: its key is destroyed.")
 
 
-def allow(desk: WebContext, form: Form) -> Done:
+def allow(context: WebContext, form: Form) -> Done:
     """Allow requests to a destination."""
     destination = Destination.parse(form.text("destination"))
     level = _LEVELS.get(form["level"])
@@ -173,9 +173,9 @@ def allow(desk: WebContext, form: Form) -> Done:
         raise InputError("say for how many days")
     any_summary = level is Level.SUMMARY and form["any_summary"] == "yes"
     bound = level is Level.SUMMARY and not any_summary
-    desk.pocket.egress.allow(
+    context.pocket.egress.allow(
         *(destination, level),
-        offer=desk.pocket.offer() if bound else None,
+        offer=context.pocket.offer() if bound else None,
         any_summary=any_summary,
         expires=timedelta(days=days),
         daily=form.number("daily", 1, 1_000_000),
@@ -183,34 +183,34 @@ def allow(desk: WebContext, form: Form) -> Done:
     return Done("Allowed, and written on the log.", "leaving")
 
 
-def revoke(desk: WebContext, form: Form) -> Done:
-    """Take back what is allowed."""
-    if not desk.pocket.egress.revoke(form["id"]):
+def revoke(context: WebContext, form: Form) -> Done:
+    """Revoke a grant."""
+    if not context.pocket.egress.revoke(form["id"]):
         raise NotFoundError("that is not allowed any more")
     return Done("Taken back, in every program at once.", "leaving")
 
 
-def preview(desk: WebContext, form: Form) -> dict[str, Any]:
-    """Exactly what would leave for a prompt. Sends nothing."""
-    shown = desk.pocket.preview(form.text("prompt"), to=form.text("to"))
-    return views.previewed(desk, shown)
+def preview(context: WebContext, form: Form) -> dict[str, Any]:
+    """Show exactly what a prompt would send. Sends nothing."""
+    shown = context.pocket.preview(form.text("prompt"), to=form.text("to"))
+    return views.previewed(context, shown)
 
 
-def put_key(desk: WebContext, form: Form) -> Done:
-    """Keep the key of a remote API."""
+def put_key(context: WebContext, form: Form) -> Done:
+    """Save the key of a remote API."""
     destination = Destination.parse(form.text("address"))
-    desk.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
+    context.pocket.api_keys.put(destination, ApiKey.typed(form["key"]))
     return Done("The key is kept, sealed, for that address alone.", "machine")
 
 
-def remove_key(desk: WebContext, form: Form) -> Done:
-    """Remove the key that is kept for an address."""
-    if not desk.pocket.api_keys.remove_at(form["address"]):
+def remove_key(context: WebContext, form: Form) -> Done:
+    """Remove the key of an address."""
+    if not context.pocket.api_keys.remove_at(form["address"]):
         raise NotFoundError("there is no key for that address")
     return Done("The key is removed.", "machine")
 
 
-def choose_model(desk: WebContext, form: Form) -> Done:
+def choose_model(context: WebContext, form: Form) -> Done:
     """Make a model the default."""
-    desk.machine.choose(form["model"])
+    context.machine.choose(form["model"])
     return Done("Chosen, for programs that are started from now on.", "machine")

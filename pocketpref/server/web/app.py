@@ -1,4 +1,4 @@
-"""The site: routes, and errors in words."""
+"""The routes of the preferences page, and its error messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: where it is, what it is called, what fills it."""
+    """One page: its address, title, template and view."""
 
     path: str
     template: str
@@ -59,7 +59,7 @@ DECISIONS: Final[Mapping[str, tuple[Decide, str]]] = {
     "key/remove": (actions.remove_key, "machine"),
     "model": (actions.choose_model, "machine"),
 }
-"""What forms post to, and the page that is shown again if it cannot be done."""
+"""The actions of forms, each with the page that is shown again if it fails."""
 
 _AREAS: Final = (
     ("you", "", "You"),
@@ -71,75 +71,77 @@ _AREAS: Final = (
 
 
 class WebApp:
-    """What the routes do."""
+    """The routes of one session."""
 
-    def __init__(self, desk: WebContext, session: Session, entered: Stop, end: Stop) -> None:
+    def __init__(self, context: WebContext, session: Session, entered: Stop, end: Stop) -> None:
         """Build the site.
 
         Args:
-            desk: what it shows and changes.
-            session: who may come in.
-            entered: called when somebody did.
+            context: the Pocket and the machine that it shows and changes.
+            session: the visit it serves.
+            entered: called when the person has signed in.
             end: ends the program.
         """
-        self._desk = desk
+        self._context = context
         self._session = session
         self._entered = entered
         self._end = end
         self._by_path = {page.path: page for page in PAGES}
 
     def application(self) -> Starlette:
-        """The routes."""
+        """Build the ASGI application."""
         home = self._session.home
         return Starlette(
             routes=[
-                Route("/", self.door, methods=["GET"]),
+                Route("/", self.sign_in, methods=["GET"]),
                 Route("/enter", self.enter, methods=["POST"]),
                 Route("/style.css", _file("style.css", "text/css"), methods=["GET"]),
                 Route("/icon.svg", _file("icon.svg", "image/svg+xml"), methods=["GET"]),
-                Route(f"{home}/end", self._deciding(self.end), methods=["POST"]),
-                Route(f"{home}/preview", self._deciding(self.preview), methods=["POST"]),
+                Route(f"{home}/end", self._form_handler(self.end), methods=["POST"]),
+                Route(f"{home}/preview", self._form_handler(self.preview), methods=["POST"]),
                 *(
-                    Route(f"{home}/{path}", self._deciding(self._doing(path)), methods=["POST"])
+                    Route(
+                        f"{home}/{path}", self._form_handler(self._action(path)), methods=["POST"]
+                    )
                     for path in DECISIONS
                 ),
                 *(
-                    Route(f"{home}/{page.path}", self._looking(page), methods=["GET"])
+                    Route(f"{home}/{page.path}", self._page_handler(page), methods=["GET"])
                     for page in PAGES
                 ),
             ],
-            exception_handlers={HTTPException: self._not_there},
+            exception_handlers={HTTPException: self.not_found},
         )
 
     # ------------------------------------------------------------------------------ the way in
 
-    async def door(self, request: Request) -> Response:
-        """Where the code is typed."""
+    async def sign_in(self, request: Request) -> Response:
+        """The form for the code."""
         del request
-        return _html(render("door.html", title="Sign in", problem=""))
+        return _html(render("sign_in.html", title="Sign in", problem=""))
 
     async def enter(self, request: Request) -> Response:
-        """The code, exchanged for the cookie."""
+        """Exchange the code for the cookie."""
         try:
             shown = (await read_form(request))["code"]
         except (InputError, ClientDisconnect):
             shown = ""
         if not self._session.enter(shown):
             words = "That is not the code, or it was used already, or its time is over."
-            return _html(render("door.html", title="Sign in", problem=words), 403)
+            return _html(render("sign_in.html", title="Sign in", problem=words), 403)
         self._entered()
-        # Not a redirect: what follows one that came from a file is sent without the cookie.
+        # Not a redirect: a form posted from a file is followed without the cookie.
         page = _html(render("entered.html", title="Signed in", home=f"{self._session.home}/"))
         page.headers["set-cookie"] = self._session.set_cookie
         return page
 
     # ------------------------------------------------------------------------------ pages
 
-    def _looking(self, page: Page) -> Handler:
+    def _page_handler(self, page: Page) -> Handler:
         async def answer(request: Request) -> Response:
             parts = {**request.path_params, "page": request.query_params.get("page", "1")}
             try:
-                values = await run_in_threadpool(page.look, self._desk, parts)
+                values = await run_in_threadpool(page.look, self._context, parts)
                 return self._shown(page, values)
             except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
                 return self._failed(error)
@@ -174,7 +176,7 @@ class WebApp:
             token=session.token,
             told=session.told(),
             areas=_AREAS,
-            user=self._desk.pocket.user,
+            user=self._context.pocket.user,
             **values,
         )
 
@@ -183,7 +185,8 @@ class WebApp:
         body = self._rendered("failed.html", title="Problem", area="", problem=words)
         return _html(body, status)
 
-    async def _not_there(self, request: Request, error: Exception) -> Response:
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        """Answer for an unknown address; without the session's home it reveals nothing."""
         assert isinstance(error, HTTPException)
         if not request.url.path.startswith(f"{self._session.home}/"):
             words = "This is not answered here."
@@ -195,24 +198,24 @@ class WebApp:
 
     # ------------------------------------------------------------------------------ forms
 
-    def _deciding(self, handle: Callable[[Form], Awaitable[Response]]) -> Handler:
+    def _form_handler(self, handle: Callable[[Form], Awaitable[Response]]) -> Handler:
         async def answer(request: Request) -> Response:
             try:
                 form = await read_form(request)
                 if not self._session.wrote(form["token"]):
-                    raise InputError("this form was not made for this visit; load the page anew")
+                    raise InputError("this form was not made for this visit; reload the page")
                 return await handle(form)
             except Exception as error:  # noqa: BLE001 - the last net: a message may quote texts
                 return self._failed(error)
 
         return answer
 
-    def _doing(self, path: str) -> Callable[[Form], Awaitable[Response]]:
+    def _action(self, path: str) -> Callable[[Form], Awaitable[Response]]:
         decide, back = DECISIONS[path]
 
         async def do(form: Form) -> Response:
             try:
-                done = await run_in_threadpool(decide, self._desk, form)
+                done = await run_in_threadpool(decide, self._context, form)
             except PocketprefError as error:
                 return await self._again(self._by_path[back], form, error)
             self._session.tell(done.words)
@@ -221,16 +224,16 @@ class WebApp:
         return do
 
     async def _again(self, page: Page, form: Form, error: PocketprefError) -> Response:
-        """The page that a form stood on, with what is wrong, and what was typed."""
+        """Show the form's page again, with the problem and what was typed."""
         status, words = _in_words(error)
-        values = await run_in_threadpool(page.look, self._desk, {})
+        values = await run_in_threadpool(page.look, self._context, {})
         return self._shown(page, values, problem=words, drafts=form, status=status)
 
     async def preview(self, form: Form) -> Response:
-        """What would leave for a prompt: shown at once, for its text is kept nowhere."""
+        """Show what a prompt would send: at once, for its text is stored nowhere."""
         page = self._by_path["leaving"]
         try:
-            values = await run_in_threadpool(actions.preview, self._desk, form)
+            values = await run_in_threadpool(actions.preview, self._context, form)
         except PocketprefError as error:
             return await self._again(page, form, error)
         return self._shown(page, values, drafts=form)

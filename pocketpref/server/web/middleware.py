@@ -1,8 +1,7 @@
-"""What stands before every request to the page: who asks, from where, and how much.
+"""Check every request to the preferences page: host, cookie, origin and size.
 
-Without the cookie every address answers the same way, whether there is something or not. A form
-counts only if the browser says that it was sent from a page of ours; the token in it is looked at
-where the form is read.
+Without the cookie every address gives the same answer, whether it exists or not. A form is accepted
+only if the browser says that one of our pages sent it; its token is checked where the form is read.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ MOST_FORM_BYTES: Final = 256_000
 """The largest form that is read."""
 
 OPEN_TO_ALL: Final = frozenset(("/", "/enter", "/style.css", "/icon.svg"))
-"""What is answered without the cookie: nothing of it is about anybody."""
+"""Addresses that are answered without the cookie; they hold nothing about the person."""
 
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
@@ -43,22 +42,20 @@ _HEADERS: Final = (
     (b"x-frame-options", b"DENY"),
 )
 
-_OURS: Final = (b"none", b"same-origin")
-
 
 class WebMiddleware:
-    """An ASGI application before another one."""
+    """ASGI middleware that refuses requests from anywhere but the person's browser."""
 
     def __init__(
         self, inner: ASGIApp, port: int, session: Session, used: Callable[[], None]
     ) -> None:
-        """Stand before an application.
+        """Wrap an application.
 
         Args:
-            inner: what answers the requests that pass.
-            port: that is listened on.
-            session: knows who came in.
-            used: told of every request of theirs.
+            inner: answers the requests that pass.
+            port: the port that is listened on.
+            session: the visit that is served.
+            used: called at every request of the person.
         """
         self._inner = inner
         self._hosts = own_hosts(port)
@@ -72,7 +69,7 @@ class WebMiddleware:
         answering = with_headers(send, _HEADERS)
         found = read_headers(scope["headers"])
         refused = (
-            (400, "A header stands twice.")
+            (400, "A header is repeated.")
             if found is None
             else self._refusal(scope["method"], scope["path"], found)
         )
@@ -95,18 +92,13 @@ class WebMiddleware:
     def _unknown(self, method: str, headers: Headers) -> tuple[int, str] | None:
         if not self._session.knows(headers.get(b"cookie", b"")):
             return 403, "You are not signed in here."
-        if headers.get(b"sec-fetch-site", b"none") not in _OURS:
+        site = headers.get(b"sec-fetch-site", b"none")
+        if site not in (b"none", b"same-origin"):
             return 403, "Pages of other origins are not answered."
-        if method not in ("GET", "HEAD") and not self._sent_from_here(headers):
+        origins = {b"http://" + host for host in self._hosts}
+        if site == b"same-origin":
+            origins.add(b"null")  # what browsers that send no referrer call the origin of a form
+        if method not in ("GET", "HEAD") and headers.get(b"origin", b"null").lower() not in origins:
             return 403, "This form was not sent from a page of ours."
         self._used()
         return None
-
-    def _sent_from_here(self, headers: Headers) -> bool:
-        # Browsers that are told to name no referrer call the origin of a form "null".
-        if headers.get(b"sec-fetch-site") == b"same-origin":
-            return headers.get(b"origin", b"null").lower() in {b"null", *self._origins()}
-        return headers.get(b"origin", b"").lower() in self._origins()
-
-    def _origins(self) -> set[bytes]:
-        return {b"http://" + host for host in self._hosts}

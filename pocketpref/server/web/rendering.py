@@ -1,4 +1,4 @@
-"""Templates to pages. Everything that is put into one is escaped."""
+"""Render templates; every value is escaped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render(template: str, **values: Any) -> bytes:
 
 @cache
 def asset(name: str) -> bytes:
-    """A file that is served as it stands."""
+    """A file that is served unchanged."""
     return FOLDER.joinpath(name).read_bytes()
 
 
@@ -37,15 +37,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"when": _when, "plural": plural, "excerpt": _excerpt, "size": size}
+    made.filters |= {"when": local_time, "plural": plural, "excerpt": excerpt, "size": size}
     return made
 
 
-def _when(moment: datetime) -> str:
+def local_time(moment: datetime) -> str:
     """A moment in the machine's own time zone."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
     line = " ".join(text[: 10 * _EXCERPT].split())
     return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 1].rstrip()}…"

@@ -1,4 +1,4 @@
-"""The page's life: from the first request to the last."""
+"""Run the preferences page, and end it when nobody uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAST_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A page that waits for its person.
+    """A page that waits for sign-in.
 
     Attributes:
         port: on 127.0.0.1.
@@ -33,12 +33,12 @@ class Opening:
 
     @property
     def address(self) -> str:
-        """Where the code can be typed; holds no secret."""
+        """The address at which the code can be typed; it holds no secret."""
         return f"http://{HERE}:{self.port}/"
 
 
 def serve(
-    desk: WebContext,
+    context: WebContext,
     port: int,
     *,
     idle: float,
@@ -48,20 +48,20 @@ def serve(
     """Serve the page until it is closed, nobody uses it any more, or Ctrl-C.
 
     Args:
-        desk: what it shows and changes.
+        context: the Pocket and the machine that it shows and changes.
         port: on 127.0.0.1; 0 for a free one.
-        idle: seconds without a request of the person's after which it ends.
-        ready: called when requests are taken.
-        entered: called once the code was used.
+        idle: seconds without a request by the person after which it ends.
+        ready: called when it accepts requests.
+        entered: called when the code was used.
 
     Returns:
         Whether it ended because nobody used it.
 
     Raises:
-        StorageError: the port cannot be had.
+        StorageError: the port is not available.
     """
     session, life = Session(), _Life(idle)
-    site = WebApp(desk, session, entered, life.end)
+    site = WebApp(context, session, entered, life.end)
     with Listener(port) as listener:
 
         def begin(stop: Stop) -> None:
@@ -95,7 +95,7 @@ class _Life:
         self._last = time.monotonic()
 
     def end(self) -> None:
-        # Not at once: the last answer's style is asked for, too.
+        # Not at once: the browser still requests the style of the last answer.
         later = threading.Timer(_LAST_SECONDS, self._stop)
         later.daemon = True
         later.start()

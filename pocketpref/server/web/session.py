@@ -1,11 +1,11 @@
-"""The way in: a code that is good once and for minutes, exchanged for a cookie.
+"""Sign-in: a one-time code that expires after minutes is exchanged for a cookie.
 
-The code never stands in an address or in the list of processes. The browser is sent to a file that
+The code never appears in an address or in the list of processes. The browser is sent to a file that
 only its owner can read; its form posts the code. Where a browser cannot read that file, the person
 types the code, which the terminal shows.
 
-Browsers send a cookie to every port of a host. Ours is bound to a path with a random part, which no
-other program on this machine can make the browser ask it for.
+Browsers send a cookie to every port of a host. Ours is bound to a path with a random part, so other
+programs on this machine cannot make the browser send it to them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Session:
     """One person's visit: before it the code, then the cookie.
 
     Attributes:
-        home: the path below which the pages lie; random, and another one each time.
-        token: stands in every form, so that no other page can send one.
+        home: the path prefix of the pages; random for each visit.
+        token: part of every form, so that no other page can send one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,11 +104,11 @@ class Session:
         return hmac.compare_digest(shown.encode("utf-8", "replace"), wanted.encode())
 
     def tell(self, words: str) -> None:
-        """Have the next page say what was done; never a text of the person."""
+        """Set the message for the next page; it must not quote the person."""
         self._told = words
 
     def told(self) -> str:
-        """What was to be said, once."""
+        """Return the message for this page, once."""
         words, self._told = self._told, ""
         return words
 
@@ -127,10 +127,13 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
     """
     with storage_errors(folder):
         private_folder(folder)
-        _remove_old(folder)
+        for left in folder.glob(_FILES):  # by a crash; not what another program has just made
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > GOOD_FOR:
+                    left.unlink()
         path = folder / f"open-{secrets.token_hex(8)}.html"
         with new_private_file(path) as file:
-            file.write(_posting(port, code))
+            file.write(posting_page(port, code))
     try:
         yield path
     finally:
@@ -138,18 +141,11 @@ def opening_file(folder: Path, port: int, code: str) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def _remove_old(folder: Path) -> None:
-    """What a crash left behind; not what another program has just made."""
-    for left in folder.glob(_FILES):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > GOOD_FOR:
-                left.unlink()
-
-
 _SCRIPT: Final = "document.forms[0].submit()"
 
 
-def _posting(port: int, code: str) -> bytes:
+def posting_page(port: int, code: str) -> bytes:
+    """An HTML page whose form posts the code."""
     # The script only spares a key press: without scripts there is the button.
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     page = f"http://{HERE}:{port}"

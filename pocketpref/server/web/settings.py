@@ -1,4 +1,4 @@
-"""The side of this machine that the page shows: models, and where things are kept."""
+"""The models and folders of this machine that the page shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pocketpref.models import Catalogue, ModelEntry
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Machine:
-    """Where things are, and which settings are in force.
+    """Folders and settings of this machine.
 
     Attributes:
         places: where things are kept.
@@ -30,14 +30,15 @@ class Machine:
         catalogue = Catalogue(self.places.models)
         chosen = None
         with suppress(ModelError, NotFoundError):  # the one that was chosen is gone: none is marked
-            chosen = catalogue.find(self._wanted()).path
+            config = self.config if self.overruled else Config.load(self.places, {})
+            chosen = catalogue.find(config.model).path
         return [(entry, entry.path == chosen) for entry in catalogue.ls()]
 
     def choose(self, handle: str) -> ModelEntry:
         """Make a model the default for programs that are started from now on.
 
         Raises:
-            NotFoundError: it is none of those that are listed.
+            NotFoundError: the model is not listed.
             ConfigError: the settings cannot be read or written.
         """
         listed = Catalogue(self.places.models).ls()
@@ -51,8 +52,3 @@ class Machine:
     def overruled(self) -> bool:
         """Whether a variable decides which model is used, whatever is chosen here."""
         return bool(self.environ.get("POCKETPREF_MODEL"))
-
-    def _wanted(self) -> str | None:
-        if self.overruled:
-            return self.config.model
-        return Config.load(self.places, {}).model

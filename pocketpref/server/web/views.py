@@ -1,4 +1,4 @@
-"""What the pages show: gathered from a Pocket, changed by nothing here."""
+"""The values that pages show, read from a Pocket; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pocketpref.egress import Grant, LogEntry, Preview
+from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
@@ -29,7 +29,7 @@ WRITERS: Final = {"template": "from your choices", "model": "by the model", "edi
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebContext:
-    """What pages look at, and forms change."""
+    """The Pocket and the machine that pages show and forms change."""
 
     pocket: Pocket
     machine: Machine
@@ -39,12 +39,12 @@ Look = Callable[[WebContext, Mapping[str, str]], dict[str, Any]]
 """Gathers the values of one page, given the changing parts of its address."""
 
 
-def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What is known about the person, and why."""
-    pocket = desk.pocket
+def you(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+    """The person's preferences, with the choices behind them."""
+    pocket = context.pocket
     profile, problem = _profile(pocket)
     summary, entries = pocket.summary(), profile.entries if profile else ()
-    statements = pocket.statements()
+    statements, bank = pocket.statements(), pocket.attributes
     strongest = max((entry.weight for entry in entries), default=0.0)
     return {
         "profile": profile,
@@ -53,7 +53,7 @@ def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
             {
                 "entry": entry,
                 "share": round(100 * max(entry.weight, 0) / strongest, 1) if strongest > 0 else 0,
-                "wording": _wording(pocket, entry.name),
+                "wording": bank[entry.name].wording if entry.name in bank else "",
                 "evidence": _evidence(pocket, entry.pairs),
                 "more": max(len(entry.pairs) - _EVIDENCE, 0),
             }
@@ -77,15 +77,11 @@ def you(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _profile(pocket: Pocket) -> tuple[Profile | None, str]:
-    """What was learned; None and why, where a model is missing: all else can be seen without it."""
+    """The profile; None and the reason if a model is missing: the rest is shown without it."""
     try:
         return pocket.profile(), ""
     except ModelError as error:
         return None, error.words
-
-
-def _wording(pocket: Pocket, name: str) -> str:
-    return pocket.attributes[name].wording if name in pocket.attributes else ""
 
 
 def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
@@ -96,25 +92,25 @@ def _evidence(pocket: Pocket, ids: Iterable[str]) -> list[Memory]:
     return found
 
 
-def choices(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What is remembered, the newest first."""
-    counts, number = desk.pocket.counts(), _page(parts)
+def choices(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+    """The remembered choices, the newest first."""
+    counts, number = context.pocket.counts(), _page(parts)
     first = (number - 1) * ON_A_PAGE
     return {
-        "memories": list(islice(desk.pocket.memories(), first, first + ON_A_PAGE)),
+        "memories": list(islice(context.pocket.memories(), first, first + ON_A_PAGE)),
         "counts": counts,
         "origins": ORIGINS,
         **_pages(number, counts.memories),
     }
 
 
-def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def choice(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One choice in full, and what was learned from it.
 
     Raises:
-        NotFoundError: there is none of this id.
+        NotFoundError: the id is unknown.
     """
-    pocket, learned = desk.pocket, list[str]()
+    pocket, learned = context.pocket, list[str]()
     memory = pocket.memory(parts["id"])
     with suppress(ModelError):  # the choice can be seen without it
         learned += pocket.learned_from(memory.id)
@@ -126,9 +122,9 @@ def choice(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def helps(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
-    pocket = desk.pocket
+    pocket = context.pocket
     profile, _ = _profile(pocket)
     verdict = pocket.verdict()
     return {
@@ -156,17 +152,17 @@ def _bars(verdict: HelpVerdict) -> list[dict[str, Any]]:
     ]
 
 
-def leaving(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What may leave, and what has left, the newest first."""
-    door, number = desk.pocket.egress, _page(parts)
-    log, checked = door.log(), door.verify()
+def leaving(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+    """Grants, and the log of what has left, the newest first."""
+    gate, number = context.pocket.egress, _page(parts)
+    log, checked = gate.log(), gate.verify()
     ends = {entry.release: entry.reason for entry in log if entry.event == "finished"}
     lines = [entry for entry in reversed(log) if entry.event != "finished"]
     first = (number - 1) * ON_A_PAGE
     return {
         "levels": {level.name.lower(): level.words for level in Level},
-        "grants": [_grant(grant, door.refusal(grant)) for grant in door.grants()],
-        "summary": desk.pocket.summary(),
+        "grants": [_grant(grant, gate.refusal(grant)) for grant in gate.grants()],
+        "summary": context.pocket.summary(),
         "days": DEFAULT_EXPIRY.days,
         "lines": [
             {"entry": entry, "end": ends.get(entry.id, ""), "gone": entry.id in checked.forgotten}
@@ -186,49 +182,46 @@ def _grant(grant: Grant, refusal: str | None) -> dict[str, Any]:
     return {"grant": grant, "along": along, "refusal": refusal}
 
 
-def previewed(desk: WebContext, preview: Preview) -> dict[str, Any]:
+def previewed(context: WebContext, preview: Preview) -> dict[str, Any]:
     """The page of what leaves, with what would leave for one prompt."""
-    return leaving(desk, {}) | {"preview": preview, "body": preview.body.decode()}
+    return leaving(context, {}) | {"preview": preview, "body": preview.body.decode()}
 
 
-def release(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def release(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """One line of the log, with exactly the bytes that left then.
 
     Raises:
-        NotFoundError: there is none of this id.
+        NotFoundError: the id is unknown.
     """
-    door = desk.pocket.egress
-    log = door.log()
+    gate = context.pocket.egress
+    log = gate.log()
     entry = next((entry for entry in log if entry.id == parts["id"]), None)
     if entry is None:
         raise NotFoundError("the log has no line of this id")
-    body = door.released(entry.id)
+    body = gate.released(entry.id)
+    ends = (e.reason for e in log if e.event == "finished" and e.release == entry.id)
     return {
         "entry": entry,
-        "end": _end(log, entry),
+        "end": next(ends, ""),
         "body": None if body is None else body.decode(),
-        "sources": _evidence(desk.pocket, entry.sources),
+        "sources": _evidence(context.pocket, entry.sources),
     }
 
 
-def _end(log: Iterable[LogEntry], entry: LogEntry) -> str:
-    return next((e.reason for e in log if e.event == "finished" and e.release == entry.id), "")
-
-
-def machine(desk: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+def machine(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Models and keys, and where everything is kept."""
     status, problem = None, ""
     try:
-        status = desk.pocket.status()
+        status = context.pocket.status()
     except PocketprefError as error:  # a model that is missing: keys can be changed all the same
         problem = error.words
     return {
         "status": status,
         "no_status": problem,
-        "models": desk.machine.models(),
-        "overruled": desk.machine.overruled,
-        "keys": desk.pocket.api_keys.addresses(),
-        "places": desk.machine.places,
+        "models": context.machine.models(),
+        "overruled": context.machine.overruled,
+        "keys": context.pocket.api_keys.addresses(),
+        "places": context.machine.places,
     }
 
 

@@ -4,8 +4,8 @@ Each key store has a 32-byte secret, and seals the master key under it with AES-
 the vault's id and to the kind of custody, so that a wrapped key of one vault or kind is of no use
 in another. The operating system's keyring is in ``pocketpref.backends.keyring``.
 
-The secrets are held as `Secret`, for no longer than the call takes; ``secrets.py`` says what of
-them remains in memory all the same.
+The secrets are held as `Secret`, for no longer than the call takes; ``secure_memory.py`` lists what
+remains in memory nevertheless.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class KeyFile:
         target = Path(path)
         try:
             with storage_errors(target):
-                _write_key_file(target)
+                private_folder(target.parent)
+                text = _KEY_FILE_PREFIX + base64.urlsafe_b64encode(new_key()).decode() + "\n"
+                with building(target, replace=False) as file:
+                    file.write(text.encode())
         except FileExistsError:
             raise InputError(
                 f"there is a file already at {target}", hint="use it, or choose another place"
@@ -89,12 +92,9 @@ class KeyFile:
 
     def describe(self) -> str:
         """The file's place, and whether others on this machine can read it."""
-        return f"key file {self.path}{self._exposure()}"
-
-    def _exposure(self) -> str:
         if os.name == "nt" or not self.path.exists() or not self.path.stat().st_mode & 0o077:
-            return ""
-        return " (other users of this machine may read it: chmod 600)"
+            return f"key file {self.path}"
+        return f"key file {self.path} (other users of this machine may read it: chmod 600)"
 
     def wrap(self, master: bytes, vault_id: bytes) -> bytes:
         """Seal the master key under the file's secret.
@@ -125,32 +125,22 @@ class KeyFile:
                 hint="put it back from your copy; without it the vault cannot be opened",
             )
         with storage_errors(self.path), self.path.open("rb") as file:
-            return _parse_key_file(file.read(_KEY_FILE_LIMIT), self.path)
-
-
-def _write_key_file(target: Path) -> None:
-    private_folder(target.parent)
-    text = _KEY_FILE_PREFIX + base64.urlsafe_b64encode(new_key()).decode() + "\n"
-    with building(target, replace=False) as file:
-        file.write(text.encode())
-
-
-def _parse_key_file(content: bytes, path: Path) -> Secret:
-    text = content.decode("ascii", "replace").strip()
-    try:
-        secret = base64.b64decode(text.removeprefix(_KEY_FILE_PREFIX), b"-_", validate=True)
-    except ValueError:  # wrong letters, or none that ASCII has
-        secret = b""
-    if not text.startswith(_KEY_FILE_PREFIX) or len(secret) != KEY_BYTES:
-        raise WrongKeyError(
-            f"{path} is no pocketpref key file", hint="its one line begins with pocketpref-key-1:"
-        )
-    return Secret.taking(secret)
+            text = file.read(_KEY_FILE_LIMIT).decode("ascii", "replace").strip()
+        try:
+            secret = base64.b64decode(text.removeprefix(_KEY_FILE_PREFIX), b"-_", validate=True)
+        except ValueError:  # not base64, or not ASCII
+            secret = b""
+        if not text.startswith(_KEY_FILE_PREFIX) or len(secret) != KEY_BYTES:
+            raise WrongKeyError(
+                f"{self.path} is no pocketpref key file",
+                hint="its one line begins with pocketpref-key-1:",
+            )
+        return Secret.taking(secret)
 
 
 @dataclass(frozen=True, slots=True)
 class Argon2Cost:
-    """What guessing a passphrase costs (RFC 9106).
+    """The cost of guessing a passphrase (RFC 9106).
 
     The defaults are the RFC's second recommendation (64 MiB, 3 passes, 4 lanes), for machines that
     also run a model: about 0.1 s here, and for every guess of an attacker.
@@ -186,7 +176,7 @@ class Argon2Cost:
 
 @dataclass(frozen=True, slots=True)
 class _Stretching:
-    """How a passphrase becomes a key: what stands before the sealed key."""
+    """The derivation of a key from a passphrase; stored before the sealed key."""
 
     cost: Argon2Cost
     salt: bytes
@@ -205,7 +195,7 @@ class _Stretching:
 class Passphrase:
     """A passphrase, stretched by Argon2id. It is asked for when needed and never kept.
 
-    The cost stands beside the wrapped key, so that vaults of another cost still open.
+    The cost is stored beside the wrapped key, so that vaults with another cost still open.
     """
 
     kind = "passphrase"
@@ -303,7 +293,7 @@ class EphemeralKey:
         self._secret = Secret.random()
 
     def describe(self) -> str:
-        """Say that nothing keeps it."""
+        """State that the key is not stored anywhere."""
         return "in memory only; gone when the program ends"
 
     def wrap(self, master: bytes, vault_id: bytes) -> bytes:
@@ -320,11 +310,10 @@ class EphemeralKey:
 
 
 def unlock(key: KeyStore, wrapped: bytes, vault_id: bytes) -> tuple[Secret, bytes | None]:
-    """Open a wrapped master key, and wrap it anew where its wrapping has fallen behind the times.
+    """Open a wrapped master key, and wrap it again if its wrapping is outdated.
 
     Returns:
-        The master key; and what is to take the place of ``wrapped``, or None if that is as good as
-        a new one.
+        The master key, and the replacement for ``wrapped`` or None if none is needed.
 
     Raises:
         KeyMissingError, KeyringError: the key store has no key.

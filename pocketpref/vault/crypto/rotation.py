@@ -1,9 +1,9 @@
-"""Exchanging keys without ever being without one.
+"""Key rotation; at every moment one key opens each record.
 
 The master key is exchanged in one change, for it seals only a name and a key for each user. A data
 key seals every record of its user; so the new key is first written down beside the old one, then
-records are sealed anew in batches, in the order of their rows. How far that went stands in the
-user's state: up to that row a record is under the new key, after it under the old one. In the
+records are sealed again in batches, in the order of their rows. The user's state holds the
+progress: up to that row a record is under the new key, after it under the old one. In the
 commit that finds no more records the new key takes the place of the old one.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from sqlite_utils import Database
 
@@ -27,14 +26,13 @@ from pocketpref.vault.storage.users import (
     DataKey,
     Directory,
     MasterKey,
-    UserKey,
 )
 
 RotationCallback = Callable[[int, int], None]
-"""Told how many records are done, and how many there are."""
+"""Called with the number of records done and the number of all records."""
 
 _BATCH = 256
-"""Records that are sealed anew in one change: some tens of milliseconds."""
+"""Records that are sealed again in one change: some tens of milliseconds."""
 
 
 def rewrap(db: Database, old: MasterKey, new: MasterKey) -> None:
@@ -46,41 +44,27 @@ def rewrap(db: Database, old: MasterKey, new: MasterKey) -> None:
     rows = db.execute(
         "SELECT id, lookup, name, key, next, state FROM users WHERE key IS NOT NULL"
     ).fetchall()
-    for row in rows:
-        _rewrap_user(db, old, new, _Row(*row))
-
-
-class _Row(NamedTuple):
-    """A user's row as it stands in the table."""
-
-    number: int
-    lookup: bytes
-    name: object
-    key: object
-    next: object
-    state: object
-
-
-def _rewrap_user(db: Database, old: MasterKey, new: MasterKey, row: _Row) -> None:
-    name = old.open_name(row.number, row.lookup, row.name)
-    lookup = new.lookup(name)
-    raw = old.unwrap(row.key, KEY, row.number, row.lookup)
-    coming = None
-    if row.next is not None:
-        coming = old.unwrap(row.next, NEXT, row.number, row.lookup)
-    states = DataKey.of(raw).states
-    state = states.open(row.state, old.place(STATE, row.number, row.lookup))
-    db.execute(
-        "UPDATE users SET lookup = ?, name = ?, key = ?, next = ?, state = ? WHERE id = ?",
-        (
-            lookup,
-            new.seal_name(name, row.number),
-            new.wrap(raw, KEY, row.number, lookup),
-            None if coming is None else new.wrap(coming, NEXT, row.number, lookup),
-            states.seal(state, new.place(STATE, row.number, lookup)),
-            row.number,
-        ),
-    )
+    for number, old_lookup, sealed_name, wrapped, wrapped_next, sealed_state in rows:
+        name = old.open_name(number, old_lookup, sealed_name)
+        lookup = new.lookup(name)
+        raw = old.unwrap(wrapped, KEY, number, old_lookup)
+        following = None
+        if wrapped_next is not None:
+            raw_next = old.unwrap(wrapped_next, NEXT, number, old_lookup)
+            following = new.wrap(raw_next, NEXT, number, lookup)
+        states = DataKey.of(raw).states
+        state = states.open(sealed_state, old.place(STATE, number, old_lookup))
+        db.execute(
+            "UPDATE users SET lookup = ?, name = ?, key = ?, next = ?, state = ? WHERE id = ?",
+            (
+                lookup,
+                new.seal_name(name, number),
+                new.wrap(raw, KEY, number, lookup),
+                following,
+                states.seal(state, new.place(STATE, number, lookup)),
+                number,
+            ),
+        )
 
 
 class Rotation:
@@ -92,7 +76,7 @@ class Rotation:
         self._user = user
 
     def run(self, on_progress: RotationCallback) -> int:
-        """Go on until the new key is the only one; how many records this call sealed anew.
+        """Continue until only the new key is left. Return how many records this call sealed again.
 
         Raises:
             TamperedError: a record does not open; what was done so far stays done.
@@ -102,7 +86,9 @@ class Rotation:
             return done
         while batch := self._step():
             done += batch
-            on_progress(done, max(done, self._count()))
+            with self._ledger.reading() as db:
+                count = self._directory.find(db, self._user).state.records.count
+            on_progress(done, max(done, count))
         return done
 
     def _begin(self) -> bool:
@@ -131,17 +117,10 @@ class Rotation:
                 state = UserState(rows.records, last)
                 sealed = self._directory.put_state(db, key, state)
                 self._ledger.took(db, key.number, key.sealed_state, sealed)
-            else:
-                self._finish(db, key, key.next)
-        return count
-
-    def _finish(self, db: Database, key: UserKey, following: DataKey) -> None:
-        master = self._directory.master
-        wrapped = master.wrap(following.raw, KEY, key.number, master.lookup(self._user))
-        db.execute("UPDATE users SET key = ?, next = NULL WHERE id = ?", (wrapped, key.number))
-        state = replace(key.state, rotated_to=0)
-        self._directory.put_state(db, replace(key, data=following), state)
-
-    def _count(self) -> int:
-        with self._ledger.reading() as db:
-            return self._directory.find(db, self._user).state.records.count
+                return count
+            master = self._directory.master
+            wrapped = master.wrap(key.next.raw, KEY, key.number, master.lookup(self._user))
+            db.execute("UPDATE users SET key = ?, next = NULL WHERE id = ?", (wrapped, key.number))
+            state = replace(key.state, rotated_to=0)
+            self._directory.put_state(db, replace(key, data=key.next), state)
+        return 0

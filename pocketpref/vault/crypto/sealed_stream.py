@@ -109,18 +109,16 @@ class SealedReader:
         number, current = 0, file.read(CHUNK_BYTES + TAG_BYTES)
         while True:
             following = file.read(CHUNK_BYTES + TAG_BYTES)
-            yield self._open(current, _NONCE.pack(number, not following))
+            if len(current) != CHUNK_BYTES + TAG_BYTES:
+                raise _damaged("it was cut off")
+            try:
+                content = self._cipher.decrypt(_NONCE.pack(number, not following), current, None)
+            except InvalidTag:
+                raise _damaged("a part of it was changed, moved or is missing") from None
+            yield content
             if not following:
                 return
             number, current = number + 1, following
-
-    def _open(self, sealed: bytes, nonce: bytes) -> bytes:
-        if len(sealed) != CHUNK_BYTES + TAG_BYTES:
-            raise _damaged("it was cut off")
-        try:
-            return self._cipher.decrypt(nonce, sealed, None)
-        except InvalidTag:
-            raise _damaged("a part of it was changed, moved or is missing") from None
 
 
 def is_sealed(file: BinaryIO) -> bool:

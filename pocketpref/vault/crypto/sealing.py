@@ -38,7 +38,7 @@ SEALING_VERSION = 1
 LEAST_PADDED = 256
 
 SALVAGE = "restore it from a backup, or save what is intact: pocketpref doctor --repair"
-"""What to do about a damaged vault; the file itself is always left as it is."""
+"""The hint for a damaged vault; the file itself is never changed."""
 
 _LENGTH = struct.Struct("<I")
 _PLACE = struct.Struct(">10sB16sQQB")
@@ -48,7 +48,7 @@ _OVERHEAD = len(_PREFIX) + NONCE_BYTES + TAG_BYTES
 
 
 class Place(NamedTuple):
-    """Where a blob belongs; it opens nowhere else.
+    """The place of a blob; it opens nowhere else.
 
     Attributes:
         vault: the vault's id, 16 bytes.
@@ -115,7 +115,7 @@ class Sealer:
         if not sealed.startswith(_PREFIX):
             raise _tampered(place)
         nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        # Plain try here and in freshness.record_mark: they run tens of thousands of times when a
+        # Plain try here and in set_hash.record_mark: they run tens of thousands of times when a
         # vault is opened, and suppress() costs as much as the rest of the line.
         try:
             padded = self._cipher.decrypt(nonce, body, place.to_bytes())

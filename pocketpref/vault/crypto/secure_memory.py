@@ -1,9 +1,9 @@
-"""Keys in memory: on a page of their own, wiped when they are done with.
+"""Keys in memory, each on a page of its own and wiped after use.
 
 A `Secret` is erased when it is told to, when its ``with`` statement ends, when nobody refers to it
 any more, when the interpreter exits, and in every process that Python forks from this one. Where
 the system permits it, its page is locked, so that it is never swapped out. On Linux a core dump
-leaves the page out. It shows itself to nobody and cannot be copied or pickled.
+leaves the page out. Its ``repr`` shows nothing, and it cannot be copied or pickled.
 
 What Python cannot promise:
 
@@ -12,8 +12,8 @@ What Python cannot promise:
   something else is written there.
 - The cryptography library copies a key into the state of its ciphers, and erases it on its own
   terms.
-- A laptop that sleeps to disk writes locked pages, too; and who may read this process's memory (a
-  debugger, an administrator) reads the page like any other.
+- A laptop that sleeps to disk also writes locked pages; and whoever may read this process's memory
+  (a debugger, an administrator) can read the page like any other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Secret:
 
     def __init__(self, content: bytes | bytearray) -> None:
         page = _own_page(len(content))
-        self.locked = _lock(page)
+        self.locked = _locker()(ctypes.addressof(ctypes.c_char.from_buffer(page)), len(page))
         page[:] = content
         self._view = memoryview(page).toreadonly()
         # A finalizer runs once: at wipe(), when nobody refers to the secret any more, or at exit.
@@ -111,7 +111,7 @@ class Secret:
 
 
 def _own_page(size: int) -> mmap.mmap:
-    """Fresh memory that nothing else lies on, so that it can be locked and kept out of dumps."""
+    """Allocate a page that holds nothing else, so that it can be locked and kept out of dumps."""
     if sys.platform == "win32":
         page = mmap.mmap(-1, size)
     else:
@@ -121,11 +121,6 @@ def _own_page(size: int) -> mmap.mmap:
         with suppress(OSError):  # kernels of sandboxes that do not know it
             page.madvise(mmap.MADV_DONTDUMP)
     return page
-
-
-def _lock(page: mmap.mmap) -> bool:
-    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-    return _locker()(address, len(page))
 
 
 @cache
@@ -150,10 +145,11 @@ def _erase(page: mmap.mmap, view: memoryview) -> None:
         page.close()
 
 
-def _forget_after_fork() -> None:
+def wipe_all() -> None:
+    """Wipe every secret of this process."""
     for secret in list(_living):
         secret.wipe()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(after_in_child=wipe_all)

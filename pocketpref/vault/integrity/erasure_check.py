@@ -1,8 +1,8 @@
-"""Whether bytes of what was forgotten are still anywhere: a proof for the person.
+"""Search files for bytes of forgotten memories, to prove erasure to the person.
 
-What would give a memory away is gathered before it is forgotten: the beginnings and ends of its
-texts as plain text in the usual encodings, its vector, and its sealed blobs, which a stolen key
-could open. Afterwards files are searched for every one of them. That says nothing about copies made
+What would reveal a memory is collected before it is forgotten: the beginnings and ends of its texts
+as plain text in the usual encodings, its vector, and its sealed blobs, which a stolen key could
+open. Afterwards files are searched for every one of them. That says nothing about copies made
 elsewhere, nor about what the disk itself keeps of overwritten blocks.
 """
 
@@ -34,7 +34,7 @@ _ENCODINGS = ("utf-8", "utf-16-le")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         traces: how many different traces were looked for.
@@ -62,17 +62,17 @@ class Traces:
         return f"{type(self).__name__}({len(self)})"
 
     def of_memory(self, memory: Memory) -> None:
-        """Take up the texts of a memory."""
+        """Add the texts of a memory."""
         for text in (memory.pair.prompt, memory.pair.chosen, memory.pair.rejected):
             for encoding in _ENCODINGS:
                 self._take(text.encode(encoding, "surrogatepass"))
 
     def of_learned(self, learned: Learned) -> None:
-        """Take up the vector of what was learned."""
+        """Add the vector of a learned entry."""
         self._take(np.asarray(learned.vector, "<f4").tobytes())
 
     def of_blob(self, sealed: bytes) -> None:
-        """Take up a blob as it stands in the file."""
+        """Add a sealed blob."""
         self._take(sealed)
 
     def _take(self, content: bytes) -> None:
@@ -81,7 +81,7 @@ class Traces:
                 self._wanted.add(piece)
 
     def search(self, paths: Iterable[Path]) -> Scan:
-        """Look through files, and through folders with all that is in them.
+        """Search files, and folders recursively.
 
         Raises:
             StorageError: a file cannot be read.
@@ -89,12 +89,13 @@ class Traces:
         firsts = np.array(
             [int.from_bytes(trace[:_WORD], "little") for trace in self._wanted], "<u8"
         )
-        files = sorted({file for path in paths for file in _files(path)})
+        below = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+        files = sorted({file for file in below if file.is_file()})
         found, size = [], 0
         for file in files:
             with storage_errors(file):
                 size += file.stat().st_size
-                if any(self._in_chunk(chunk, firsts) for chunk in _chunks(file)):
+                if any(self._in_chunk(chunk, firsts) for chunk in overlapping_chunks(file)):
                     found.append(file)
         return Scan(len(self), len(files), size, tuple(found))
 
@@ -109,15 +110,8 @@ class Traces:
         return False
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    elif path.is_dir():
-        yield from (file for file in path.rglob("*") if file.is_file())
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    """Pieces that overlap, so that no trace is cut in two unseen."""
+def overlapping_chunks(file: Path) -> Iterator[bytes]:
+    """Yield a file in pieces that overlap, so that each trace is whole in one of them."""
     with file.open("rb") as opened:
         kept = b""
         while piece := opened.read(_CHUNK_BYTES):

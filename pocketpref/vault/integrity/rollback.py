@@ -1,7 +1,7 @@
-"""The generation of a vault, remembered outside of it: what notices that an older file came back.
+"""The generation of a vault, noted outside of it to detect a rollback.
 
-A whole file that is put back is sound in itself. But each change raises the generation inside, and
-the highest one seen is noted here, in a folder of its own:
+An older copy of the whole file is consistent in itself. But each change raises the generation
+inside, and the highest one seen is noted here, in a folder of its own:
 
     <vault id, hex>.generation    "<generation, 20 digits> <HMAC-SHA256, hex>", newline
 
@@ -75,8 +75,8 @@ class Anchor:
             self.kept = False
 
     def _write(self, line: bytes) -> None:
-        # In place once it is there: replacing a file makes ext4 and others write it to the disk at
-        # once, which takes as long as the change itself. All lines are of one length.
+        # In place if it exists: replacing a file makes ext4 and others write it to the disk at
+        # once, which takes as long as the change itself. All lines have the same length.
         try:
             with self._path.open("r+b", buffering=0) as file:
                 file.write(line)
@@ -86,7 +86,7 @@ class Anchor:
                 file.write(line)
 
     def replace(self, generation: int) -> None:
-        """Note a generation whatever stood there."""
+        """Note a generation whatever the old note says."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
         self.advance(generation)

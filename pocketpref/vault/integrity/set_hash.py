@@ -1,4 +1,4 @@
-"""What should be in the file: sealed states that notice what is missing, added or put back.
+"""Sealed states of what a vault should hold: they detect missing, added and replayed records.
 
 Sealing binds every record to its place, but not to its time: a record that was deleted behind our
 back leaves nothing to fail, and an older sealing of the same record still opens. So each user has a
@@ -7,8 +7,8 @@ sealed state with a hash over the set of all their records, and the vault has on
     user state     set_key 32 | sum 32 | count u64 | rotated_to u64
     vault state    set_key 32 | sum 32 | count u64 | generation u64 | JSON {"accepted": [...]}
 
-(little-endian). A member of a set is a *mark*: where a record stands, and its version byte and
-nonce, which are new at every sealing; whatever else changes in the blob does not open.
+(little-endian). A member of a set is a *mark*: the place of a record, and its version byte and
+nonce, which are new at every sealing; a blob that is changed elsewhere does not open.
 
 ``sum`` is MSet-Add-Hash (Clarke et al., ASIACRYPT 2003): the sum of keyed hashes of the marks,
 modulo 2**256. It is brought up to date by one addition or subtraction, whatever the size of the
@@ -21,11 +21,11 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sqlite_utils import Database
@@ -34,7 +34,7 @@ from pocketpref.errors import TamperedError
 from pocketpref.vault.crypto.sealing import KEY_BYTES, NONCE_BYTES, SALVAGE
 
 HEAD_BYTES = 1 + NONCE_BYTES
-"""A blob's version and nonce: enough to tell whether it was sealed anew."""
+"""A blob's version and nonce: enough to tell whether it was sealed again."""
 
 _MODULUS = 1 << 256
 _RECORD = struct.Struct("<QQBB")
@@ -70,20 +70,12 @@ class Multiset:
 
     @classmethod
     def empty(cls) -> Self:
-        """Of nothing, under a fresh key."""
+        """The empty set, under a fresh key."""
         return cls(os.urandom(KEY_BYTES))
 
     def of(self, marks: Iterable[bytes]) -> Multiset:
-        """Of these marks alone, under the same key."""
-        hashes = list(map(self._digests(), marks))
-        # Column by column: 32 bits of up to 2**32 members do not overflow 64.
-        columns = np.frombuffer(b"".join(hashes), dtype="<u4").reshape(-1, 8)
-        parts = columns.sum(axis=0, dtype=np.uint64).tolist()
-        total = sum(part << (32 * place) for place, part in enumerate(parts))
-        return Multiset(self.key, total % _MODULUS, len(hashes))
-
-    def _digests(self) -> Callable[[bytes], bytes]:
-        """The keyed hash. Taking up the key costs half of it, so a state that has it is copied."""
+        """The set of these marks, under the same key."""
+        # Setting up the key costs half of each hash, so a state that has it is copied.
         keyed = hashlib.blake2b(key=self.key, digest_size=32)
 
         def digest(mark: bytes) -> bytes:
@@ -91,14 +83,19 @@ class Multiset:
             state.update(mark)
             return state.digest()
 
-        return digest
+        hashes = list(map(digest, marks))
+        # Column by column: 32 bits of up to 2**32 members do not overflow 64.
+        columns = np.frombuffer(b"".join(hashes), dtype="<u4").reshape(-1, 8)
+        parts = columns.sum(axis=0, dtype=np.uint64).tolist()
+        total = sum(part << (32 * place) for place, part in enumerate(parts))
+        return Multiset(self.key, total % _MODULUS, len(hashes))
 
     def plus(self, mark: bytes) -> Multiset:
-        """With one more member."""
+        """This set with one more member."""
         return Multiset(self.key, (self.total + self._hash(mark)) % _MODULUS, self.count + 1)
 
     def minus(self, mark: bytes) -> Multiset:
-        """Without one member; of a set that it is not in, no set at all."""
+        """This set without one member; meaningless if it is no member."""
         return Multiset(self.key, (self.total - self._hash(mark)) % _MODULUS, self.count - 1)
 
     def _hash(self, mark: bytes) -> int:
@@ -114,7 +111,7 @@ class Multiset:
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """What one user should have.
+    """The expected records of one user.
 
     Attributes:
         records: the set of their records.
@@ -130,17 +127,17 @@ class UserState:
 
     @classmethod
     def load(cls, content: bytes) -> Self:
-        """What ``dump`` made; sealing vouches for its form."""
+        """Parse the output of ``dump``; the seal vouches for its form."""
         records, rotated_to = _unpack(content)
         return cls(records, rotated_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Once an older copy of the vault was taken for the present one, knowingly.
+    """One occasion on which the person accepted an older copy of the vault.
 
     Attributes:
-        when: time of the act, UTC.
+        when: time of the acceptance, UTC.
         found: generation of the copy.
         expected: highest generation that had been seen.
     """
@@ -152,7 +149,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """What the vault should have.
+    """The expected users of a vault, and its generation.
 
     Attributes:
         users: the set of the users' rows.
@@ -174,10 +171,13 @@ class VaultState:
 
     @classmethod
     def load(cls, content: bytes) -> Self:
-        """What ``dump`` made; sealing vouches for its form."""
+        """Parse the output of ``dump``; the seal vouches for its form."""
         users, generation = _unpack(content)
-        acts = json.loads(content[_STATE.size :])["accepted"]
-        return cls(users, generation, tuple(_accepted(act) for act in acts))
+        accepted = tuple(
+            Accepted(datetime.fromisoformat(act["when"]), act["to"], act["from"])
+            for act in json.loads(content[_STATE.size :])["accepted"]
+        )
+        return cls(users, generation, accepted)
 
     def accepting(self, expected: int) -> VaultState:
         """The state after this copy, though older than the one expected, was accepted."""
@@ -188,10 +188,6 @@ class VaultState:
 def _unpack(content: bytes) -> tuple[Multiset, int]:
     key, total, count, number = _STATE.unpack_from(content)
     return Multiset(key, int.from_bytes(total, "little"), count), number
-
-
-def _accepted(act: dict[str, Any]) -> Accepted:
-    return Accepted(datetime.fromisoformat(act["when"]), act["to"], act["from"])
 
 
 # ------------------------------------------------------------------------------------- marks
@@ -211,7 +207,7 @@ def record_mark(seq: int, user: int, kind: str, name: str, head: bytes) -> bytes
             return b"".join((fixed, kind_bytes, name_bytes, head))
     except (AttributeError, TypeError, ValueError, struct.error):
         pass
-    raise TamperedError("a record in the vault is none", hint=SALVAGE)
+    raise TamperedError("a record in the vault is malformed", hint=SALVAGE)
 
 
 def record_marks(db: Database, user: int) -> Iterator[bytes]:
@@ -230,7 +226,7 @@ def record_marks(db: Database, user: int) -> Iterator[bytes]:
 
 
 def check_ids(db: Database, user: int) -> None:
-    """See that each of a user's records is found where it stands when looked for by its id.
+    """Check that a lookup by id finds each of a user's records in its place.
 
     Raises:
         TamperedError: one is not.
@@ -250,12 +246,17 @@ def user_marks(db: Database) -> Iterable[bytes]:
     Raises:
         TamperedError: a row is not of a form that we write.
     """
-    return [_user_mark(*row) for row in db.execute(_USERS, {"n": HEAD_BYTES}).fetchall()]
+    return [user_mark(*row) for row in db.execute(_USERS, {"n": HEAD_BYTES}).fetchall()]
 
 
-def _user_mark(number: int, *parts: bytes | None) -> bytes:
+def user_mark(number: int, *parts: bytes | None) -> bytes:
+    """The mark of a user's row.
+
+    Raises:
+        TamperedError: the row is not of a form that we write.
+    """
     # None: the key was destroyed, or no other key is to come.
     present = [b"" if part is None else part for part in parts]
     with suppress(TypeError, struct.error):
         return _USER.pack(number, *map(len, present)) + b"".join(present)
-    raise TamperedError("a user's row in the vault is none", hint=SALVAGE)
+    raise TamperedError("a user's row in the vault is malformed", hint=SALVAGE)

@@ -28,11 +28,11 @@ from pocketpref.vault.storage.schema import pragma
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What seals a vault's state under one master key.
+    """Seals a vault's state under one master key.
 
     Attributes:
         vault_id: the vault's id.
-        wrapped: the master key as it stands in the header; tells when it was exchanged.
+        wrapped: the wrapped master key as in the header; it changes when the key is exchanged.
     """
 
     vault_id: bytes
@@ -121,21 +121,18 @@ class Ledger:
             # In this order: others may be writing, and the note never leads.
             expected = anchor.highest()
             with self.reading():
-                self._compare(expected)
+                if self.generation < expected:
+                    raise RolledBackError(
+                        f"{self.file.path} is an older copy: it has seen {self.generation:,} "
+                        f"changes, and {expected:,} had been made",
+                        hint=ACCEPT,
+                    )
         except RolledBackError:
             if not accept_older:
                 raise
             self._accept(anchor)
         self._anchor = anchor
         self._note(self.generation)
-
-    def _compare(self, expected: int) -> None:
-        if self.generation < expected:
-            raise RolledBackError(
-                f"{self.file.path} is an older copy: it has seen {self.generation:,} changes, "
-                f"and {expected:,} had been made",
-                hint=ACCEPT,
-            )
 
     def _accept(self, anchor: Anchor) -> None:
         expected = self.generation
@@ -152,7 +149,7 @@ class Ledger:
         return None if self._anchor is None else self._anchor.kept
 
     def state(self, db: Database) -> VaultState:
-        """What the vault should have; inside a transaction."""
+        """Read the vault's state; inside a transaction."""
         return self._read(db)
 
     # ---------------------------------------------------------------------------- records
@@ -160,7 +157,7 @@ class Ledger:
     def check_records(
         self, db: Database, user: int, state: bytes, records: Multiset, marks: Marks | None = None
     ) -> None:
-        """See that a user has all of their records, and no others.
+        """Check that a user has all of their records, and no others.
 
         Args:
             db: inside a transaction.
@@ -188,9 +185,9 @@ class Ledger:
         self._checked[user] = view
 
     def check_ids(self, db: Database, user: int, state: bytes) -> None:
-        """See that each of a user's records is found by its id, where that is not known yet.
+        """Check that each of a user's records is found by its id, unless that is known already.
 
-        Not part of ``check_records``: only who looks for a record by its id can be misled.
+        Not part of ``check_records``: only a lookup by id can be misled.
 
         Args:
             db: inside a transaction.

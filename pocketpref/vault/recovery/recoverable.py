@@ -1,4 +1,4 @@
-"""What is left in a damaged vault: its master key, its users, and every record that still opens.
+"""The recoverable part of a damaged vault: master key, users, and every record that opens.
 
 Only the places of records are kept, not their contents, so that a large vault takes little memory.
 """
@@ -49,7 +49,7 @@ _MOST = 8
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What the headers of a vault tell.
+    """The readable headers of a vault.
 
     Attributes:
         masters: the master key; from before it was exchanged too, if that is left.
@@ -67,13 +67,20 @@ class _Header:
     state: object = field(repr=False)
     in_log: bool
 
+    def open(self, key: KeyStore) -> tuple[MasterKey, Seal]:
+        """Unwrap the master key."""
+        raw = key.unwrap(self.wrapped, self.vault_id)
+        if len(raw) != KEY_BYTES:
+            raise no_header()
+        return MasterKey.of(self.vault_id, raw), Seal.of(self.vault_id, self.wrapped, raw)
+
 
 def read_headers(rows: Iterable[Row], key: KeyStore) -> Headers:
     """Open everything that looks like a header.
 
     Args:
         rows: what looks like one; the file's before the log's.
-        key: who keeps the master key.
+        key: the key store.
 
     Raises:
         KeyringError: the key store has no key.
@@ -87,7 +94,7 @@ def read_headers(rows: Iterable[Row], key: KeyStore) -> Headers:
         if any(master.vault_id != header.vault_id for master, _ in masters.values()):
             continue
         try:
-            opened = masters.get(header.wrapped) or _open(key, header)
+            opened = masters.get(header.wrapped) or header.open(key)
         except (KeyMissingError, TamperedError, WrongKeyError) as error:
             refusal = error
             continue
@@ -113,14 +120,6 @@ def _headers(rows: Iterable[Row]) -> Iterator[_Header]:
                 yield _Header(vault_id, wrapped, row.values["state"], in_log)
 
 
-def _open(key: KeyStore, header: _Header) -> tuple[MasterKey, Seal]:
-    raw = key.unwrap(header.wrapped, header.vault_id)
-    if len(raw) != KEY_BYTES:
-        raise no_header()
-    seal = Seal.of(header.vault_id, header.wrapped, raw)
-    return MasterKey.of(header.vault_id, raw), seal
-
-
 def no_header() -> TamperedError:
     """The error for a file without any."""
     return TamperedError(
@@ -130,7 +129,7 @@ def no_header() -> TamperedError:
 
 
 ProgressCallback = Callable[[int, int], None]
-"""Told how many pages were searched, and how many there are."""
+"""Called with the number of pages searched and the number of all pages."""
 
 _LOOKUP_BYTES = 32
 _LEAST_SEALED = 1 + NONCE_BYTES + LEAST_PADDED + TAG_BYTES
@@ -138,7 +137,7 @@ _LEAST_SEALED = 1 + NONCE_BYTES + LEAST_PADDED + TAG_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Where a record lies that opens."""
+    """The place of a record that opens."""
 
     seq: int
     pages: Pages = field(repr=False)
@@ -167,21 +166,40 @@ class Owner:
 
     @property
     def has_records(self) -> bool:
-        """Whether anything of theirs opens that stands by itself."""
+        """Whether any record opens that can be restored without another one."""
         return any(kind != LEARNED for kind, _ in self.found)
 
     @property
     def documents(self) -> int:
-        """How many of their documents open."""
+        """The number of their documents that open."""
         return sum(kind in KINDS for kind, _ in self.found)
 
+    def learn(self, master: MasterKey, row: Row, lookup: bytes) -> None:
+        """Take over what one version of the user's row gives under a master key."""
+        keys: list[DataKey] = []
+        for column, kind in (("key", KEY), ("next", NEXT)):
+            with suppress(TamperedError):
+                raw = master.unwrap(row.values[column], kind, self.number, lookup)
+                keys.append(DataKey.of(raw))
+        if not keys:
+            return
+        known = {key.raw for key in self.keys}
+        self.keys.extend(key for key in keys if key.raw not in known)
+        with suppress(TamperedError):
+            self.name = self.name or master.open_name(self.number, lookup, row.values["name"])
+        place = master.place(STATE, self.number, lookup)
+        for key in keys if self.expected is None else ():  # of several versions the first is newest
+            with suppress(TamperedError):
+                state = UserState.load(key.states.open(row.values["state"], place))
+                self.expected = state.records.count
+
     def lost_ids(self) -> tuple[str, ...]:
-        """Ids of records of which no version opens."""
+        """Ids of records without a version that opens."""
         return tuple(sorted({name for kind, name in self.damaged - self.found.keys()}))
 
 
 def stated_custody(database: BinaryIO, log: BinaryIO) -> str:
-    """Who keeps the master key, by the first header that is left.
+    """Return the kind of key store named in the first header that is left.
 
     Raises:
         TamperedError: there is none.
@@ -217,7 +235,10 @@ class Remains:
         for pages in self._sources:
             pages.log_is_newer = headers.log_is_newer
         self.owners = self._find_owners()
-        self.ownerless = self._find_records(on_progress)
+        self.ownerless = self._search(self._sources, on_progress)
+        if any(owner.damaged for owner in self.owners):
+            # Once more, for the damage may be to the number of a frame rather than to a record.
+            self._search([pages.with_sound_chains() for pages in self._sources])
         for pages in self._sources:
             pages.renew_patience()
 
@@ -258,17 +279,13 @@ class Remains:
             lookup = row.values["lookup"]
             if isinstance(lookup, bytes) and len(lookup) == _LOOKUP_BYTES:
                 for master in self._masters:
-                    _add_owner(owners, master, row, lookup)
+                    owner = owners.get(row.number) or Owner(row.number)
+                    owner.learn(master, row, lookup)
+                    if owner.keys:
+                        owners[row.number] = owner
         return [owners[number] for number in sorted(owners)]
 
     # ------------------------------------------------------------------------------ records
-
-    def _find_records(self, on_progress: ProgressCallback) -> int:
-        ownerless = self._search(self._sources, on_progress)
-        if any(owner.damaged for owner in self.owners):
-            # Once more, for the damage may be to the number of a frame rather than to a record.
-            self._search([pages.with_sound_chains() for pages in self._sources])
-        return ownerless
 
     def _search(self, sources: list[Pages], on_progress: ProgressCallback | None = None) -> int:
         """Find all records; returns how many there seem to be of users without a key."""
@@ -281,19 +298,14 @@ class Remains:
             owner = owners.get(user) if isinstance(user, int) else None
             if owner is None:
                 ownerless.add(row.number)
-            else:
-                self._take(owner, pages, row)
+                continue
+            kind, name = str(row.values["kind"]), str(row.values["id"])
+            other = owner.found.get((kind, name))
+            if self._opened(owner, row) is None:
+                owner.damaged.add((kind, name))
+            elif other is None or row.number > other.seq:  # of two versions, the first is newer
+                owner.found[kind, name] = Find(row.number, pages, row.image, row.position)
         return len(ownerless)
-
-    def _take(self, owner: Owner, pages: Pages, row: Row) -> None:
-        kind, name = str(row.values["kind"]), str(row.values["id"])
-        if self._opened(owner, row) is None:
-            owner.damaged.add((kind, name))
-            return
-        find = Find(row.number, pages, row.image, row.position)
-        other = owner.found.get((kind, name))
-        if other is None or find.seq > other.seq:  # of two versions, the first found is newer
-            owner.found[kind, name] = find
 
     def _opened(self, owner: Owner, row: Row) -> bytes | None:
         kind, name = str(row.values["kind"]), str(row.values["id"])
@@ -332,42 +344,21 @@ def _is_record(row: Row) -> bool:
     return kind in (MEMORY, LEARNED, *KINDS) and isinstance(name, str) and is_id(name)
 
 
-def _add_owner(owners: dict[int, Owner], master: MasterKey, row: Row, lookup: bytes) -> None:
-    """Add what one version of a user's row gives."""
-    number, keys = row.number, []
-    for column, kind in (("key", KEY), ("next", NEXT)):
-        with suppress(TamperedError):
-            keys.append(DataKey.of(master.unwrap(row.values[column], kind, number, lookup)))
-    if not keys:
-        return
-    owner = owners.setdefault(number, Owner(number))
-    known = {key.raw for key in owner.keys}
-    owner.keys.extend(key for key in keys if key.raw not in known)
-    with suppress(TamperedError):
-        owner.name = owner.name or master.open_name(number, lookup, row.values["name"])
-    place = master.place(STATE, number, lookup)
-    for key in keys if owner.expected is None else ():  # of several versions the first is newest
-        with suppress(TamperedError):
-            owner.expected = UserState.load(
-                key.states.open(row.values["state"], place)
-            ).records.count
-
-
 def _tables() -> dict[str, Table]:
     """The tables as the newest format has them."""
     db = Database(sqlite3.connect(":memory:"), execute_plugins=False)
     try:
         migrate(db)
-        return {name: _table(db, name) for name in ("header", "users", "records")}
+        return {
+            name: Table.of(
+                [
+                    Column(column, kind, is_number=bool(key), may_be_null=not required)
+                    for _, column, kind, required, _, key in db.execute(
+                        f"PRAGMA table_info({name})"
+                    ).fetchall()
+                ]
+            )
+            for name in ("header", "users", "records")
+        }
     finally:
         db.close()
-
-
-def _table(db: Database, name: str) -> Table:
-    found = db.execute(f"PRAGMA table_info({name})").fetchall()
-    return Table.of(
-        [
-            Column(column, kind, is_number=bool(key), may_be_null=not required)
-            for _, column, kind, required, _, key in found
-        ]
-    )

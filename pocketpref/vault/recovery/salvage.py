@@ -1,10 +1,9 @@
-"""Saving what is intact in a damaged vault into a new one.
+"""Save the intact part of a damaged vault into a new one.
 
 SQLite refuses a file whose structure is broken, and a vault refuses one in which anything is
-missing. Here the pages are read one by one (`pages`), whatever looks like a row of ours is taken
-out of them (`carving`), and its seal decides whether it is what we wrote, in the place where we
-wrote it (`remains`). So nothing comes back that was not there: a forged row is only one more that
-does not open.
+missing. Here the pages are read one by one and searched for whatever looks like a row
+(`sqlite_pages`), and its seal decides whether the vault wrote it in that place (`recoverable`). So
+nothing is restored that was not there: a forged row does not open.
 
 What cannot be saved: everything, if the header's row is damaged, which holds the wrapped master
 key; all of a user's records, if their row is, which holds their data key.
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -30,7 +29,7 @@ from pocketpref.vault.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class SavedUser:
-    """What was saved of one user.
+    """The saved records of one user.
 
     Attributes:
         user: the name it was saved under; ``recovered-NUMBER`` where theirs is damaged.
@@ -50,7 +49,7 @@ class SavedUser:
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What one call of `salvage` did.
+    """The result of `salvage`.
 
     Attributes:
         target: the new vault.
@@ -77,7 +76,7 @@ def salvage(
     Args:
         source: the damaged vault.
         target: where the new one is to be; there must be no file yet.
-        key: who keeps the damaged vault's key.
+        key: the damaged vault's key store.
         on_progress: told how many pages were searched, and how many there are.
 
     Raises:
@@ -100,16 +99,19 @@ def salvage(
                 hint="restore it from a backup or an archive; it was left as it is",
             )
         built = folder / "vault.db"
-        users = _write(remains, built, key)
+        users: list[SavedUser] = []
+        with Vault.create(built, key) as vault:
+            for owner in remains.owners:
+                users.append(_save_user(vault, owner, remains, {saved.user for saved in users}))
         try:
             publish(built, target, replace=False)
         except FileExistsError:
             raise _exists(target) from None
-    return Salvaged(target, users, remains.ownerless)
+    return Salvaged(target, tuple(users), remains.ownerless)
 
 
 def custody(source: Path | str) -> str:
-    """Who keeps a damaged vault's key, as its header says.
+    """Return the kind of key store named in a damaged vault's header.
 
     Raises:
         NotFoundError: there is no file.
@@ -174,26 +176,13 @@ def _log(path: Path) -> Path:
 # ------------------------------------------------------------------------------- the new vault
 
 
-def _write(remains: Remains, path: Path, key: KeyStore) -> tuple[SavedUser, ...]:
-    saved: dict[str, SavedUser] = {}
-    with Vault.create(path, key) as vault:
-        for owner in remains.owners:
-            name = _free_name(owner, saved)
-            saved[name] = _write_user(vault, name, owner, remains)
-    return tuple(saved.values())
-
-
-def _free_name(owner: Owner, taken: Container[str]) -> str:
-    """The user's own name, or one that stands for it."""
-    if owner.name is not None and owner.name not in taken:
-        return owner.name
-    name = f"recovered-{owner.number}"
+def _save_user(vault: Vault, owner: Owner, remains: Remains, taken: set[str]) -> SavedUser:
+    """Write a user's records under their own name or, if it is damaged or taken, another one."""
+    name = owner.name
+    if name is None or name in taken:
+        name = f"recovered-{owner.number}"
     while name in taken:
         name += "-again"
-    return name
-
-
-def _write_user(vault: Vault, name: str, owner: Owner, remains: Remains) -> SavedUser:
     store = vault.store(name)
     if owner.has_records:
         store.restore(remains.entries(owner), remains.documents(owner))

@@ -1,8 +1,8 @@
-"""Which bytes stand for each page of an SQLite file: the file's own, or newer ones in its log.
+"""Read pages and rows of an SQLite file and its log, also where SQLite itself refuses them.
 
 A plain reader of https://www.sqlite.org/fileformat.html (pages) and
-https://www.sqlite.org/walformat.html (the write-ahead log), for files that SQLite itself may
-refuse. Nothing in them is trusted: neither sizes nor numbers nor the links between pages.
+https://www.sqlite.org/walformat.html (the write-ahead log). Nothing in a file is trusted: neither
+sizes nor numbers nor the links between pages.
 
 What a log holds counts only if it was committed, as it does for SQLite: a transaction whose end is
 not there never took place. But where SQLite stops at the first damaged frame, what lies behind it
@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is divided.
+    """The page size of a file.
 
     Attributes:
         size: of a page, bytes.
@@ -121,7 +121,7 @@ class Pages:
         self._steps = _STEPS_PER_PAGE * self.count
 
     def images(self) -> Iterator[Image]:
-        """Of every page the newest version, then older ones as long as a newer one is damaged.
+        """Yield the newest version of every page, then older ones while the newer is damaged.
 
         An older version may hold what was forgotten since, so it is not asked without need. While
         it is not known that the log continues the file, the file's own version comes first.
@@ -152,7 +152,7 @@ class Pages:
         return content.ljust(self._size, b"\0")[: self._usable]
 
     def chain(self, start: Image, number: int, size: int) -> bytes:
-        """What lies in a chain of overflow pages; nothing if it breaks off or goes on for too long.
+        """Read a chain of overflow pages; b"" if it is broken or too long.
 
         Args:
             start: the page from which the chain goes on.
@@ -201,13 +201,12 @@ class Pages:
     def _salts(self, log_head: bytes, heads: list[tuple[int, ...]]) -> tuple[int, ...]:
         """The salts of this run: the header's, or the first frame's if the header is damaged."""
         magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
-        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == _checksum(
-            log_head[:-8], self._order, (0, 0)
-        )
+        sums = _checksum(log_head[:-8], self._order, (0, 0))
+        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
         return (one, two) if sound or not heads else heads[0][2:4]
 
     def _is_sound(self, age: int) -> bool:
-        """Whether a frame's checksum continues the one that stands before it."""
+        """Whether a frame's checksum continues the one before it."""
         before = self._offset(age - 1) + 16 if age > 1 else _LOG_HEAD.size - 8
         seed = struct.unpack(">2I", _read(self._log, before, 8))
         head = _read(self._log, self._offset(age), _FRAME_HEAD.size)
@@ -271,7 +270,7 @@ class Column:
     Attributes:
         name: its name.
         type: ``"INTEGER"``, ``"TEXT"`` or ``"BLOB"``.
-        is_number: whether it is the row's number, which stands before the row itself.
+        is_number: whether it is the row's number, which is stored before the row itself.
         may_be_null: whether it can be without a value.
     """
 
@@ -280,10 +279,19 @@ class Column:
     is_number: bool
     may_be_null: bool
 
+    @property
+    def types(self) -> bytes:
+        """A regular expression for the type numbers of its values."""
+        if self.is_number:
+            return rb"\x00"
+        integers = rb"[\x01-\x06\x08\x09]"
+        types = {"INTEGER": integers, "TEXT": _sized(1), "BLOB": _sized(0)}[self.type]
+        return rb"(?:\x00|" + types + rb")" if self.may_be_null else types
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a table's rows look like.
+    """A pattern that recognizes the rows of a table.
 
     Attributes:
         columns: the names of its columns.
@@ -296,16 +304,9 @@ class Table:
     @classmethod
     def of(cls, columns: Sequence[Column]) -> Self:
         """A table with these columns."""
-        types = b"".join(_types(column) for column in columns)
+        types = b"".join(column.types for column in columns)
         # Looked ahead only, so that what looks like a row cannot hide one that begins inside it.
         return cls(tuple(c.name for c in columns), re.compile(rb"(?=([\x02-\x7f]" + types + rb"))"))
-
-
-def _types(column: Column) -> bytes:
-    if column.is_number:
-        return rb"\x00"
-    types = {"INTEGER": rb"[\x01-\x06\x08\x09]", "TEXT": _sized(1), "BLOB": _sized(0)}[column.type]
-    return rb"(?:\x00|" + types + rb")" if column.may_be_null else types
 
 
 def _sized(odd: int) -> bytes:
@@ -320,7 +321,7 @@ def _one_of(numbers: range) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What looks like a row; where overflow pages are lost, its last values are cut short.
+    """A possible row; where overflow pages are lost, its last values are cut short.
 
     Attributes:
         number: the row's number.
@@ -338,7 +339,7 @@ class Row:
 def rows(pages: Pages, image: Image, table: Table) -> Iterator[Row]:
     """Everything in one page that looks like a row of a table."""
     page = pages.read(image)
-    listed = _listed(page, _FIRST_PAGE_HEAD if image.number == 1 else 0)
+    listed = listed_positions(page, _FIRST_PAGE_HEAD if image.number == 1 else 0)
     found = listed if listed is not None else (m.start() for m in table.types.finditer(page))
     for position in found:
         row = _row(pages, page, table, image, position)
@@ -385,7 +386,7 @@ def _content(pages: Pages, page: bytes, image: Image, position: int, size: int) 
 
 
 def _local_size(size: int, usable: int) -> int:
-    """How much of a row is kept in its own page, by the rule for leaves of tables."""
+    """The number of bytes of a row in its own page, by the rule for leaves of tables."""
     if size <= usable - 35:
         return size
     least = (usable - 12) * 32 // 255 - 23
@@ -425,8 +426,8 @@ def _varints(content: bytes) -> list[int]:
 # -------------------------------------------------------------------------- a page's own list
 
 
-def _listed(page: bytes, start: int) -> list[int] | None:
-    """Where the rows begin that a page says it has; None if what it says does not add up.
+def listed_positions(page: bytes, start: int) -> list[int] | None:
+    """Return where the rows in a page's own list begin, or None if the list is inconsistent.
 
     Its cells, its free blocks and its fragments must fill the page exactly, as SQLite leaves it:
     then no cell is missing from the list, and what else may be left in the page was deleted.
@@ -451,7 +452,7 @@ def _listed(page: bytes, start: int) -> list[int] | None:
 
 
 def _measured(page: bytes, cell: int) -> tuple[int, int]:
-    """Where the row in a cell begins, and where the cell ends."""
+    """The start of the row in a cell, and the end of the cell."""
     size, at = _varint(page, cell)
     _, begin = _varint(page, at)
     local = _local_size(size, len(page))

@@ -1,4 +1,4 @@
-"""The file of a vault: made whole or not at all, and looked at before it is trusted."""
+"""The file of a vault: created atomically, and checked before it is trusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VAULT_ID_BYTES = 16
 
 
 class VaultHeader(NamedTuple):
-    """What the vault says about itself before its key is there.
+    """The part of a vault that can be read without its key.
 
     Attributes:
         vault_id: random, 16 bytes.
@@ -92,7 +92,7 @@ def checked_file(path: Path, busy_seconds: float) -> VaultFile:
 
 
 def read_header(file: VaultFile) -> VaultHeader:
-    """What the vault says about itself.
+    """Read a vault's header.
 
     Raises:
         TamperedError: it is not of a form that we write.

@@ -29,7 +29,7 @@ BUSY_SECONDS = 10.0
 """How long to wait for another process that is writing."""
 
 _SHARED_MEMORY_BYTES = 32 * 1024
-"""What SQLite needs beside a vault even to read it (https://www.sqlite.org/walformat.html)."""
+"""Space that SQLite needs beside a vault even to read it (https://www.sqlite.org/walformat.html)."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -163,19 +163,16 @@ def _connect(path: Path, busy_seconds: float) -> Database:
 
 
 def _close(connection: sqlite3.Connection, path: Path, *, untouched: bool) -> None:
-    # The last to close a file copies the log into it, if it may write. So it is not the last.
-    reader = _reader(path) if untouched and has_log(path) else None
-    connection.close()
-    if reader is not None:
-        reader.close()
-
-
-def _reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads: it copies no log when it is closed, nor does any before it."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    if not (untouched and has_log(path)):
+        connection.close()
+        return
+    # The last connection to close copies the log into the file if it may write. So one that only
+    # reads is closed after it: that one copies no log, nor does any that closes before it.
+    reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    return connection
+        reader.execute("SELECT 1 FROM sqlite_master").fetchone()
+    connection.close()
+    reader.close()
 
 
 @contextlib.contextmanager
@@ -189,7 +186,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _named(error, path) from error
+        raise named_error(error, path) from error
     except UnicodeDecodeError as error:
         # SQLite's own message quotes a damaged schema, and Python cannot read that. Raised outside
         # of the handler: the error holds what stood in the file.
@@ -200,7 +197,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise _damaged(path)
 
 
-def _named(error: sqlite3.Error, path: Path) -> PocketprefError:
+def named_error(error: sqlite3.Error, path: Path) -> PocketprefError:
+    """Map an error of SQLite to one of ours."""
     # Without a code it is Python's own: a text in the file that is no UTF-8.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code in _BUSY:

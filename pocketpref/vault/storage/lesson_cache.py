@@ -1,4 +1,4 @@
-"""What recall needs of a user's learned entries, kept opened in memory between calls."""
+"""Cache of a user's opened lessons between calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LessonCache:
         self._lists: dict[str, list[Lesson]] = {}
 
     def load(self, rows: UserRows) -> Iterator[bytes]:
-        """Open all entries; gives the marks of all the user's records, which lie on the way.
+        """Open all entries, and yield the marks of all the user's records, read in the same pass.
 
         Raises:
             TamperedError: an entry was changed, moved or truncated.
@@ -46,11 +46,20 @@ class LessonCache:
             TamperedError: an entry was changed, moved or truncated.
         """
         if self._state != rows.sealed_state:
-            self._keep(self._changed(rows), rows.sealed_state)
+            known = self._entries
+            if known:
+                entries = {
+                    head: known.get(head)
+                    or load_lesson(head[1], rows.read_row(LEARNED, head[1], head[0]))
+                    for head in rows.learned_heads()
+                }
+            else:
+                entries = {head: load_lesson(head[1], content) for head, content in rows.learned()}
+            self._keep(entries, rows.sealed_state)
         return list(self._entries.values())
 
     def of(self, recipe: str, rows: UserRows) -> list[Lesson]:
-        """Those of one recipe: the same list as before, if nothing in it changed."""
+        """The lessons of one recipe; the same list as before if nothing in it changed."""
         entries = self.refresh(rows)
         if recipe not in self._lists:
             self._lists[recipe] = [entry for entry in entries if entry.recipe == recipe]
@@ -70,16 +79,5 @@ class LessonCache:
         """Keep nothing."""
         self._state, self._entries, self._lists = None, {}, {}
 
-    def _changed(self, rows: UserRows) -> dict[_Head, Lesson]:
-        known = self._entries
-        if not known:
-            return {head: load_lesson(head[1], content) for head, content in rows.learned()}
-        return {head: known.get(head) or _read(rows, head) for head in rows.learned_heads()}
-
     def _keep(self, entries: dict[_Head, Lesson], state: bytes) -> None:
         self._state, self._entries, self._lists = state, entries, {}
-
-
-def _read(rows: UserRows, head: _Head) -> Lesson:
-    seq, name, _ = head
-    return load_lesson(name, rows.read_row(LEARNED, name, seq))

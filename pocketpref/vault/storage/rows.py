@@ -28,7 +28,7 @@ _LEARNED = """
     JOIN records d ON d.id = m.id AND d.kind = :learned AND d.user = m.user
     WHERE m.user = :user AND m.kind = :memory ORDER BY m.seq DESC"""
 _LEARNED_HEADS = _LEARNED.replace("d.sealed", "substr(d.sealed, 1, :head)")
-# By the index through which they are listed: see freshness.record_marks.
+# By the index through which they are listed: see set_hash.record_marks.
 _EVERYTHING = """
     SELECT seq, kind, id, CASE kind WHEN :learned THEN sealed ELSE substr(sealed, 1, :head) END
     FROM records INDEXED BY records_by_user WHERE user = :user ORDER BY kind, seq"""
@@ -102,7 +102,7 @@ class UserRows:
         return self._open(kind, name, seq, row[0])
 
     def insert(self, kind: str, name: str, payload: bytes) -> None:
-        """Add a record; the caller has seen to it that there is none of this kind and id."""
+        """Add a record; the caller has checked that the kind and id are unused."""
         seq = next_number(self._db, "records")
         sealed = self._seal(kind, name, seq, payload)
         self._db.execute(
@@ -112,7 +112,7 @@ class UserRows:
         self._records = self._records.plus(self._mark(kind, name, seq, sealed))
 
     def put(self, kind: str, name: str, payload: bytes) -> None:
-        """Add a record, or give it new content where it stands."""
+        """Add a record, or replace its content in place."""
         seq = self.find(kind, name)
         if seq is None:
             self.insert(kind, name, payload)
@@ -218,15 +218,14 @@ class UserRows:
         self, query: str, derived: str | None, last: int, limit: int
     ) -> list[tuple[int, RowEntry]]:
         values = (derived, self._key.number, MEMORY, last, limit)
-        return [self._entry(*row) for row in self._db.execute(query, values).fetchall()]
-
-    def _entry(
-        self, seq: int, name: str, sealed: object, learned_seq: int | None, learned: object
-    ) -> tuple[int, RowEntry]:
-        memory = self._open(MEMORY, name, seq, sealed)
-        if learned_seq is None:
-            return seq, RowEntry(name, memory)
-        return seq, RowEntry(name, memory, self._open(LEARNED, name, learned_seq, learned))
+        page = []
+        for seq, name, sealed, learned_seq, learned in self._db.execute(query, values).fetchall():
+            memory = self._open(MEMORY, name, seq, sealed)
+            content = None
+            if learned_seq is not None:
+                content = self._open(LEARNED, name, learned_seq, learned)
+            page.append((seq, RowEntry(name, memory, content)))
+        return page
 
     def with_derived(self, name: str) -> list[int]:
         """Row numbers of a memory and of everything derived from it."""
@@ -277,7 +276,7 @@ class UserRows:
                 return name
 
     def own_id(self, name: str) -> str:
-        """The id itself; or, if it is another user's here, the one that stands for it."""
+        """The id itself or, if it belongs to another user here, the id derived from it."""
         if self._owner(name) in (None, self._key.number):
             return name
         return derived_id(self._key.id_key, name)

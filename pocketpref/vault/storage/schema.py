@@ -1,10 +1,10 @@
 """The tables, the migrations that make them, and the checks before a file is trusted.
 
-What the file shows without the key: how many users there are (not who), how many records of which
-kind each has, in which order they came, and their padded sizes. Everything else is sealed.
+Without the key the file shows the number of users (not their names), the number of records of each
+kind that each has, their order, and their padded sizes. Everything else is sealed.
 
-    header    one row: the vault's id, who keeps the master key, the master key wrapped by them, and
-              what the vault should have (freshness.py)
+    header    one row: the vault's id, the kind of key store, the master key wrapped by it, and the
+              state of the vault (set_hash.py)
     users     a keyed hash of the name, the sealed name, the data key wrapped by the master key, the
               one that is to replace it, and what the user should have
     records   sealed; what is derived from a memory bears the memory's id and another kind
@@ -42,7 +42,7 @@ def m001_header(db: Database) -> None:
 
 
 def m002_users(db: Database) -> None:
-    """Who is remembered; a row whose key is gone is a wipe that was interrupted."""
+    """One row for each user; without a key it is the rest of an interrupted wipe."""
     db.execute("""
         CREATE TABLE users (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,7 +55,7 @@ def m002_users(db: Database) -> None:
 
 
 def m003_records(db: Database) -> None:
-    """What is remembered; AUTOINCREMENT never gives a number twice."""
+    """The sealed records; AUTOINCREMENT never gives a number twice."""
     db.execute("""
         CREATE TABLE records (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,

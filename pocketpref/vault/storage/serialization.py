@@ -45,7 +45,7 @@ def is_id(text: str) -> bool:
 
 
 def derived_id(key: bytes, other_id: str) -> str:
-    """The id that stands for another user's id, always the same for one key."""
+    """Derive the id that replaces another user's id, always the same for one key."""
     digest = hashlib.blake2b(other_id.encode(), key=key, digest_size=32).digest()
     number = int.from_bytes(digest, "big")
     letters = []
@@ -78,27 +78,23 @@ def dump_memory(feedback: Feedback, now: datetime) -> bytes:
 
     Args:
         feedback: the pair and what is known about it.
-        now: when it was made, if it does not say so itself.
+        now: when it was made, if it does not say so itself. A time without a zone is UTC.
 
     Raises:
         InputError: its ``meta`` is too large or not JSON-able.
     """
-    pair = feedback.pair
+    pair, created = feedback.pair, feedback.created or now
+    created = created.replace(tzinfo=UTC) if created.tzinfo is None else created.astimezone(UTC)
     content = {
         "prompt": pair.prompt,
         "chosen": pair.chosen,
         "rejected": pair.rejected,
-        "created": _utc(feedback.created or now).isoformat(),
+        "created": created.isoformat(),
         "origin": feedback.origin,
     }
     # Checked apart, so that an error can say which part it was.
     meta = _dump_meta(feedback.meta)
     return _json(content)[:-1] + b',"meta":' + meta + b"}"
-
-
-def _utc(moment: datetime) -> datetime:
-    """Aware and in UTC; a time without a zone is taken for UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _dump_meta(meta: Mapping[str, Any]) -> bytes:
@@ -127,14 +123,14 @@ def _json(value: object) -> bytes:
 
 
 def load_memory(memory_id: str, payload: bytes) -> Memory:
-    """What ``dump_memory`` made.
+    """Parse the output of ``dump_memory``.
 
     Raises:
         TamperedError: it is not in that form.
     """
     # Raised outside of the handler: the decoder's error holds the person's text.
     with suppress(KeyError, TypeError, ValueError, OverflowError, InputError, RecursionError):
-        content = json.loads(payload.decode())  # of bytes it would take UTF-16 and surrogates, too
+        content = json.loads(payload.decode())  # given bytes it would accept UTF-16 and surrogates
         created = datetime.fromisoformat(content["created"])
         pair = Pair(content["prompt"], content["chosen"], content["rejected"])
         origin, meta = content["origin"], content["meta"]
@@ -187,7 +183,7 @@ def _parts(payload: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def load_learned(memory_id: str, payload: bytes) -> Learned:
-    """What ``dump_learned`` made.
+    """Parse the output of ``dump_learned``.
 
     Raises:
         TamperedError: it is not in that form.
@@ -197,13 +193,14 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
         head, rest, vector = _parts(payload)
         content = json.loads(head.decode()) | json.loads(rest.decode())
         digest = bytes.fromhex(content["digest"])
+        selection = _selection(content)
         recipe = sys.intern(content["recipe"])
-        return Learned(memory_id, _vector(vector), digest, _selection(content), recipe)
+        return Learned(memory_id, _vector(vector), digest, selection, recipe)
     raise _unreadable("learned entry", memory_id)
 
 
 class StoredLesson(NamedTuple):
-    """What recall needs of a learned entry: a `Lesson`.
+    """The part of a learned entry that recall needs: a `Lesson`.
 
     A named tuple, for thousands of them are made whenever a vault is opened, and a frozen dataclass
     takes three times as long.
@@ -222,7 +219,7 @@ class StoredLesson(NamedTuple):
 
 
 def load_lesson(memory_id: str, payload: bytes) -> StoredLesson:
-    """What recall needs of what ``dump_learned`` made; the many margins are not looked at.
+    """Parse the part of a learned entry that recall needs; the many margins are skipped.
 
     Raises:
         TamperedError: it is not in that form.
@@ -266,7 +263,7 @@ def _selection(content: Mapping[str, Any]) -> Selection:
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:
-    # The same few dozen names stand in every entry: keep one copy of each.
+    # Every entry has the same few dozen names: keep one copy of each.
     return {sys.intern(name): _finite(value) for name, value in values.items()}
 
 

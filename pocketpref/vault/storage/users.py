@@ -1,10 +1,11 @@
-"""Who is remembered: one data key per user, and no name in the clear."""
+"""The users of a vault: one data key each, and no name in plain text."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -28,7 +29,7 @@ class UserKey:
     Attributes:
         number: the row's number, never given twice.
         state: what the user should have.
-        sealed_state: the same as it stands in the row; empty for nobody.
+        sealed_state: the same, sealed, as in the row; empty for nobody.
         place: of the sealed state.
         data: what seals under their data key.
         next: what seals under the key that is replacing it; None unless a rotation is under way.
@@ -47,14 +48,14 @@ class UserKey:
         return derive_key(self.state.records.key, "restored ids")
 
     def sealer(self, seq: int) -> Sealer:
-        """What seals the record in a row."""
+        """Return the sealer of the record in a row."""
         rotated = self.next is not None and seq <= self.state.rotated_to
         return self.next.records if rotated and self.next is not None else self.data.records
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """What a user's data key is used for.
+    """A user's data key, and the sealers derived from it.
 
     Attributes:
         raw: the key itself.
@@ -84,23 +85,16 @@ def checked_name(name: str) -> str:
         raise InputError(
             f"a user's name has 1 to {MAX_NAME_CHARACTERS} characters", hint="choose another name"
         )
-    if not _is_unicode(name):
-        raise InputError("a user's name must be valid Unicode", hint="choose another name")
-    return name
-
-
-def _is_unicode(text: str) -> bool:
-    # The caller raises, so that the error has no context: UnicodeEncodeError holds the text.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    # Raised outside of the handler: UnicodeEncodeError holds the text.
+    with suppress(UnicodeEncodeError):
+        name.encode()
+        return name
+    raise InputError("a user's name must be valid Unicode", hint="choose another name")
 
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """What a master key is used for: finding users, and opening their names and keys."""
+    """The keys derived from a master key: they find users, and open their names and keys."""
 
     vault_id: bytes
     _lookup: bytes = field(repr=False)
@@ -119,7 +113,7 @@ class MasterKey:
         return hmac.digest(self._lookup, name.encode(), hashlib.sha256)
 
     def place(self, kind: str, number: int, lookup: bytes) -> Place:
-        """Where a part of a user's row belongs."""
+        """The place of a part of a user's row."""
         return Place(self.vault_id, number, kind, lookup.hex(), number)
 
     def seal_name(self, name: str, number: int) -> bytes:
@@ -128,7 +122,7 @@ class MasterKey:
         return self._names.seal(name.encode(), place)
 
     def open_name(self, number: int, lookup: bytes, sealed: object) -> str:
-        """What ``seal_name`` made."""
+        """Open the output of ``seal_name``."""
         return self._names.open(sealed, self.place("user-name", number, lookup)).decode()
 
     def wrap(self, key: bytes, kind: str, number: int, lookup: bytes) -> bytes:
@@ -136,7 +130,7 @@ class MasterKey:
         return self._keys.seal(key, self.place(kind, number, lookup))
 
     def unwrap(self, sealed: object, kind: str, number: int, lookup: bytes) -> bytes:
-        """What ``wrap`` made."""
+        """Open the output of ``wrap``."""
         return self._keys.open(sealed, self.place(kind, number, lookup))
 
 
@@ -192,9 +186,8 @@ class Directory:
             TamperedError: the row was changed or moved.
         """
         key = self.find(db, name)
-        return self._create(db, name, key) if key.number == NOBODY else key
-
-    def _create(self, db: Database, name: str, key: UserKey) -> UserKey:
+        if key.number != NOBODY:
+            return key
         number, lookup = next_number(db, "users"), self.master.lookup(name)
         place = self.master.place(STATE, number, lookup)
         sealed_name = self.master.seal_name(name, number)
@@ -207,7 +200,7 @@ class Directory:
         return replace(key, number=number, place=place, sealed_state=sealed)
 
     def put_state(self, db: Database, key: UserKey, state: UserState) -> bytes:
-        """Write down what a user should have; returns it as it stands in the row."""
+        """Save a user's state. Return it sealed, as in the row."""
         sealed = key.data.states.seal(state.dump(), key.place)
         db.execute("UPDATE users SET state = ? WHERE id = ?", (sealed, key.number))
         return sealed

@@ -1,1 +1,1 @@
-"""First-order estimates of margins, by a numpy transformer with a backward pass."""
+"""First-order estimates of score margins from a numpy transformer with a backward pass."""

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.backends.llama.gradients.transformer import (
     Block,
     Head,
@@ -39,6 +39,7 @@ from pocketpref.backends.llama.gradients.transformer import (
 )
 from pocketpref.backends.llama.scorer import common_length, shorten
 from pocketpref.backends.scheduling import courtesy, threads
+from pocketpref.records import Matrix32
 
 _READ = 96
 """Tokens of each answer that are looked at. More rank little better and cost in proportion."""
@@ -208,7 +209,7 @@ class FirstOrder:
     # ---------------------------------------------------------------- part with a gradient
 
     def _gradient(
-        self, fan: _Fan, answer: list[int], sign: float, bias: Matrix
+        self, fan: _Fan, answer: list[int], sign: float, bias: Matrix32
     ) -> NDArray[np.float64]:
         """Gradient with regard to the bias of every earlier token, shape (len(bias),)."""
         tokens = [*fan.after, *answer[:-1]]
@@ -234,7 +235,7 @@ class FirstOrder:
         positions: NDArray[np.int64],
         earlier: list[KeysValues],
         sight: Sight,
-    ) -> tuple[Matrix, list[Trace]]:
+    ) -> tuple[Matrix32, list[Trace]]:
         rope = Rope(self._shape, positions, self._factors)
         hidden = self._tensors.rows("token_embd.weight", tokens)
         traces = []

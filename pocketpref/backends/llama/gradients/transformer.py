@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.backends.llama.bindings import Weights
-from pocketpref.backends.llama.gguf_tensors import Matrix, Tensors
+from pocketpref.backends.llama.gguf_tensors import Tensors
+from pocketpref.records import Matrix32
 
 _Floats = NDArray[np.floating]
 
@@ -84,9 +85,9 @@ class Sight:
     shared: NDArray[np.int64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
-    bias: Matrix | None = None
+    bias: Matrix32 | None = None
 
-    def added(self, part: slice, columns: int) -> Matrix:
+    def added(self, part: slice, columns: int) -> Matrix32:
         """What is added to the scores of some queries, (part, columns); -inf hides a column."""
         here = np.arange(columns)
         hidden = here > self.last[part, None]
@@ -101,8 +102,8 @@ class Sight:
 class KeysValues:
     """Keys and values of some tokens in one layer, (n, G, e) each."""
 
-    keys: Matrix
-    values: Matrix
+    keys: Matrix32
+    values: Matrix32
 
     def part(self, start: int, stop: int) -> KeysValues:
         """Those of some of the tokens."""
@@ -129,18 +130,20 @@ class Trace:
         gate, up: the two halves of the gated unit, (n, f) each.
     """
 
-    before: Matrix
-    queries: Matrix
+    before: Matrix32
+    queries: Matrix32
     own: KeysValues
-    middle: Matrix
-    gate: Matrix
-    up: Matrix
+    middle: Matrix32
+    gate: Matrix32
+    up: Matrix32
 
 
 class Rope:
     """Rotary position embedding of some positions (Su et al., arXiv 2104.09864)."""
 
-    def __init__(self, shape: Shape, positions: NDArray[np.int64], factors: Matrix | None) -> None:
+    def __init__(
+        self, shape: Shape, positions: NDArray[np.int64], factors: Matrix32 | None
+    ) -> None:
         half = np.arange(shape.size // 2, dtype=np.float64)
         frequencies = shape.rope_base ** (-2 * half / shape.size)
         if factors is not None:
@@ -155,7 +158,7 @@ class Rope:
             else (slice(0, middle), slice(middle, None))
         )
 
-    def turn(self, x: Matrix, *, back: bool = False) -> Matrix:
+    def turn(self, x: Matrix32, *, back: bool = False) -> Matrix32:
         """Rotate heads (n, heads, e); ``back`` is the inverse, which is also the gradient."""
         a, b = x[..., self._parts[0]], x[..., self._parts[1]]
         sin = -self._sin if back else self._sin
@@ -174,8 +177,8 @@ class Block:
         self._prefix = f"blk.{layer}."
 
     def forward(
-        self, x: Matrix, rope: Rope, earlier: KeysValues, sight: Sight
-    ) -> tuple[Matrix, Trace]:
+        self, x: Matrix32, rope: Rope, earlier: KeysValues, sight: Sight
+    ) -> tuple[Matrix32, Trace]:
         """Hidden states after this layer, (n, d), and what it computed on the way."""
         normed = _norm(x, self._v("attn_norm"), self._shape.epsilon)
         queries = rope.turn(self._heads(normed, "attn_q", self._shape.heads))
@@ -184,12 +187,12 @@ class Block:
         seen = earlier.followed_by(own)
         middle = x + self._mix(queries, seen, sight) @ self._w("attn_output").T
         gate, up = self._gate(middle)
-        up_gated: Matrix = up * (gate * _sigmoid(gate))
+        up_gated: Matrix32 = up * (gate * _sigmoid(gate))
         return middle + up_gated @ self._w("ffn_down").T, Trace(x, queries, own, middle, gate, up)
 
     def backward(
-        self, trace: Trace, gradient: Matrix, rope: Rope, earlier: KeysValues, sight: Sight
-    ) -> tuple[Matrix, Matrix]:
+        self, trace: Trace, gradient: Matrix32, rope: Rope, earlier: KeysValues, sight: Sight
+    ) -> tuple[Matrix32, Matrix32]:
         """Gradients of the layer's input, (n, d), and of the biases of the earlier columns."""
         gradient = gradient + self._gate_back(trace, gradient)
         seen = earlier.followed_by(trace.own)
@@ -199,7 +202,7 @@ class Block:
 
     # ------------------------------------------------------------------------- attention
 
-    def _mix(self, queries: Matrix, seen: KeysValues, sight: Sight) -> Matrix:
+    def _mix(self, queries: Matrix32, seen: KeysValues, sight: Sight) -> Matrix32:
         """What attention gathers, (n, H * e)."""
         mixed = np.empty_like(queries)
         for part, group, seeing in self._parts(queries, seen, sight):
@@ -207,8 +210,8 @@ class Block:
         return mixed.reshape(len(queries), -1)
 
     def _mix_back(
-        self, trace: Trace, seen: KeysValues, gradient: Matrix, sight: Sight
-    ) -> tuple[Matrix, KeysValues, Matrix]:
+        self, trace: Trace, seen: KeysValues, gradient: Matrix32, sight: Sight
+    ) -> tuple[Matrix32, KeysValues, Matrix32]:
         """Gradients of queries, of own keys and values, and of the biases of earlier columns.
 
         Attention weights are computed again: keeping them would take most of the memory.
@@ -232,8 +235,8 @@ class Block:
         return queries, KeysValues(keys, values), bias
 
     def _parts(
-        self, queries: Matrix, seen: KeysValues, sight: Sight
-    ) -> Iterator[tuple[slice, slice, Matrix]]:
+        self, queries: Matrix32, seen: KeysValues, sight: Sight
+    ) -> Iterator[tuple[slice, slice, Matrix32]]:
         """Attention weights of some queries and a group's heads, (heads * part, columns)."""
         for start in range(0, len(queries), _QUERIES):
             part = slice(start, min(start + _QUERIES, len(queries)))
@@ -245,20 +248,22 @@ class Block:
                 scores.reshape(self._ratio, *added.shape)[...] += added
                 yield part, group, _softmax(scores)
 
-    def _heads(self, normed: Matrix, name: str, heads: int) -> Matrix:
+    def _heads(self, normed: Matrix32, name: str, heads: int) -> Matrix32:
         projected = self._project(normed, name).reshape(len(normed), heads, self._shape.size)
         norm = f"{self._prefix}{name}_norm.weight"
         if norm in self._tensors:
             projected = _norm(projected, self._tensors.vector(norm), self._shape.epsilon)
         return projected
 
-    def _project(self, normed: Matrix, name: str) -> Matrix:
+    def _project(self, normed: Matrix32, name: str) -> Matrix32:
         projected = normed @ self._w(name).T
         if f"{self._prefix}{name}.bias" in self._tensors:
             projected += self._tensors.vector(f"{self._prefix}{name}.bias")
         return projected
 
-    def _project_back(self, x: Matrix, rope: Rope, queries: Matrix, own: KeysValues) -> Matrix:
+    def _project_back(
+        self, x: Matrix32, rope: Rope, queries: Matrix32, own: KeysValues
+    ) -> Matrix32:
         normed = _norm(x, self._v("attn_norm"), self._shape.epsilon)
         total = np.zeros_like(x)
         for name, gradient in (
@@ -269,7 +274,7 @@ class Block:
             total += self._heads_back(normed, name, gradient)
         return _norm_back(x, self._v("attn_norm"), self._shape.epsilon, total)
 
-    def _heads_back(self, normed: Matrix, name: str, gradient: Matrix) -> Matrix:
+    def _heads_back(self, normed: Matrix32, name: str, gradient: Matrix32) -> Matrix32:
         norm = f"{self._prefix}{name}_norm.weight"
         if norm in self._tensors:
             projected = self._project(normed, name).reshape(gradient.shape)
@@ -279,11 +284,11 @@ class Block:
 
     # ---------------------------------------------------------------------- feed-forward
 
-    def _gate(self, middle: Matrix) -> tuple[Matrix, Matrix]:
+    def _gate(self, middle: Matrix32) -> tuple[Matrix32, Matrix32]:
         normed = _norm(middle, self._v("ffn_norm"), self._shape.epsilon)
         return normed @ self._w("ffn_gate").T, normed @ self._w("ffn_up").T
 
-    def _gate_back(self, trace: Trace, gradient: Matrix) -> Matrix:
+    def _gate_back(self, trace: Trace, gradient: Matrix32) -> Matrix32:
         inner = gradient @ self._w("ffn_down")
         slope = _sigmoid(trace.gate)
         into = (inner * trace.gate * slope) @ self._w("ffn_up")
@@ -301,14 +306,14 @@ class Block:
     def _scale(self) -> np.float32:
         return np.float32(self._shape.size**-0.5)
 
-    def _w(self, name: str) -> Matrix:
+    def _w(self, name: str) -> Matrix32:
         return self._tensors.matrix(f"{self._prefix}{name}.weight")
 
-    def _v(self, name: str) -> Matrix:
+    def _v(self, name: str) -> Matrix32:
         return self._tensors.vector(f"{self._prefix}{name}.weight")
 
 
-def _fold(heads: Matrix) -> Matrix:
+def _fold(heads: Matrix32) -> Matrix32:
     """(n, r, e) to (r * n, e): the heads of a group meet the same keys, so one product does."""
     return np.ascontiguousarray(heads.transpose(1, 0, 2)).reshape(-1, heads.shape[2])
 
@@ -319,30 +324,30 @@ def _unfold(folded: _Floats, part: slice) -> _Floats:
     return folded.reshape(-1, count, folded.shape[1]).transpose(1, 0, 2)
 
 
-def _softmax(scores: Matrix) -> Matrix:
+def _softmax(scores: Matrix32) -> Matrix32:
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
 
 
-def _sigmoid(x: Matrix) -> Matrix:
+def _sigmoid(x: Matrix32) -> Matrix32:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)  # never overflows
 
 
-def _norm(x: Matrix, scale: Matrix, epsilon: float) -> Matrix:
+def _norm(x: Matrix32, scale: Matrix32, epsilon: float) -> Matrix32:
     """RMSNorm (Zhang and Sennrich, arXiv 1910.07467) over the last axis."""
     return np.asarray(x * _inverse(x, epsilon) * scale, np.float32)
 
 
-def _norm_back(x: Matrix, scale: Matrix, epsilon: float, gradient: _Floats) -> Matrix:
+def _norm_back(x: Matrix32, scale: Matrix32, epsilon: float, gradient: _Floats) -> Matrix32:
     inverse = _inverse(x, epsilon)
     scaled = gradient * scale
     along = (scaled * x).mean(axis=-1, keepdims=True)
     return np.asarray(inverse * scaled - x * inverse**3 * along, np.float32)
 
 
-def _inverse(x: Matrix, epsilon: float) -> Matrix:
+def _inverse(x: Matrix32, epsilon: float) -> Matrix32:
     mean = np.einsum("...i,...i->...", x, x)[..., None] / x.shape[-1]
     return np.asarray(1 / np.sqrt(mean + epsilon), np.float32)
 
@@ -355,7 +360,7 @@ class Head:
         self._epsilon = shape.epsilon
         self._name = "output.weight" if "output.weight" in tensors else "token_embd.weight"
 
-    def log_likelihood(self, x: Matrix, targets: list[int]) -> tuple[float, Matrix]:
+    def log_likelihood(self, x: Matrix32, targets: list[int]) -> tuple[float, Matrix32]:
         """Sum of log p(targets), nats, and its gradient with regard to x, (n, d)."""
         scale = self._tensors.vector("output_norm.weight")
         vocabulary = self._tensors.matrix(self._name)
