@@ -111,6 +111,8 @@ def draw_preferences(profile: Profile, stated: Sequence[str] = ()) -> None:
         stated: what they said in their own words.
     """
     report(f"{plural(profile.pairs, 'choice')} remembered")
+    if profile.auto == "off":
+        report("Switched off: replies are left as they are (`pocketpref eval --switch on`).")
     for text in stated:
         report(f"  {text} (you said so)")
     for found in profile.preferences:
@@ -148,8 +150,6 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         f"{plural(profile.pairs, 'choice')} remembered, {profile.indexed:,} learned "
         f"({profile.method})"
     )
-    if profile.auto == "off":
-        report("your preferences are not used in replies: `pocketpref eval --switch on`")
     if not profile.entries:
         report(next_step(profile))
         return
