@@ -21,7 +21,7 @@ import numpy as np
 
 from pocketpref.evaluation.metrics import credited
 from pocketpref.evaluation.predictors.auto import BY_TOPIC, learn
-from pocketpref.evaluation.predictors.base import Evidence as Scored
+from pocketpref.evaluation.predictors.base import CaseEvidence as Scored
 from pocketpref.evaluation.replies import MovedReplies
 from pocketpref.personalization.evidence import Evidence, differences_of
 from pocketpref.personalization.measures import MEASURES

@@ -9,7 +9,7 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.predictors.adapters import Weighed
 from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Evidence, Predictor
+from pocketpref.evaluation.predictors.base import CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.baselines import (
     History,
     Longer,
@@ -21,9 +21,9 @@ from pocketpref.evaluation.predictors.baselines import (
 from pocketpref.evaluation.predictors.bradley_terry import (
     WITH_MODEL,
     WITHOUT_MODEL,
+    CrowdPrior,
     FeatureSet,
     Ours,
-    Prior,
     Reward,
 )
 from pocketpref.methods.exact import Exact, ExactSettings
@@ -46,12 +46,12 @@ class Roster:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         *,
         k: int = 3,
         noise: float = 0.0,
         relevance: float = -1.0,
-        shipped: Prior | None = None,
+        shipped: CrowdPrior | None = None,
         thorough: bool = False,
     ) -> None:
         """Build it.

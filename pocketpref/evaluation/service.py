@@ -13,7 +13,7 @@ from pocketpref.evaluation.cases import Protocol, by_user, cases_of
 from pocketpref.evaluation.help import NEWEST, HelpVerdict, predict
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.evaluation.predictors.adapters import Tailored
-from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import shipped
 from pocketpref.evaluation.registry import DEFAULT, Roster
 from pocketpref.evaluation.replies import MovedReplies, compare_replies
@@ -77,7 +77,7 @@ def evaluate(
     if methods and not (own and len(entries) < LEAST_PAIRS):
         model = parts.scorer()
         file = _likelihoods(cache, parts.recipe()) if cache else None
-        evidence = Evidence(CachedModel(model, file), parts.bank)
+        evidence = CaseEvidence(CachedModel(model, file), parts.bank)
         picked = _roster(parts, evidence, thorough=thorough).pick(methods)
         steps = [
             After(method, count) for method in picked if method.name in LEARNING for count in curve
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def helps(
-    parts: Components, preferences: Preferences, scored: Evidence | None = None
+    parts: Components, preferences: Preferences, scored: CaseEvidence | None = None
 ) -> HelpVerdict:
     """Say whether personalization helps this person, from their choices alone.
 
@@ -142,7 +142,7 @@ def _moved(
     )
 
 
-def _roster(parts: Components, evidence: Evidence, *, thorough: bool) -> Roster:
+def _roster(parts: Components, evidence: CaseEvidence, *, thorough: bool) -> Roster:
     # Where there are enough people a prior is fitted on the others; else there is one that comes
     # along.
     roster = Roster(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)

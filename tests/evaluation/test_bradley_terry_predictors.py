@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import (
     FeatureSet,
     Ours,
@@ -21,7 +21,7 @@ from pocketpref.records import Vector
 from tests.evaluation.conftest import people, person
 
 
-def test_where_people_differ_a_person_is_adapted_to(evidence: Evidence) -> None:
+def test_where_people_differ_a_person_is_adapted_to(evidence: CaseEvidence) -> None:
     """Half like what the other half dislikes: what they have in common says nothing."""
     traits = FeatureSet(("contrast",), evidence)
     methods = [Ours(traits, name="pooled", adapt=False), Ours(traits)]
@@ -32,14 +32,14 @@ def test_where_people_differ_a_person_is_adapted_to(evidence: Evidence) -> None:
 
 
 @pytest.mark.parametrize("pairs", [5, 10, 20])
-def test_a_few_choices_are_enough_to_adapt(evidence: Evidence, pairs: int) -> None:
+def test_a_few_choices_are_enough_to_adapt(evidence: CaseEvidence, pairs: int) -> None:
     traits = FeatureSet(("contrast",), evidence)
     methods = [Ours(traits, name="pooled", adapt=False), Ours(traits)]
     found = curve(people(12, 30), methods, [pairs], seeds=2)
     assert found["ours"][pairs].above(found["pooled"][pairs], "absolute").low > 0
 
 
-def test_where_people_are_alike_the_first_choice_is_predicted(evidence: Evidence) -> None:
+def test_where_people_are_alike_the_first_choice_is_predicted(evidence: CaseEvidence) -> None:
     """Nothing is known of a newcomer but what everybody likes."""
     ours = Ours(FeatureSet(("contrast",), evidence))
     found = curve(people(10, 20, alike=True), [ours], [0], seeds=1)
@@ -72,7 +72,7 @@ def test_shipped_crowd_fits_the_text_measures() -> None:
     assert (prior.scale > 0).all()
 
 
-def test_what_is_near_counts_more(evidence: Evidence) -> None:
+def test_what_is_near_counts_more(evidence: CaseEvidence) -> None:
     """Two topics, two tastes: with similarity the one that is asked about decides."""
     tea, cats = (person("me", {"Warm": s}, 30, 20 + i) for i, s in enumerate((1.0, -1.0)))
     axes = np.eye(2, dtype=np.float32)
@@ -82,7 +82,7 @@ def test_what_is_near_counts_more(evidence: Evidence) -> None:
     assert sum(judge(case).absolute > 0 for case in asked) >= 4
 
 
-def test_what_is_old_counts_less(evidence: Evidence) -> None:
+def test_what_is_old_counts_less(evidence: CaseEvidence) -> None:
     """Somebody who changed their mind is followed when old choices fade."""
     old, new = person("me", {"Warm": 1.0}, 60, 22), person("me", {"Warm": -1.0}, 20, 23)
     asked = person("me", {"Warm": -1.0}, 20, 24)

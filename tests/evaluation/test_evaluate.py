@@ -13,7 +13,7 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import shipped
 from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, compare
@@ -207,7 +207,7 @@ def test_a_real_model_on_a_real_persons_choices(
 
     def run(model: LlamaModel | None) -> dict[str, object]:
         file = LikelihoodFile(tmp_path / "x.likelihoods", "starter")
-        evidence = Evidence(CachedModel(model, file), few)
+        evidence = CaseEvidence(CachedModel(model, file), few)
         roster = Roster(evidence, k=1, shipped=shipped())
         return compare(cases, roster.pick(names), seeds=1).to_dict()
 

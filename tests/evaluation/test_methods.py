@@ -12,7 +12,7 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled, weights
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, Shorter, history
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
 from pocketpref.evaluation.registry import Roster
@@ -20,7 +20,7 @@ from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
 
-ALL = Roster(Evidence(None, small_bank())).names  # type: ignore[arg-type]  # names need no model
+ALL = Roster(CaseEvidence(None, small_bank())).names  # type: ignore[arg-type]  # names need no model
 
 
 def accuracy(method: Predictor, cases: list[Case], crowd: list[Case] | None = None) -> float:
@@ -31,7 +31,7 @@ def accuracy(method: Predictor, cases: list[Case], crowd: list[Case] | None = No
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_method_can_tell_which_answer_was_chosen(name: str, evidence: Evidence) -> None:
+def test_no_method_can_tell_which_answer_was_chosen(name: str, evidence: CaseEvidence) -> None:
     """Exchange the answers of what is asked, and every judgement is turned round, no more."""
     crowd = people(6, 6)
     past, asked = person("me", {"Warm": 1.0}, 20, 1)[:14], person("me", {}, 5, 2)
@@ -42,7 +42,7 @@ def test_no_method_can_tell_which_answer_was_chosen(name: str, evidence: Evidenc
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_method_can_do_without_any_past(name: str, evidence: Evidence) -> None:
+def test_every_method_can_do_without_any_past(name: str, evidence: CaseEvidence) -> None:
     (case,) = person("me", {"Warm": 1.0}, 1, 3)
     judge = Roster(evidence).pick([name])[0].fit([], [])
     assert np.isfinite(astuple(judge(case))).all()
@@ -54,11 +54,11 @@ def test_drifts_weights_are_the_closed_form() -> None:
     assert weights(np.zeros((2, 3))).tolist() == [0, 0, 0]
 
 
-def test_drift_recovers_what_a_person_likes(evidence: Evidence) -> None:
+def test_drift_recovers_what_a_person_likes(evidence: CaseEvidence) -> None:
     assert accuracy(Drift(evidence), person("me", {"Warm": 1.0}, 60, 4)) > 0.75
 
 
-def test_contrasts_see_both_sides_of_an_attribute(evidence: Evidence) -> None:
+def test_contrasts_see_both_sides_of_an_attribute(evidence: CaseEvidence) -> None:
     pair = Pair("q", "sun sun road ice", "drum road road road")
     # Three words of Warm's: (2 * 0.7) - 0.7 for the chosen one; the other has one of Loud's.
     contrasts = evidence.contrasts(pair)
@@ -67,16 +67,16 @@ def test_contrasts_see_both_sides_of_an_attribute(evidence: Evidence) -> None:
     assert evidence.singles(pair)[:, 0].tolist() == pytest.approx([1.4, -0.7, 0.0])
 
 
-def test_a_judgement_reads_sums_and_means_against_the_plain_prompt(evidence: Evidence) -> None:
+def test_a_judgement_reads_sums_and_means_against_the_plain_prompt(evidence: CaseEvidence) -> None:
     pair = Pair("q", "sun road", "road road road sun")
-    found = evidence.judge(pair, Frame(evidence.bank.block(["Warm"])))
+    found = evidence.judge(pair, ScoringFrame(evidence.bank.block(["Warm"])))
     assert found.absolute == pytest.approx((-2 + 0.7) - (-4 + 0.7))
     assert found.anchored == pytest.approx(0.0)
     assert found.absolute_mean == pytest.approx(-1.3 / 2 - -3.3 / 4)
     assert found.anchored_mean == pytest.approx(0.7 / 2 - 0.7 / 4)
 
 
-def test_exact_recalls_by_prompt_and_the_global_set_does_not(evidence: Evidence) -> None:
+def test_exact_recalls_by_prompt_and_the_global_set_does_not(evidence: CaseEvidence) -> None:
     """Warm answers to one prompt, loud ones to another: recall follows, one set cannot."""
     exact = Explained(evidence, Exact(evidence.bank, ExactSettings(k=1)))
     warm, loud = person("me", {"Warm": 1.0}, 1, 5)[0], person("me", {"Loud": 1.0}, 1, 6)[0]
@@ -94,13 +94,13 @@ def test_exact_recalls_by_prompt_and_the_global_set_does_not(evidence: Evidence)
     assert Global(exact).fit(past, [])(asked).anchored == pytest.approx(-0.7)
 
 
-def test_exact_injects_nothing_below_the_relevance(evidence: Evidence) -> None:
+def test_exact_injects_nothing_below_the_relevance(evidence: CaseEvidence) -> None:
     exact = Explained(evidence, Exact(evidence.bank))
     past, asked = person("me", {"Warm": 1.0}, 3, 7), person("me", {}, 1, 8)[0]
     assert Recalled(exact, relevance=1.1).fit(past, [])(asked).anchored == 0
 
 
-def test_a_placebo_is_the_same_for_the_same_prompt_and_not_for_all(evidence: Evidence) -> None:
+def test_a_placebo_is_the_same_for_the_same_prompt_and_not_for_all(evidence: CaseEvidence) -> None:
     pair = Pair("q", "sun road", "oak oak drum")
     case = Case("me", pair, np.ones(1, np.float32), "q", "q")
     one, two = Placebo(evidence), Placebo(evidence)
@@ -180,7 +180,7 @@ def test_reward_learns_one_person_from_stated_features() -> None:
     assert accuracy(Reward(FeatureSet(("style",))), cases) == 1.0
 
 
-def test_another_persons_profile_is_another_persons(evidence: Evidence) -> None:
+def test_another_persons_profile_is_another_persons(evidence: CaseEvidence) -> None:
     """Everybody else likes what this person dislikes: their profile is wrong about them."""
     mine = person("me", {"Warm": -1.0}, 50, 13)
     crowd = people(6, 50, alike=True)
@@ -188,19 +188,19 @@ def test_another_persons_profile_is_another_persons(evidence: Evidence) -> None:
     assert accuracy(Other(Drift(evidence)), mine, crowd) < 0.4
 
 
-def test_an_unknown_method_is_refused(evidence: Evidence) -> None:
+def test_an_unknown_method_is_refused(evidence: CaseEvidence) -> None:
     with pytest.raises(InputError, match="no such method"):
         Roster(evidence).pick(["magic"])
 
 
-def test_another_method_can_take_part(evidence: Evidence) -> None:
+def test_another_method_can_take_part(evidence: CaseEvidence) -> None:
     """A summary, say: a system text before every prompt."""
 
     class Summarized:
         name = "popi"
 
         def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
-            frame = Frame(system="Answers please, in a warm wording.")
+            frame = ScoringFrame(system="Answers please, in a warm wording.")
             return lambda case: evidence.judge(case.pair, frame)
 
     roster = Roster(evidence)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
 from pocketpref.lora import Blend
 from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.lora.store import wearing
@@ -36,7 +36,7 @@ class Tailored:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         network: Hypernetwork | None,
         embedder: Callable[[], Embedder],
         model: Callable[[], LanguageModel],
@@ -78,7 +78,7 @@ class Tailored:
         total, mean = self._evidence.plain(pair)
         if worn is None:
             return Judgement(float(total), 0.0, float(mean), 0.0)
-        found = worn.likelihoods([Frame().around(pair.prompt)], (pair.chosen, pair.rejected))
+        found = worn.likelihoods([ScoringFrame().around(pair.prompt)], (pair.chosen, pair.rejected))
         sums, means = found.totals[0], found.totals[0] / np.maximum(found.tokens, 1)
         now, now_mean = float(sums[0] - sums[1]), float(means[0] - means[1])
         return Judgement(now, now - float(total), now_mean, now_mean - float(mean))

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
 from pocketpref.methods.exact import Exact, PromptIndex
 from pocketpref.records import Condition, Learned, Matrix64, Pair, Selection
 from pocketpref.scoring import PairScorer
@@ -33,7 +33,7 @@ class Explained:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         exact: Exact,
         *,
         noise: float = 0.0,
@@ -68,7 +68,7 @@ class Explained:
         """Judge by the condition that is injected for each case."""
 
         def judged(case: Case) -> Judgement:
-            return self.evidence.judge(case.pair, Frame(condition(case).block))
+            return self.evidence.judge(case.pair, ScoringFrame(condition(case).block))
 
         return judged
 
@@ -137,7 +137,7 @@ class Drift:
 
     name = "drift"
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: CaseEvidence) -> None:
         self._evidence = evidence
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:

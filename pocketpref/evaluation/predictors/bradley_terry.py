@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES, differences
 from pocketpref.personalization.prior import shipped_prior
@@ -116,7 +116,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class CrowdPrior:
     """Weights of features, as people have them.
 
     Attributes:
@@ -142,21 +142,21 @@ class Prior:
         return posterior(differences / self.scale, self.mean, self.spread, weights)
 
 
-def shipped() -> Prior:
+def shipped() -> CrowdPrior:
     """Return the mean of the crowds that come with the library, for where there is no crowd."""
     known = shipped_prior()
     mean = np.mean(list(known.crowds.values()), axis=0)
     spread = LARGEST_SHARE * np.sqrt(np.diag(known.covariance) + 0.5)
-    return Prior(MEASURES, known.scale, mean, spread)
+    return CrowdPrior(MEASURES, known.scale, mean, spread)
 
 
-def unknown(names: Sequence[str], differences: Matrix64, spread: float) -> Prior:
+def unknown(names: Sequence[str], differences: Matrix64, spread: float) -> CrowdPrior:
     """Return an uninformative prior."""
     count = len(names)
-    return Prior(tuple(names), _scale(differences), np.zeros(count), np.full(count, spread))
+    return CrowdPrior(tuple(names), _scale(differences), np.zeros(count), np.full(count, spread))
 
 
-def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
+def fit_prior(names: Sequence[str], people: Sequence[Person]) -> CrowdPrior:
     """Measure what people have in common, and how much they differ.
 
     Args:
@@ -168,7 +168,7 @@ def fit_prior(names: Sequence[str], people: Sequence[Person]) -> Prior:
     trials = _trials(scaled)
     ridge, common = _ridge(trials)
     spread, loss = _spread(trials, common, own=[name == OWN for name in names])
-    return Prior(tuple(names), scale, _common(_together(scaled), ridge), spread, loss)
+    return CrowdPrior(tuple(names), scale, _common(_together(scaled), ridge), spread, loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ class FeatureSet:
         names: of the features.
     """
 
-    def __init__(self, parts: Sequence[Part], evidence: Evidence | None = None) -> None:
+    def __init__(self, parts: Sequence[Part], evidence: CaseEvidence | None = None) -> None:
         """Build it.
 
         Args:
@@ -282,7 +282,7 @@ class FeatureSet:
         self._parts = tuple(parts)
         self._evidence = evidence
         self._known: dict[Pair, Matrix64] = {}
-        self._priors: dict[int, tuple[Sequence[Case], Prior | None]] = {}
+        self._priors: dict[int, tuple[Sequence[Case], CrowdPrior | None]] = {}
         self.names = tuple(name for part in self._parts for name in self._names(part))
 
     def of(self, pair: Pair) -> Matrix64:
@@ -296,14 +296,14 @@ class FeatureSet:
         rows = [self.of(case.pair) for case in cases]
         return np.array(rows).reshape(len(rows), len(self.names))
 
-    def prior(self, crowd: Sequence[Case]) -> Prior | None:
+    def prior(self, crowd: Sequence[Case]) -> CrowdPrior | None:
         """What a crowd has in common; None if it is too small to tell."""
         # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
         if id(crowd) not in self._priors:
             self._priors[id(crowd)] = (crowd, self._fitted(crowd))
         return self._priors[id(crowd)][1]
 
-    def _fitted(self, crowd: Sequence[Case]) -> Prior | None:
+    def _fitted(self, crowd: Sequence[Case]) -> CrowdPrior | None:
         people: dict[str, list[Case]] = {}
         for case in crowd:
             people.setdefault(case.user, []).append(case)
@@ -377,7 +377,7 @@ class Ours:
         traits: FeatureSet,
         *more: FeatureSet,
         name: str = "ours",
-        shipped: Prior | None = None,
+        shipped: CrowdPrior | None = None,
         adapt: bool = True,
         width: float | None = None,
         half_life: float | None = None,
@@ -424,7 +424,9 @@ class Ours:
 
         return judge
 
-    def _start(self, learned: Sequence[Case], crowd: Sequence[Case]) -> tuple[FeatureSet, Prior]:
+    def _start(
+        self, learned: Sequence[Case], crowd: Sequence[Case]
+    ) -> tuple[FeatureSet, CrowdPrior]:
         """The features, and what is known before the person has chosen anything."""
         found = [(traits, traits.prior(crowd)) for traits in self._choices]
         measured = [(traits, prior) for traits, prior in found if prior is not None]
