@@ -496,8 +496,13 @@ class Pocket:
         """
         return self._summaries.edit(text)
 
-    def state(self, text: str) -> str:
+    def state(self, text: str, *, program: str = "") -> str:
         """Keep a preference in the person's own words; every later summary says it.
+
+        Args:
+            text: one line.
+            program: the assistant that reports it, kept beside it; "" if the person states it. Such
+                a statement comes after those of the person, and never replaces one of them.
 
         Returns:
             The statement's id.
@@ -505,7 +510,7 @@ class Pocket:
         Raises:
             InputError: it is empty or too long.
         """
-        return self._summaries.state(text)
+        return self._summaries.state(text, program)
 
     def statements(self) -> list[Statement]:
         """What the person stated, the oldest first; also what must not be said of them."""
