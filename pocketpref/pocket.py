@@ -33,6 +33,7 @@ from pocketpref.methods.profile_to_peft.service import Tailoring
 from pocketpref.personalization import auto_decision
 from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
+from pocketpref.personalization.corrections import Correction, take_back
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.personalization.questions import Question
 from pocketpref.protocols import Lesson
@@ -384,6 +385,22 @@ class Pocket:
             VaultError: the vault cannot be written.
         """
         return self._preferences.correct(name, pole, only)
+
+    def corrections(self) -> list[Correction]:
+        """Return what the person corrected, the oldest first.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.corrections()
+
+    def uncorrect(self, correction_id: str) -> None:
+        """Take a correction back.
+
+        Raises:
+            NotFoundError: no correction has this id.
+        """
+        take_back(self._store, correction_id)
 
     # ------------------------------------------------------------------------------ looking
 

@@ -35,7 +35,7 @@ from tests.server.browsing import (
 from tests.server.conftest import ASKED, SUMMARY, begun
 from tests.server.visiting import Served, serving
 
-PATHS = ["", "choices", "helps", "leaving", "machine", "everything"]
+PATHS = ["", "ask", "choices", "helps", "leaving", "machine", "everything"]
 WITHOUT_SCRIPTS = {"java_script_enabled": False}
 
 
@@ -236,6 +236,28 @@ def test_a_statement_is_made_and_taken_back_by_keyboard(here, full):
     here.press()
     assert "Taken back." in here.text()
     assert "No emoji" not in [each.text for each in full.statements()]
+
+
+def test_a_preference_is_corrected_by_keyboard(here, full):
+    here.reach("Correct it: short answers", "summary")
+    here.page.keyboard.press("Enter")
+    here.reach("Only about this topic: short answers", "input")
+    here.page.keyboard.type("cooking")
+    here.press()
+    assert "You corrected it: only about cooking." in here.text()
+    here.reach("Take the correction back: short answers", "button")
+    here.press()
+    assert full.corrections() == []
+
+
+def test_a_question_is_answered_by_keyboard(here, full):
+    before = full.counts().memories
+    here.reach("Ask me", "a")
+    here.press()
+    here.reach("I prefer the second", "button")
+    here.press()
+    assert "Remembered" in here.text()
+    assert full.counts().memories == before + 1
 
 
 def test_evidence_leads_to_a_choice_and_that_is_forgotten_by_keyboard(here, full):
