@@ -224,7 +224,7 @@ def test_the_summary_is_edited_by_keyboard(here, full):
     here.reach("Keep this summary", "button")
     here.press()
     assert "Your summary is kept." in here.text()
-    assert full.summary().text == "Metric units. Short answers."
+    assert full.summaries()[-1].text == "Metric units. Short answers."
 
 
 def test_a_statement_is_made_and_taken_back_by_keyboard(here, full):
@@ -239,13 +239,14 @@ def test_a_statement_is_made_and_taken_back_by_keyboard(here, full):
 
 
 def test_a_preference_is_corrected_by_keyboard(here, full):
-    here.reach("Correct it: short answers", "summary")
+    likes = next(each.likes for each in full.preferences() if each.applied)
+    here.reach(f"Correct it for {likes}", "summary")
     here.page.keyboard.press("Enter")
-    here.reach("Only about this topic: short answers", "input")
+    here.reach(f"Only about this topic: {likes}", "input")
     here.page.keyboard.type("cooking")
     here.press()
     assert "You corrected it: only about cooking." in here.text()
-    here.reach("Take the correction back: short answers", "button")
+    here.reach(f"Take the correction back: {likes}", "button")
     here.press()
     assert full.corrections() == []
 
