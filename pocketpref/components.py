@@ -11,7 +11,7 @@ from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.lora import Adapter
 from pocketpref.lora.protocols import Hypernetwork
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.personalization.frames import QUESTION_ORDER, Frame
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader

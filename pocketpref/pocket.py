@@ -26,10 +26,10 @@ from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError
 from pocketpref.evaluation import Report, evaluate
 from pocketpref.messages import checked, compose, with_system
-from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
+from pocketpref.methods import profile_to_peft
+from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
-from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.methods.profile_to_peft.service import Tailoring
+from pocketpref.methods.profile_to_peft import Tailoring
 from pocketpref.personalization import auto_decision
 from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
@@ -318,7 +318,7 @@ class Pocket:
         else:
             given = self.personalize(prompt, system=system, history=history, method=method)
             messages = given.messages
-            worn = {"palm": self.policies.model, encoding.NAME: self.tailoring.model}
+            worn = {"palm": self.policies.model, profile_to_peft.NAME: self.tailoring.model}
             model = worn.get(method, model)
         if best_of != 1:
             if stream:

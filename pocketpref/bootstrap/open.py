@@ -31,7 +31,7 @@ from pocketpref.config import Config, Places
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.errors import InputError
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel
 from pocketpref.results import Personalized

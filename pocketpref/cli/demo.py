@@ -1,9 +1,8 @@
-"""demo: a tour in a few minutes, on a real person's choices, in a throw-away vault."""
+"""demo: a tour in half a minute, on a real person's choices, in a throw-away vault."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,39 +11,29 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.output import console, note, one_line, printable, report
 from pocketpref.cli.params import TEXT, model_option
-from pocketpref.cli.profile import draw_profile
+from pocketpref.cli.profile import draw_preferences
 from pocketpref.formatting import duration, plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
 
-_LEARN_SECONDS = 120.0
-_REPLY_TOKENS = 120
+_REPLY_TOKENS = 160
+_MORE_PROMPTS = ("Why is the sky blue?", "How do I prepare for a job interview?")
 _SEED = 7  # both answers are drawn with it, so that only the personalization differs
-_STRONGEST = 6  # attributes drawn
 _NETWORK_MODULES = ("pocketpref.backends.huggingface", "huggingface_hub")
 
 
 @click.command()
 @click.option("--prompt", type=TEXT, help="Compare the answers to this prompt.")
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=1),
-    default=_LEARN_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time for learning.",
-)
 @model_option
 @pass_app
-def demo(app: App, *, prompt: str | None, budget: float, model: str | None) -> None:
-    """See it work: learn one real person's choices, then answer a prompt plain and personalized.
+def demo(app: App, *, prompt: str | None, model: str | None) -> None:
+    """See it work: what a real person chose, what that says, and how an answer changes.
 
-    Takes under three minutes on two cores. Your own vault is not touched: everything happens in a
+    Takes about half a minute on two cores. Your own vault is not touched: everything happens in a
     throw-away one, which is deleted at the end. No network is used.
 
     Example: pocketpref demo
@@ -52,18 +41,15 @@ def demo(app: App, *, prompt: str | None, budget: float, model: str | None) -> N
     from pocketpref import samples
 
     began = time.monotonic()
-    pairs = samples.sample_pairs("demo")
+    prompts = [prompt] if prompt else [samples.DEMO_PROMPT, *_MORE_PROMPTS]
     with app.throwaway_pocket(model) as pocket:
-        _heading("1. Remember what one person chose")
-        remember_samples(pocket, pairs)
-        _heading("2. Learn from it, on this machine")
-        if learn_visibly(pocket, budget, to_be_continued=False).interrupted:
-            raise KeyboardInterrupt
-        _heading("3. What was learned, with the choices that say so")
-        draw_profile(pocket.profile(), pocket.attributes, _STRONGEST)
-        _heading("4. One prompt, plain and personalized")
-        compare_replies(pocket, prompt or samples.DEMO_PROMPT)
-        _heading("5. What was kept, and where")
+        _heading("1. Thirty choices of one person")
+        remember_samples(pocket, samples.sample_pairs("descriptions"))
+        _heading("2. What they say")
+        draw_preferences(pocket.profile())
+        _heading("3. One prompt, plain and personalized")
+        compare_replies(pocket, prompts)
+        _heading("4. What was kept, and where")
         vault = show_storage(pocket)
     report("It has been deleted." if not vault.exists() else f"It could not be deleted: {vault}")
     if not any(name in sys.modules for name in _NETWORK_MODULES):
@@ -71,8 +57,8 @@ def demo(app: App, *, prompt: str | None, budget: float, model: str | None) -> N
             "Nothing left this machine: no part of pocketpref that can use a network was loaded."
         )
     report(
-        f"\nThat took {duration(time.monotonic() - began)}. Your turn: `pocketpref chat`, or "
-        "`pocketpref import conversations.json`."
+        f"\nThat took {duration(time.monotonic() - began)}. Your turn: `pocketpref ask`, "
+        "`pocketpref chat`, or `pocketpref import conversations.json`."
     )
 
 
@@ -98,32 +84,35 @@ def remember_samples(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
         report(f"  {name:8}  {one_line(getattr(pair, name), 84)}")
 
 
-def compare_replies(pocket: Pocket, prompt: str) -> None:
-    """Show the plain and the personalized reply to a prompt side by side."""
+def compare_replies(pocket: Pocket, prompts: Sequence[str]) -> None:
+    """Show the plain and the personalized reply to the first prompt, and count words for all."""
     from rich import box
     from rich.table import Table
 
     from pocketpref.records import Sampling
 
     sampling = Sampling(max_tokens=_REPLY_TOKENS, seed=_SEED)
-    used = pocket.personalize(prompt)
-    report("\n".join(textwrap.wrap(f"prompt: {one_line(prompt, 300)}", 96)))
-    added = "added: nothing, as no past choice is close enough to this prompt"
-    if used.attributes:
-        source = used.sources[0]
-        added = (
-            f"added: {', '.join(used.attributes)} "
-            f"(from choice {source.id}, similarity {source.similarity:.2f})"
-        )
-    report(added)
-    note("answering twice ...")
-    plain = pocket.reply(prompt, plain=True, sampling=sampling)
-    personal = pocket.reply(prompt, sampling=sampling)
+    report(f"prompt: {one_line(prompts[0], 300)}")
+    told = pocket.personalize(prompts[0]).instruction
+    report(f"said to the model: {told}" if told else "nothing is said to the model")
+    replies = []
+    for number, prompt in enumerate(prompts, 1):
+        note(f"answering {number} of {len(prompts)}, plain and personalized ...")
+        plain = pocket.reply(prompt, plain=True, sampling=sampling)
+        replies.append((plain.strip(), pocket.reply(prompt, sampling=sampling).strip()))
     columns = Table(box=box.SQUARE, expand=True)
-    columns.add_column("plain", ratio=1, overflow="fold")
-    columns.add_column("personalized", ratio=1, overflow="fold")
-    columns.add_row(printable(plain.strip()), printable(personal.strip()))
+    for place, name in enumerate(("plain", "personalized")):
+        words = len(replies[0][place].split())
+        columns.add_column(f"{name}: {plural(words, 'word')}", ratio=1, overflow="fold")
+    columns.add_row(*map(printable, replies[0]))
     console().print(columns)
+    if len(prompts) > 1:
+        counts = [[len(reply.split()) for reply in both] for both in zip(*replies, strict=True)]
+        plain_mean, personal_mean = (sum(each) / len(each) for each in counts)
+        report(
+            f"Over {len(prompts)} prompts: {plain_mean:.0f} words plain, {personal_mean:.0f} "
+            "personalized. The starter model is small; larger ones follow better (docs/models.md)."
+        )
 
 
 def show_storage(pocket: Pocket) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +11,13 @@ import click
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import bar, console, print_table, report, report_json, table
 from pocketpref.cli.params import json_option, model_option, user_option
-from pocketpref.formatting import plural
+from pocketpref.formatting import certainty, plural
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from pocketpref.attributes import AttributeBank
-    from pocketpref.results import Profile, ProfileEntry
+    from pocketpref.results import Preference, Profile, ProfileEntry
 
 # status
 
@@ -71,29 +72,68 @@ def scoring_in_words(found: dict[str, Any]) -> str:
 
 _BAR = 24  # characters
 _EVIDENCE = 3  # ids shown of each attribute; --json has all
+_LIKELY = 3  # preferences shown that are likely, not sure
 
 
 @click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Also show what EXACT and PALM found.")
 @json_option
 @user_option
 @model_option
 @pass_app
-def profile(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
-    """Show what was learned: how you like to be answered, and the choices that say so.
+def profile(app: App, *, verbose: bool, as_json: bool, user: str | None, model: str | None) -> None:
+    """Show how you like to be answered, how sure that is, and the choices that say so.
 
-    A bar is the mean gain of an attribute in nats for each learned choice. `pocketpref memory show
-    ID` shows the choice behind an id. The last line says what `personalize --method auto` adds for
-    you, and why.
+    `pocketpref memory show ID` shows the choice behind an id, `pocketpref correct` corrects a
+    preference, `pocketpref ask` helps where little is sure. With --verbose a bar is the mean gain
+    of an attribute in nats for each choice that was learned.
 
     Example: pocketpref profile --json
     """
     with app.pocket(user, model) as pocket:
         found = pocket.profile()
         bank = pocket.attributes
+        stated = [one.text for one in pocket.statements() if one.wanted]
     if as_json:
         report_json(found.to_dict())
-    else:
+        return
+    draw_preferences(found, stated)
+    if verbose:
+        report()
         draw_profile(found, bank)
+
+
+def draw_preferences(profile: Profile, stated: Sequence[str] = ()) -> None:
+    """Print what a person likes, in plain words, to stdout.
+
+    Args:
+        profile: what is known.
+        stated: what they said in their own words.
+    """
+    report(f"{plural(profile.pairs, 'choice')} remembered")
+    for text in stated:
+        report(f"  {text} (you said so)")
+    for found in profile.preferences:
+        if found.applied:
+            report(f"  {_in_words(found)}")
+    if not stated and not any(found.applied for found in profile.preferences):
+        report("Nothing is sure yet, so answers are left as they are.")
+    likely = [found for found in profile.preferences if not found.applied]
+    if likely:
+        report("Not said to the model:")
+        for found in likely[:_LIKELY]:
+            report(f"  {_in_words(found)}")
+    if not profile.pairs:
+        report(next_step(profile))
+
+
+def _in_words(found: Preference) -> str:
+    total = found.supporting + found.contrary
+    shown = " ".join(found.choices[:_EVIDENCE])
+    more = len(found.choices) - _EVIDENCE
+    words = f"{found.likes}: {found.supporting:g} of {total:g} choices, "
+    words += found.correction or certainty(found.probability)
+    return f"{words}  [{shown}{f' +{more}' if more > 0 else ''}]"
 
 
 def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None) -> None:
@@ -127,7 +167,6 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     if hidden:
         report(f"  and {hidden} more")
     report()
-    report(f"auto: {profile.auto or 'not tested yet: `pocketpref eval` does it'}")
     for line in profile.policy:
         report(f"palm: {line}")
 

@@ -19,7 +19,7 @@ from pocketpref.evaluation.predictors.bradley_terry import (
 )
 from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.methods.reranking.bradley_terry import Prior
 
 DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")

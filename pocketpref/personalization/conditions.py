@@ -10,8 +10,7 @@ from typing import Final, Literal
 
 from pocketpref.errors import InputError
 from pocketpref.messages import compose, with_system
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact, PromptIndex
 from pocketpref.personalization.frames import Frame, Instruction
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader

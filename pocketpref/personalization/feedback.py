@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pocketpref.personalization.feedback_phrases import (
-    MessageClause,
     Cue,
     Grammar,
+    MessageClause,
     PhraseSet,
     Reading,
     clauses_of,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pocketpref.formatting import certainty
 from pocketpref.personalization.beliefs import Belief, Beliefs
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.records import RedactedRepr
@@ -151,13 +152,6 @@ def quote(text: str) -> str:
     return f'"{plain}"' if plain[-1] in ".!?…。！？" else f'"{plain}."'  # noqa: RUF001
 
 
-def certainty(probability: float) -> str:
-    """Return how sure a belief is, in words for people."""
-    if probability >= 0.95:
-        return "very sure"
-    return "sure" if probability >= 0.8 else "fairly sure"
-
-
 def contradict(dimensions: Dimensions, one: Preference, other: Preference) -> bool:
     """Return whether two preferences cannot both be asked for."""
     if one[0] == other[0]:
@@ -177,7 +171,9 @@ def _contradicted(dimensions: Dimensions, one: Preference, others: Iterable[Pref
     return any(contradict(dimensions, one, other) for other in others)
 
 
-def _stated(dimensions: Dimensions, quotation: str, statement: StatedPreference) -> InstructionClause:
+def _stated(
+    dimensions: Dimensions, quotation: str, statement: StatedPreference
+) -> InstructionClause:
     order = f"The user asks: {quotation}"
     known = [_rest(dimensions, p).order for p in statement.preferences if p[0] in dimensions]
     # A statement with a number ("at most 80 words") is more exact than the pole's order.
@@ -196,7 +192,9 @@ def _rest(dimensions: Dimensions, preference: Preference) -> InstructionClause:
     dimension = dimensions[preference[0]]
     if preference[1] not in {"high", "low"}:  # a language, by its code
         name = _LANGUAGES.get(preference[1], preference[1])
-        return InstructionClause(f"in {name}", f"Answer in {name}.", f"{name}: you said so", preference)
+        return InstructionClause(
+            f"in {name}", f"Answer in {name}.", f"{name}: you said so", preference
+        )
     pole = dimension.high if preference[1] == "high" else dimension.low
     return InstructionClause(pole.clause, pole.order, f"{pole.label}: you said so", preference)
 

@@ -16,7 +16,7 @@ from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
 from pocketpref.evaluation.predictors.drift import Drift, weights
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.registry import Roster
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.methods.reranking.style import MEASURES, difference, measures
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank

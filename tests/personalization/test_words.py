@@ -167,4 +167,6 @@ def test_empty_statement_is_left_out() -> None:
 
 def test_repr_shows_no_text() -> None:
     found = words(belief("length", "low"), statements=(StatedPreference("my secret wish"),))
-    assert "secret" not in repr(found) + repr(found.clauses[0]) + repr(StatedPreference("my secret wish"))
+    assert "secret" not in repr(found) + repr(found.clauses[0]) + repr(
+        StatedPreference("my secret wish")
+    )

@@ -39,7 +39,7 @@ from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import READINGS, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer, noise_floor

@@ -34,7 +34,7 @@ from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import After, Outcomes, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.summary.records import Interval
 from tools.eval.margins import open_cached
 from tools.eval.simulated_worlds import (

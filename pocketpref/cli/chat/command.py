@@ -136,10 +136,16 @@ def chat(
         conversation = ChatSession(pocket, view, options, notebook, keep=keep)
         greet(pocket, options, notebook, keep=keep)
         converse(conversation, line_reader())
-        if conversation.recorded:
+        if not conversation.recorded:
+            return
+        if options.method == "exact":
             note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
             learn_visibly(pocket, _LEARN_SECONDS)
             offer_refresh(pocket)
+            return
+        sure = [found.likes for found in pocket.preferences() if found.applied]
+        said = f"known so far: {', '.join(sure)}" if sure else "nothing is sure yet"
+        note(f"{plural(conversation.recorded, 'choice')} remembered; {said}")
 
 
 def greet(pocket: Pocket, options: ChatOptions, notebook: ChatRecorder, *, keep: bool) -> None:
@@ -147,7 +153,7 @@ def greet(pocket: Pocket, options: ChatOptions, notebook: ChatRecorder, *, keep:
     status, to = pocket.status(), options.to
     note(
         f"Chatting with {to or status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, "
+        f"{plural(status['pairs'], 'choice')} remembered, "
         f"egress: {status['egress'].partition(',')[0]}"
         f"{'' if to else ', runs on: ' + status['device']}\n"
         "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"

@@ -9,7 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pocketpref.cli.chat.remote import Away, Sides
-from pocketpref.cli.chat.turns import ENDS, HELP, ChatOptions, ChatTurn, View
+from pocketpref.cli.chat.turns import (
+    ANSWERS_TO_OFFER,
+    ENDS,
+    HELP,
+    ChatOptions,
+    ChatTurn,
+    MemoryOffer,
+    View,
+)
 from pocketpref.cli.egress.rendering import level_name, mark
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
@@ -56,6 +64,7 @@ class ChatSession:
         self._turns: list[ChatTurn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
+        self._offer: MemoryOffer | None = None
         self._sides = Sides(pocket, view, self._options, lambda: self.history)
         self._commands: dict[str, Callable[[str], None]] = {
             "/retry": self.retry,
@@ -109,6 +118,10 @@ class ChatSession:
         word, _, rest = line.strip().partition(" ")
         if word in ENDS and not rest:
             return False
+        offer, self._offer = self._offer, None
+        if offer is not None and line.strip().casefold() in ANSWERS_TO_OFFER:
+            self._take_up(offer, ANSWERS_TO_OFFER[line.strip().casefold()])
+            return True
         try:
             self._act(line.strip(), word, rest.strip())
         except (InputError, EgressError) as error:
@@ -164,6 +177,38 @@ class ChatSession:
         if answer:
             turn.answers.append(answer)
             self._turns.append(turn)
+            if self._options.record:
+                self._offer_to_remember()
+
+    def _offer_to_remember(self) -> None:
+        """MemoryOffer to keep what the last prompt said of the answer before it, if it did."""
+        from pocketpref.personalization.feedback import detect, statement_of
+
+        if len(self._turns) < 2:
+            return
+        earlier, turn = self._turns[-2:]
+        found = detect(turn.prompt, previous_answer=earlier.answers[earlier.standing])
+        if found is None:
+            return
+        statement = "" if found.scope == "once" else statement_of(found)
+        self._offer = MemoryOffer(statement, earlier, turn, found.rework)
+        what = f'"{statement}" for all answers' if statement else "that you prefer this answer"
+        self._view.note(f"Remember {what}? y or n")
+
+    def _take_up(self, offer: MemoryOffer, agreed: bool) -> None:
+        """Keep what was offered, or nothing."""
+        if not agreed:
+            self._view.note("not remembered")
+            return
+        if offer.statement:
+            self._pocket.state(offer.statement)
+            self._view.note("remembered: it counts from the next answer on")
+        if offer.reworked:
+            earlier, later = offer.earlier, offer.later
+            answer, reworked = earlier.answers[earlier.standing], later.answers[later.standing]
+            if answer.strip() != reworked.strip():
+                earlier.under += later.under
+                self._record(earlier, reworked, [answer], edited=False)
 
     def _answer(self, turn: ChatTurn, history: tuple[Message, ...]) -> str:
         """One more answer, shown as it comes; Ctrl-C keeps what there is of it."""

@@ -17,9 +17,9 @@ from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, 
 from pocketpref.lora import Blend
 from pocketpref.lora.protocols import Hypernetwork
 from pocketpref.lora.store import wearing
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.inference import infer
-from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
 
@@ -32,7 +32,7 @@ from pocketpref.records import Pair
 class Tailored:
     """Prefers what the model finds likelier under the adapter that a person's choices make."""
 
-    name = encoding.NAME
+    name = profile_to_peft.NAME
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Tailored:
 
     def _worn(self, newest: Sequence[Pair]) -> LanguageModel:
         """The model under the adapter that these choices make."""
-        adapter = encoding.written(
+        adapter = profile_to_peft.written(
             "", newest, "held out", network=self._network, embedder=self._embedder()
         )
         return wearing(self._model(), Blend(((adapter, 1.0),)))

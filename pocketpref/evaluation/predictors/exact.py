@@ -11,8 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact, PromptIndex
 from pocketpref.records import Condition, Learned, Pair, Selection
 from pocketpref.scoring import PairScorer
 
