@@ -9,8 +9,8 @@ or ``answers.chose(0)`` of several side by side, or ``answers.edited(text)`` whe
 ``answers.said("Shorter, please")`` reads what they wrote next: where it is about how they were
 answered, it returns a statement to offer them, and nothing is kept before they agree.
 
-No call waits for a model; a choice is durable when the call returns, and learned later. The MCP
-server, which keeps its own answers, calls `record_choice`.
+No call waits for a model; a choice is durable when the call returns, and learned later. A chat
+and the MCP server, which keep their own answers, call `record_choice`.
 """
 
 from __future__ import annotations
