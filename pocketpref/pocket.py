@@ -24,14 +24,13 @@ from pocketpref.egress import Ask, EgressGate, Offer, Preview
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError
-from pocketpref.evaluation import Report, evaluate
+from pocketpref.evaluation import HelpVerdict, Report, evaluate, helps
 from pocketpref.messages import checked, compose, with_system
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
 from pocketpref.methods.profile_to_peft import Tailoring
-from pocketpref.personalization import auto_decision
-from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.personalization import auto_switch
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
 from pocketpref.personalization.corrections import Correction, take_back
 from pocketpref.personalization.preferences import Preferences
@@ -205,6 +204,9 @@ class Pocket:
     ) -> LearnReport:
         """Index what is new, the newest first: which attributes explain each choice.
 
+        Without a budget, it also finds out once how the model that replies is best told what the
+        person likes (``personalization.frame_probe``).
+
         Every pair is kept as soon as it is done, so that an interruption of any kind costs at most
         the pair at work. ``KeyboardInterrupt`` passes through.
 
@@ -216,7 +218,7 @@ class Pocket:
             ModelError: a model is missing or failed.
             VaultError: the vault cannot be read or written.
         """
-        return LearnRun(
+        run = LearnRun(
             self._store,
             self._components.method,
             self._components.scoring,
@@ -224,7 +226,11 @@ class Pocket:
             self._components.recipe,
             budget=budget,
             on_progress=on_progress or (lambda _: None),
-        ).all()
+        )
+        found = run.all()
+        if budget is None:  # it takes a minute: not out of a budget that was meant for choices
+            self._components.probe_frame()
+        return found
 
     # ------------------------------------------------------------------------------ using
 
@@ -465,13 +471,19 @@ class Pocket:
         )
 
     def evaluate(self, feedback: Iterable[Feedback] | None = None, **options: Any) -> Report:
-        """Compare methods on choices that they did not learn from; see ``evaluation.evaluate``.
+        """Say whether it helps, and compare methods on choices that they did not learn from.
 
         Args:
             feedback: choices of one or many people; None for those remembered here.
             options: of ``evaluation.evaluate``.
         """
-        return evaluate(self._components, feedback, **options)
+        return evaluate(
+            self._components,
+            feedback,
+            preferences=self._preferences,
+            conditions=self._conditions,
+            **options,
+        )
 
     # --------------------------------------------------------------------- summary and statements
 
@@ -569,9 +581,17 @@ class Pocket:
         lessons = self._store.lessons(self._components.recipe())
         return next((one.attributes for one in lessons if one.memory_id == memory_id), ())
 
-    def verdict(self) -> AutoDecision | None:
-        """What ``evaluate`` found to help this person, with its figures; None if untested."""
-        return auto_decision.current(self._store, self._components.recipe())
+    def verdict(self) -> HelpVerdict:
+        """Return whether personalization helps this person, from their choices alone.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return helps(self._components, self._preferences)
+
+    def switch(self, *, on: bool) -> None:
+        """Switch personalization on or off for ``method="auto"``; nothing learned is lost."""
+        auto_switch.switch(self._store, on=on)
 
     # ------------------------------------------------------------------------------ remote models
 

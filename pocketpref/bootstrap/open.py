@@ -21,9 +21,11 @@ from pocketpref.bootstrap.model_loading import (
     Lazy,
     ModelLoaders,
     embedder_loader,
+    frame_of,
     load_arbiter,
     measured_noise,
     model_loaders,
+    probe_frame,
 )
 from pocketpref.bootstrap.trained_artifacts import TrainedArtifacts
 from pocketpref.components import Components
@@ -172,6 +174,8 @@ def _components(
         names=vault.users,
         remote=_remote,
         embedder=embedder,
+        frame=lambda: frame_of(models),
+        probe_frame=lambda: probe_frame(models, embedder),
         about=lambda: _about(vault, models),
         on_close=close,
     )

@@ -111,6 +111,8 @@ def draw_preferences(profile: Profile, stated: Sequence[str] = ()) -> None:
         stated: what they said in their own words.
     """
     report(f"{plural(profile.pairs, 'choice')} remembered")
+    if profile.auto == "off":
+        report("Switched off: replies are left as they are (`pocketpref eval --switch on`).")
     for text in stated:
         report(f"  {text} (you said so)")
     for found in profile.preferences:
@@ -166,7 +168,8 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     hidden = len(profile.entries) - len(profile.entries[:limit])
     if hidden:
         report(f"  and {hidden} more")
-    report()
+    if profile.policy:
+        report()
     for line in profile.policy:
         report(f"palm: {line}")
 

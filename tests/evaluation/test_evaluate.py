@@ -14,10 +14,9 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.bradley_terry import shipped
 from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, compare
-from pocketpref.methods.reranking.bradley_terry import shipped
-from pocketpref.methods.reranking.style import MEASURES
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -60,8 +59,11 @@ def test_a_pocket_evaluates_its_own_choices_and_others(tmp_path: Path) -> None:
         model=ScriptedModel(),
         embedder=HashEmbedder(),
     ) as pocket:
+        nothing = pocket.evaluate()
+        assert nothing.help is not None
+        assert (nothing.outcomes, nothing.help.answer) == ((), "too few")
         with pytest.raises(InputError, match="nobody here has"):
-            pocket.evaluate()
+            pocket.evaluate(feedback_of(people(1, 3)))
         for case in person("ada", {"Warm": 1.0}, 12, 1):
             pocket.add(case.pair.prompt, case.pair.chosen, case.pair.rejected)
         own = pocket.evaluate(methods=QUICK)
@@ -192,13 +194,6 @@ def test_eval_says_what_is_wrong(desk: Desk, tmp_path: Path) -> None:
     done = desk.run("eval", str(tmp_path / "none.jsonl"))
     assert done.code == 1
     assert "secret" not in done.err
-
-
-def test_the_shipped_prior_fits_the_measures() -> None:
-    prior = shipped()
-    assert prior.names == tuple(MEASURES)
-    assert prior.mean.shape == prior.scale.shape == prior.spread.shape == (len(MEASURES),)
-    assert (prior.scale > 0).all()
 
 
 def test_a_real_model_on_a_real_persons_choices(

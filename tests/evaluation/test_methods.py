@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import shuffled
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled, weights
+from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
-from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, history
+from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, Shorter, history
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
-from pocketpref.evaluation.predictors.drift import Drift, weights
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.registry import Roster
 from pocketpref.methods.exact import Exact, ExactSettings
-from pocketpref.methods.reranking.style import MEASURES, difference, measures
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank
 
@@ -116,6 +115,46 @@ def test_longer_counts_characters() -> None:
     assert Longer().fit([], [])(case).absolute == expected
 
 
+def test_shorter_is_the_opposite_of_longer() -> None:
+    case = person("me", {}, 1, 10)[0]
+    found = Shorter().fit([], [])(case).absolute
+    assert found == -Longer().fit([], [])(case).absolute != 0
+
+
+def likes_length(count: int, sign: int) -> list[Case]:
+    """Somebody who likes the longer (1) or the shorter (-1) of two answers."""
+    cases = []
+    for place in range(count):
+        short, long = (
+            "Rain falls.",
+            "Rain falls since water rises, cools and gathers. " * (2 + place),
+        )
+        chosen, rejected = (long, short)[::sign]
+        pair = Pair(f"p{place}", chosen, rejected)
+        vector = np.array([place % 2, (place + 1) % 2], np.float32)
+        cases.append(Case("me", pair, vector, f"p{place}", f"p{place}", float(place)))
+    return cases
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_auto_learns_a_taste_without_any_crowd(sign: int) -> None:
+    assert accuracy(Auto(), likes_length(12, sign)) == 1.0
+
+
+def test_auto_predicts_each_topic_by_its_own_taste() -> None:
+    """Long answers to one kind of question, short ones to the other: one taste is half right."""
+    cases = [
+        case
+        for pair in zip(likes_length(30, 1), likes_length(30, -1), strict=True)
+        for case in pair
+    ]
+    axes = np.eye(2, dtype=np.float32)
+    tagged = [replace(c, vector=axes[place % 2]) for place, c in enumerate(cases)]
+    tagged = [replace(c, group=f"{place}", item=f"{place}") for place, c in enumerate(tagged)]
+    judge = Auto().fit(tagged[:40], [])
+    assert np.mean([judge(case).absolute > 0 for case in tagged[40:]]) == 1.0
+
+
 def test_history_keeps_the_newest_within_its_bounds() -> None:
     pairs = pairs_of(person("me", {}, 300, 11))
     text = history(pairs, 2_000)
@@ -147,34 +186,6 @@ def test_another_persons_profile_is_another_persons(evidence: Evidence) -> None:
     crowd = people(6, 50, alike=True)
     assert accuracy(Drift(evidence), mine, crowd) > 0.6
     assert accuracy(Other(Drift(evidence)), mine, crowd) < 0.4
-
-
-def test_measures_are_what_their_names_say() -> None:
-    text = "I said: you go! WHY? 3 cats, 2 dogs.\nbecause http://x.y"
-    found = dict(zip(MEASURES, measures(text), strict=True))
-    words = 13
-    assert found["length"] == pytest.approx(np.log1p(words))
-    assert found["questions"] == pytest.approx(np.sqrt(1 / words))
-    assert found["exclamations"] == pytest.approx(np.sqrt(1 / words))
-    assert found["digits"] == pytest.approx(np.sqrt(2 / words))
-    assert found["first person"] == pytest.approx(np.sqrt(1 / words))
-    assert found["second person"] == pytest.approx(np.sqrt(1 / words))
-    assert found["connectives"] == pytest.approx(np.sqrt(1 / words))
-    assert found["capitals"] == pytest.approx(1 / words)
-    assert found["lines"] == pytest.approx(np.log1p(1))
-    assert found["quotes and links"] == pytest.approx(np.sqrt(1 / words))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "   ", "?!", "日本語の文。", "a", "\n\n-\n", "\ud83d\ude00 ok"]
-)
-def test_measures_of_any_text_are_numbers(text: str) -> None:
-    assert np.isfinite(measures(text)).all()
-
-
-def test_differences_change_sign_with_the_answers() -> None:
-    there, back = Pair("p", "One. Two!", "three?"), Pair("p", "three?", "One. Two!")
-    np.testing.assert_allclose(difference(there), -difference(back))
 
 
 def test_an_unknown_method_is_refused(evidence: Evidence) -> None:

@@ -82,7 +82,6 @@ def _fill(pocket):
     pocket.add(ASKED, "Yes.", "Well, that depends on many things. " * 20)
     pocket.learn()
     pocket.state("Metric units, please")
-    pocket.evaluate(methods=("none", "longer", "auto"), seeds=1)
     pocket.egress.allow(Destination.parse("mcp:desk"), Level.SUMMARY, offer=pocket.offer())
     pocket.egress.allow(Destination.parse("openai:gpt-5"), Level.ATTRIBUTES, daily=20)
     pocket.egress.finished(pocket.clear("How far is the moon?", to="mcp:desk"), "handed over")

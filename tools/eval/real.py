@@ -157,9 +157,8 @@ def text_methods() -> list[Predictor]:
     recent = Ours(style, name="ours, recent choices", half_life=HALF_LIFE)
     length = Ours(FeatureSet(("length",)), name="ours, length alone")
     plain, longer = Nothing(), Longer()
-    auto = Auto(plain, (longer, pooled, ours))
     others = Other(ours, "ours-other")
-    return [plain, longer, Reward(style), length, pooled, ours, others, near, recent, auto]
+    return [plain, longer, Reward(style), length, pooled, ours, others, near, recent, Auto()]
 
 
 def ablations(evidence: Evidence) -> list[Predictor]:

@@ -12,9 +12,6 @@ leaves out the whole set: the case of people unlike all those the prior was fitt
 Compared are
 
 - posterior: the mixture (``pocketpref/personalization/posterior.py``);
-- shipped: the single prior of ``pocketpref/methods/prior.json``, its crowd's weights fitted anew
-  without those people and items;
-- flattered: the same as it is, though it was fitted on ukp_workers and mtbench_votes;
 - own: one wide Gaussian around 0, the person's choices alone.
 
 Accuracy counts a tie as half. Intervals are 95 %, bootstrapped over people.
@@ -26,7 +23,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.importers import BadEntry, read
-from pocketpref.methods.reranking import bradley_terry as single
-from pocketpref.methods.reranking import style
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.fitting import fit_prior
 from pocketpref.personalization.measures import MEASURES, measures
@@ -46,13 +41,11 @@ from pocketpref.records import Feedback, Matrix64
 Places = NDArray[np.int64]
 
 HISTORIES: Final = (3, 5, 10, 20)
-METHODS: Final = ("posterior", "shipped", "flattered", "own")
+METHODS: Final = ("posterior", "own")
 PEOPLE_PARTS: Final = 5
 ITEM_PARTS: Final = 3
 FIRST_TESTED: Final = 20
 OWN_SPREAD: Final = 0.5
-SINGLE_SETS: Final = ("ukp_workers", "mtbench_votes")
-SINGLE_RIDGE: Final = 30.0
 RESAMPLES: Final = 2000
 
 
@@ -62,13 +55,11 @@ class Person:
 
     Attributes:
         chosen: measures of the chosen answers, shape (n, len(MEASURES)); rejected likewise.
-        styles: differences on the measures of the single shipped prior, shape (n, 16).
         items: what each choice was about, a number, shape (n,).
     """
 
     chosen: Matrix64
     rejected: Matrix64
-    styles: Matrix64
     items: Places
 
     @property
@@ -98,9 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{row[method]['loss']:.3f} nats"
                 for method in METHODS
             )
-            gap = row["posterior_minus_better"]
+            gap = row["posterior_minus_own"]
             print(
-                f"  after {history}: {'; '.join(cells)}; minus the better "
+                f"  after {history}: {'; '.join(cells)}; minus own "
                 f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
             )
     if options.json:
@@ -125,7 +116,6 @@ def people_of(path: Path, least: int = 10) -> list[Person]:
                 Person(
                     np.array([measures(e.pair.chosen) for e in entries]),
                     np.array([measures(e.pair.rejected) for e in entries]),
-                    np.array([style.difference(e.pair) for e in entries]),
                     np.array([numbers.setdefault(item, len(numbers)) for item in asked]),
                 )
             )
@@ -136,10 +126,8 @@ def evaluate(
     sets: Mapping[str, Sequence[Person]], name: str, starts: int, *, leave_set_out: bool = False
 ) -> dict[int, list[dict[str, tuple[float, float]]]]:
     """Return (accuracy, loss in nats) of each method, per history and person of a set."""
-    shipped = single.shipped()
     sums: dict[tuple[int, int], dict[str, list[tuple[float, float, int]]]] = {}
-    for prior, crowd, place, part in _cells(sets, name, leave_set_out=leave_set_out):
-        refitted = replace(shipped, mean=crowd)
+    for prior, place, part in _cells(sets, name, leave_set_out=leave_set_out):
         person = sets[name][place]
         features = np.nan_to_num(prior.features(person.chosen) - prior.features(person.rejected))
         wide = features[:, : len(MEASURES)]
@@ -151,8 +139,6 @@ def evaluate(
                 posterior = infer(features[past], prior=prior)
                 log_odds = {
                     "posterior": posterior.log_odds(features[tested]),
-                    "shipped": _single(refitted, person.styles[past], person.styles[tested]),
-                    "flattered": _single(shipped, person.styles[past], person.styles[tested]),
                     "own": own_log_odds(wide[past], wide[tested]),
                 }
                 held = sums.setdefault((history, place), {method: [] for method in METHODS})
@@ -177,23 +163,14 @@ def own_log_odds(past: Matrix64, tested: Matrix64) -> Matrix64:
     return np.asarray(scaled @ found.modes[0] / np.sqrt(1 + np.pi / 8 * variance))
 
 
-def _single(prior: single.Prior, past: Matrix64, tested: Matrix64) -> Matrix64:
-    """Return the log-odds of the single shipped prior, adapted, shape (tested,)."""
-    adapted = prior.adapted(past)
-    return np.array([adapted.score(row / prior.scale) for row in tested])
-
-
 def _cells(
     sets: Mapping[str, Sequence[Person]], name: str, *, leave_set_out: bool
-) -> Iterator[tuple[Prior, Matrix64, int, int]]:
-    """Yield priors, a person they were not fitted on, and their part of the items (-1: all).
-
-    The second prior is the mean of the single one, shape (16,).
-    """
+) -> Iterator[tuple[Prior, int, int]]:
+    """Yield a prior, a person it was not fitted on, and their part of the items (-1: all)."""
     others = {n: people for n, people in sets.items() if n != name}
     if leave_set_out:
-        prior, crowd = _fit(others)
-        yield from ((prior, crowd, place, -1) for place in range(len(sets[name])))
+        prior = _fit(others)
+        yield from ((prior, place, -1) for place in range(len(sets[name])))
         return
     for fold in range(PEOPLE_PARTS):
         for part in range(ITEM_PARTS):
@@ -205,22 +182,16 @@ def _cells(
                         Person(
                             person.chosen[kept],
                             person.rejected[kept],
-                            person.styles[kept],
                             person.items[kept],
                         )
                     )
-            prior, crowd = _fit(others | {name: rest})
+            prior = _fit(others | {name: rest})
             for place in range(fold, len(sets[name]), PEOPLE_PARTS):
-                yield prior, crowd, place, part
+                yield prior, place, part
 
 
-def _fit(sets: Mapping[str, Sequence[Person]]) -> tuple[Prior, Matrix64]:
-    """Fit the mixture's prior, and the single one's mean on the sets it is shipped with."""
-    prior = fit_prior({name: [p.differences for p in people] for name, people in sets.items()})
-    pooled = [p.styles for name in SINGLE_SETS for p in sets.get(name, ())]
-    styles = np.concatenate(pooled) / single.shipped().scale * SINGLE_RIDGE**-0.5
-    mean = fit(styles[None], np.zeros((1, len(styles))), np.ones(len(styles))).modes[0]
-    return prior, np.asarray(mean * SINGLE_RIDGE**-0.5)
+def _fit(sets: Mapping[str, Sequence[Person]]) -> Prior:
+    return fit_prior({name: [p.differences for p in people] for name, people in sets.items()})
 
 
 def _histories(choices: int, length: int, starts: int) -> Iterator[tuple[Places, Places]]:
@@ -247,11 +218,10 @@ def summarize(
             row[method] = {
                 "accuracy": float(values.mean()), "low": low, "high": high, "loss": loss
             }  # fmt: skip
-        better = max(("shipped", "own"), key=lambda m: float(accuracy[m].mean()))
-        gap = accuracy["posterior"] - accuracy[better]
+        gap = accuracy["posterior"] - accuracy["own"]
         low, high = _interval(gap)
-        row["posterior_minus_better"] = {
-            "better": better, "mean": float(gap.mean()), "low": low, "high": high
+        row["posterior_minus_own"] = {
+            "mean": float(gap.mean()), "low": low, "high": high
         }  # fmt: skip
         report[str(history)] = row
     return report

@@ -26,12 +26,11 @@ from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.metrics import interval
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Case, Evidence, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Placebo, Plain
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
-from pocketpref.evaluation.predictors.drift import Drift
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import After, Outcomes, Report, compare
 from pocketpref.messages import compose
 from pocketpref.methods.exact import Exact, ExactSettings
@@ -120,10 +119,9 @@ def methods(evidence: Evidence) -> list[Predictor]:
     ours = Ours(traits)
     near = Ours(traits, name="ours, similar prompts", width=WIDTH)
     recent = Ours(traits, name="ours, recent choices", half_life=HALF_LIFE)
-    auto = Auto(plain, (longer, pooled, recalled, ours, near))
     return [
         *(plain, longer, Placebo(evidence), drift, Global(explained), recalled),
-        *(pooled, ours, near, recent, auto),
+        *(pooled, ours, near, recent, Auto()),
     ]
 
 

@@ -60,7 +60,7 @@ class History:
         return lambda case: self._evidence.judge(case.pair, frame)
 
 
-# Always the longer answer: what has to be beaten before anything is learned of a person.
+# Always the longer answer, or the shorter: to beat before anything is learned of a person.
 
 
 class Longer:
@@ -71,6 +71,16 @@ class Longer:
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Learns nothing."""
         return lambda case: Judgement.own(len(case.pair.chosen) - len(case.pair.rejected))
+
+
+class Shorter:
+    """Prefers the answer with fewer characters."""
+
+    name = "shorter"
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Learns nothing."""
+        return lambda case: Judgement.own(len(case.pair.rejected) - len(case.pair.chosen))
 
 
 # Another person's profile: what a method does that is not about this person.

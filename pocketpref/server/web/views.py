@@ -12,7 +12,7 @@ from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.personalization.auto_decision import METHOD_LABELS, AutoDecision
+from pocketpref.evaluation import HelpVerdict
 from pocketpref.personalization.beliefs import SURE
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.personalization.questions import bundled_questions
@@ -177,28 +177,30 @@ def choice(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
 def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
     pocket = context.pocket
-    profile, problem = _profile(pocket)
-    verdict, summary = pocket.verdict() if profile else None, pocket.summary()
+    profile, _ = _profile(pocket)
+    verdict = pocket.verdict()
     return {
-        "no_profile": problem,
         "verdict": verdict,
-        "bars": [] if verdict is None else _bars(verdict),
-        "summary": summary,
+        "bars": _bars(verdict) if verdict.answer != "too few" else [],
+        "summary": pocket.summary(),
         "policy": profile.policy if profile else (),
         "due": pocket.summary_due() if profile else None,
     }
 
 
-def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
-    best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
+_RULES: Final = {
+    "shorter": "always the shorter answer",
+    "longer": "always the longer answer",
+    "coin": "a coin",
+}
+
+
+def _bars(verdict: HelpVerdict) -> list[dict[str, Any]]:
+    counts = {"your earlier choices": verdict.predicted}
+    counts |= {words: verdict.rivals[name] for name, words in _RULES.items()}
     return [
-        {
-            "name": name,
-            "words": METHOD_LABELS.get(name, name),
-            "share": round(100 * share, 1),
-            "applied": name == verdict.method,
-        }
-        for name, share in best_first
+        {"words": words, "count": f"{count:g}", "share": round(100 * count / verdict.asked, 1)}
+        for words, count in counts.items()
     ]
 
 
