@@ -13,10 +13,10 @@ from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
 from pocketpref.evaluation import HelpVerdict
+from pocketpref.formatting import certainty
 from pocketpref.personalization.beliefs import SURE
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.personalization.questions import bundled_questions
-from pocketpref.personalization.words import certainty
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Preference, Profile
