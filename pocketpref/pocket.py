@@ -32,6 +32,7 @@ from pocketpref.methods.palm.service import Policies
 from pocketpref.methods.profile_to_peft import Tailoring
 from pocketpref.personalization import auto_switch
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
+from pocketpref.personalization.corrections import Correction, take_back
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.personalization.questions import Question
 from pocketpref.protocols import Lesson
@@ -391,6 +392,22 @@ class Pocket:
         """
         return self._preferences.correct(name, pole, only)
 
+    def corrections(self) -> list[Correction]:
+        """Return what the person corrected, the oldest first.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.corrections()
+
+    def uncorrect(self, correction_id: str) -> None:
+        """Take a correction back.
+
+        Raises:
+            NotFoundError: no correction has this id.
+        """
+        take_back(self._store, correction_id)
+
     # ------------------------------------------------------------------------------ looking
 
     def embed(self, texts: Sequence[str]) -> Vector:
@@ -508,8 +525,13 @@ class Pocket:
         """
         return self._summaries.edit(text)
 
-    def state(self, text: str) -> str:
+    def state(self, text: str, *, program: str = "") -> str:
         """Keep a preference in the person's own words; every later summary says it.
+
+        Args:
+            text: one line.
+            program: the assistant that reports it, kept beside it; "" if the person states it. Such
+                a statement comes after those of the person, and never replaces one of them.
 
         Returns:
             The statement's id.
@@ -517,7 +539,7 @@ class Pocket:
         Raises:
             InputError: it is empty or too long.
         """
-        return self._summaries.state(text)
+        return self._summaries.state(text, program)
 
     def statements(self) -> list[Statement]:
         """What the person stated, the oldest first; also what must not be said of them."""

@@ -192,6 +192,7 @@ class EgressGate:
         destination: Destination,
         *,
         level: Level = Level.SUMMARY,
+        least: Level = Level.NONE,
     ) -> Disclosure:
         """Let a request leave, with what is allowed to go with it.
 
@@ -201,14 +202,16 @@ class EgressGate:
                 a summary in which a check finds something, the sentence goes.
             destination: where to.
             level: the most that the caller wants to go along.
+            least: nothing leaves unless at least this much goes along: for a request that itself
+                tells about the person, and so needs a grant of that level.
 
         Raises:
             DeniedError: it does not leave; that is on the log, too.
         """
         settled: Disclosure | Reason | None = None
         for _ in range(_TRIES):
-            draft = self._draft(request, offer, destination, level)
-            asking = self._ask if not draft.preview.allowed else None
+            draft = self._draft(request, offer, destination, level, least)
+            asking = self._ask if not draft.preview.allowed and not draft.falls_short else None
             settled = self._settle(draft, asking(draft.preview) if asking else None)
             if settled is not None:
                 break
@@ -217,13 +220,19 @@ class EgressGate:
         raise denied(destination, settled or self._deny(destination, Reason.UNSETTLED))
 
     def _draft(
-        self, request: Request, offer: Offer, destination: Destination, level: Level
+        self,
+        request: Request,
+        offer: Offer,
+        destination: Destination,
+        level: Level,
+        least: Level = Level.NONE,
     ) -> RequestDraft:
         restored = self._store.restored
         with self._store.documents() as documents:
             grant = grants.find(documents, destination)
         return draft(
             *(request, offer, destination, level),
+            least=least,
             grant=grant and grant.at(self._clock()),
             restored=restored,
             vocabulary=self._vocabulary,

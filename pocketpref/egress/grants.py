@@ -41,6 +41,7 @@ class Reason(StrEnum):
     EXPIRED = "what allowed it has expired"
     USED_UP = "allowed, but not more often today"
     CHANGED = "the summary is not the one that was allowed"
+    TOO_LITTLE = "what may be told is less than what was asked for"
     DECLINED = "asked, and not allowed"
     FORGOTTEN = "a memory behind it was forgotten meanwhile"
     UNSETTLED = "what is allowed kept changing meanwhile"
@@ -53,6 +54,7 @@ _HINTS = {
     Reason.EXPIRED: _ALLOW,
     Reason.USED_UP: "wait for tomorrow (UTC), or allow more: pocketpref egress allow --daily",
     Reason.CHANGED: f"see the difference with pocketpref egress preview; {_ALLOW}",
+    Reason.TOO_LITTLE: f"see pocketpref egress preview; {_ALLOW}",
     Reason.FORGOTTEN: "try again with what is left",
     Reason.UNSETTLED: "try again",
 }

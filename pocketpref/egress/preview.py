@@ -88,6 +88,7 @@ class RequestDraft(RedactedRepr):
         grant: the destination's grant when the draft was made.
         restored: how often an older copy of the vault had been accepted by then.
         changed: whether the summary is not the one that the grant is bound to.
+        least: the level below which nothing leaves.
         sources: ids of the memories that what is added was made of.
     """
 
@@ -97,10 +98,16 @@ class RequestDraft(RedactedRepr):
     restored: int
     changed: bool
     sources: tuple[str, ...]
+    least: Level = Level.NONE
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether less would go along than the caller has a use for."""
+        return self.preview.level < self.least
 
     def verdict(self, grant: Grant | None) -> Reason:
         """Whether the grant allows it as of ``grant.seen``: ``GRANTED``, or why not."""
-        return _verdict(grant, self.restored, changed=self.changed)
+        return _verdict(grant, self.restored, changed=self.changed, short=self.falls_short)
 
     def explain(self, reason: Reason) -> str:
         """The reason in the words of the log, with what was held back."""
@@ -132,6 +139,7 @@ def draft(
     destination: Destination,
     level: Level,
     *,
+    least: Level = Level.NONE,
     grant: Grant | None,
     restored: int,
     vocabulary: Vocabulary,
@@ -150,7 +158,7 @@ def draft(
     findings = look(offer.summary, values) if wanted else ()
     shown, text = _added(offer, limit, vocabulary.sentence(offer, values), clean=not findings)
     changed = shown is Level.SUMMARY and valid is not None and not valid.covers(offer.summary)
-    verdict = _verdict(grant, restored, changed=changed)
+    verdict = _verdict(grant, restored, changed=changed, short=shown < least)
     # Adding nothing, where a sentence could be added, tells something, too.
     said = 0.0 if limit is Level.NONE else vocabulary.bits(values)
     lines: list[str] = []
@@ -170,7 +178,7 @@ def draft(
         grant=grant,
     )
     sources = () if shown is Level.NONE else offer.sources
-    return RequestDraft(preview, offer, grant, restored, changed, sources)
+    return RequestDraft(preview, offer, grant, restored, changed, sources, least)
 
 
 def _added(offer: Offer, limit: Level, sentence: str, *, clean: bool) -> tuple[Level, str]:
@@ -181,13 +189,15 @@ def _added(offer: Offer, limit: Level, sentence: str, *, clean: bool) -> tuple[L
     return Level.NONE, ""
 
 
-def _verdict(grant: Grant | None, restored: int, *, changed: bool) -> Reason:
+def _verdict(grant: Grant | None, restored: int, *, changed: bool, short: bool) -> Reason:
     if grant is None:
         return Reason.NO_GRANT
     refusal = grant.refusal(restored)
     if refusal is not None:
         return refusal
-    return Reason.CHANGED if changed else Reason.GRANTED
+    if changed:
+        return Reason.CHANGED
+    return Reason.TOO_LITTLE if short else Reason.GRANTED
 
 
 def _explain(reason: Reason, findings: Sequence[Finding]) -> str:

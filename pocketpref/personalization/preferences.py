@@ -214,7 +214,9 @@ class Preferences:
             VaultError: the vault cannot be read.
         """
         statements = summary_store.statements(self._store)
-        stated = [StatedPreference(s.text, targets(s.text)) for s in statements if s.wanted]
+        # The newest come first; what an assistant reported counts as older than the person's own.
+        ordered = sorted(statements, key=lambda s: not s.program)
+        stated = [StatedPreference(s.text, targets(s.text)) for s in ordered if s.wanted]
         struck = {p for s in statements if not s.wanted for p in targets(s.text)}
         found = self.beliefs(prompt)
         if found.sure:

@@ -196,9 +196,9 @@ class Summaries:
         """Put the person's own text in force."""
         return edit(self._store, self._models.model(), self._index(), text)
 
-    def state(self, text: str) -> str:
+    def state(self, text: str, program: str = "") -> str:
         """Keep a statement; return its id."""
-        return summary_store.state(self._store, text)
+        return summary_store.state(self._store, text, program=program)
 
     def statements(self) -> list[Statement]:
         """Return what the person stated or struck out, the oldest first."""

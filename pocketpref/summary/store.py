@@ -33,6 +33,7 @@ class Statement(RedactedRepr):
         wanted: False for something that they struck out of a summary.
         created: when (UTC).
         sources: memories that the words came from, if they were taken out of a summary.
+        program: the assistant that reported it; "" if the person stated it themselves.
     """
 
     id: str
@@ -40,7 +41,8 @@ class Statement(RedactedRepr):
     wanted: bool
     created: datetime
     sources: tuple[str, ...] = ()
-    _open = ("id", "wanted", "created", "sources")
+    program: str = ""
+    _open = ("id", "wanted", "created", "sources", "program")
 
     @property
     def clause(self) -> Clause:
@@ -130,6 +132,7 @@ def state(
     wanted: bool = True,
     sources: tuple[str, ...] = (),
     when: datetime | None = None,
+    program: str = "",
 ) -> str:
     """Keep a preference in the person's own words. Return its id.
 
@@ -139,6 +142,8 @@ def state(
         wanted: False if it must not be said of them.
         sources: memories that the words came from.
         when: it was said; None means now.
+        program: the assistant that reports it; "" if the person states it themselves. It never
+            replaces what the person said in the same words, or struck out.
 
     Raises:
         InputError: it is empty or too long.
@@ -147,12 +152,17 @@ def state(
     line = one_line(text)
     said = (when or datetime.now(UTC)).isoformat()
     with store.changing() as documents:
-        same = [_statement(d) for d in documents.all(STATEMENT)]
+        found = [_statement(d) for d in documents.all(STATEMENT)]
+        same = [other for other in found if other.text.casefold() == line.casefold()]
+        own = next((other for other in same if not other.program), None)
+        if program and own is not None:
+            return own.id
         for other in same:
             # The same text stated again, or now struck out: the later statement counts.
-            if other.text.casefold() == line.casefold():
-                documents.delete(STATEMENT, other.id)
+            documents.delete(STATEMENT, other.id)
         content = {"text": line, "wanted": wanted, "created": said}
+        if program:
+            content["program"] = program
         return documents.insert(
             STATEMENT, json.dumps(content, ensure_ascii=False).encode(), sources
         )
@@ -193,8 +203,10 @@ def _statement(document: Document) -> Statement:
         content = json.loads(document.content.decode())
         text, wanted = content["text"], content["wanted"]
         created = datetime.fromisoformat(content["created"])
-        if isinstance(text, str) and isinstance(wanted, bool) and created.tzinfo is not None:
-            return Statement(document.id, text, wanted, created, document.sources)
+        program = content.get("program", "")
+        fits = isinstance(text, str) and isinstance(wanted, bool) and isinstance(program, str)
+        if fits and created.tzinfo is not None:
+            return Statement(document.id, text, wanted, created, document.sources, program)
     raise TamperedError(
         "a stated preference in the vault is not in a form that this version can read",
         hint="it may come from a later version of pocketpref",

@@ -346,19 +346,13 @@ class ChatSession:
         if not self._options.record:
             self._view.note("noted for this chat only (--no-learn)")
             return
-        from pocketpref.summary.evidence import ANSWERED_UNDER
+        from pocketpref.integrations.feedback_session import record_choice
 
-        # Kept beside the answers, so that nothing that came out of memory ever counts as new
-        # evidence for itself.
-        meta = {ANSWERED_UNDER: list(dict.fromkeys(turn.under))}
-        before, turn.recorded = (
-            turn.recorded,
-            [
-                self._pocket.add(
-                    turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
-                )
-                for other in others
-            ],
+        before = turn.recorded
+        turn.recorded = list(
+            record_choice(
+                *(self._pocket, turn.prompt, chosen, others), edited=edited, under=turn.under
+            )
         )
         # A new choice about a turn replaces an earlier one. Forgetting that would take along the
         # chat that names it, so the chat is written first.
