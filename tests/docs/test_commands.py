@@ -38,6 +38,7 @@ NOT_RUN = [
     ("adapters", "check"),
     ("adapters", "ask"),
     ("ask",),
+    ("correct",),
     ("eval",),
 ]
 
