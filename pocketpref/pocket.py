@@ -30,9 +30,9 @@ from pocketpref.methods import profile_to_peft
 from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
 from pocketpref.methods.profile_to_peft import Tailoring
-from pocketpref.personalization import auto_switch
+from pocketpref.personalization import decisions
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
-from pocketpref.personalization.corrections import Correction, take_back
+from pocketpref.personalization.decisions import Correction, take_back
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.personalization.questions import Question
 from pocketpref.protocols import Lesson
@@ -591,7 +591,7 @@ class Pocket:
 
     def switch(self, *, on: bool) -> None:
         """Switch personalization on or off for ``method="auto"``; nothing learned is lost."""
-        auto_switch.switch(self._store, on=on)
+        decisions.switch(self._store, on=on)
 
     # ------------------------------------------------------------------------------ remote models
 

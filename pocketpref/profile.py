@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods.palm.service import Policies
-from pocketpref.personalization import auto_switch
+from pocketpref.personalization import decisions
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Effort, Learned, Pair
 from pocketpref.results import Preference, Profile, ProfileEntry, Scores
@@ -59,7 +59,7 @@ def profile(
         store.counts().memories,
         len(learned),
         method,
-        auto="off" if auto_switch.is_off(store) else "on",
+        auto="off" if decisions.is_off(store) else "on",
         policy=tuple(policies.words()),
         preferences=preferences,
     )

@@ -10,13 +10,7 @@ import click
 
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, print_table, progress_bar, report, report_json, table
-from pocketpref.cli.params import (
-    MisuseError,
-    format_option,
-    json_option,
-    model_option,
-    user_option,
-)
+from pocketpref.cli.params import MisuseError, format_option, json_option, model_option, user_option
 from pocketpref.errors import FileError
 from pocketpref.formatting import plural
 

@@ -227,8 +227,7 @@ def open_page(
     Example: pocketpref open --idle 10
     """
     page = load("pocketpref.server.web.run", "serve")
-    from pocketpref.server.web.settings import Machine
-    from pocketpref.server.web.views import WebContext
+    from pocketpref.server.web.views import Machine, WebContext
 
     with app.pocket(user, model) as pocket, ExitStack() as file:
 

@@ -32,12 +32,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from pocketpref.errors import FileError, PairError
-from pocketpref.importers.base import (
-    BadEntry,
-    Entry,
-    is_user,
-    moment_from_epoch,
-)
+from pocketpref.importers.base import BadEntry, Entry, is_user, moment_from_epoch
 from pocketpref.importers.message_tree import (
     MAX_ALTERNATIVES,
     MessageTree,

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.protocols import LanguageModel
-from pocketpref.records import (
-    Vector,
-)
+from pocketpref.records import Vector
 
 if TYPE_CHECKING:
     from pocketpref.lora.blend import Blend

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pocketpref.errors import InputError
 from pocketpref.messages import compose, with_system
 from pocketpref.methods.exact import Exact, PromptIndex
-from pocketpref.personalization import auto_switch
+from pocketpref.personalization import decisions
 from pocketpref.personalization.frames import Frame, Instruction
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
@@ -82,7 +82,7 @@ class Conditions:
             ModelError: the embedder is missing or failed.
             VaultError: the vault cannot be read.
         """
-        if method == "auto" and auto_switch.is_off(self._store):
+        if method == "auto" and decisions.is_off(self._store):
             method = "none"
         if method == "auto":
             return self.instructed(prompt, system, history)

@@ -23,12 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pocketpref.personalization.fluency import problem_of
-from pocketpref.personalization.frames import (
-    QUESTION_ORDER,
-    Frame,
-    Instruction,
-    frame_named,
-)
+from pocketpref.personalization.frames import QUESTION_ORDER, Frame, Instruction, frame_named
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Message, Sampling
 

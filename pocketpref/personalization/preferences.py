@@ -18,9 +18,9 @@ import numpy as np
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.personalization import beliefs as believing
-from pocketpref.personalization import corrections as correcting
+from pocketpref.personalization import decisions as correcting
 from pocketpref.personalization.beliefs import Beliefs
-from pocketpref.personalization.corrections import Correction
+from pocketpref.personalization.decisions import Correction
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.personalization.evidence import Evidence
 from pocketpref.personalization.feedback import targets

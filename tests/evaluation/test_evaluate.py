@@ -15,8 +15,8 @@ from pocketpref.evaluation.cases import cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
 from pocketpref.evaluation.predictors.base import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import shipped
-from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, compare
+from pocketpref.evaluation.service import Roster
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -21,7 +21,7 @@ from pocketpref.evaluation.predictors.base import CaseEvidence as Scored
 from pocketpref.evaluation.predictors.baselines import Longer, Shorter
 from pocketpref.evaluation.replies import QUESTIONS, Move, MovedReplies
 from pocketpref.evaluation.runner import compare
-from pocketpref.personalization import auto_switch
+from pocketpref.personalization import decisions
 from pocketpref.personalization.evidence import Evidence
 from pocketpref.pocket import Pocket
 from pocketpref.records import Message
@@ -352,7 +352,7 @@ def test_switch_survives_one_forgotten_choice_and_goes_with_all(pocket: Pocket) 
     pocket.switch(on=False)
     pocket.switch(on=False)
     with pocket._components.store.documents() as documents:
-        assert len(documents.all(auto_switch.KIND)) == 1
+        assert len(documents.all(decisions.SWITCH)) == 1
     pocket.forget(first)
     assert pocket.profile().auto == "off"
 
@@ -361,18 +361,18 @@ def test_switch_survives_one_forgotten_choice_and_goes_with_all(pocket: Pocket) 
 def test_a_malformed_switch_is_reported_and_can_be_set(pocket: Pocket, content: bytes) -> None:
     store = pocket._components.store
     with store.changing() as documents:
-        documents.insert(auto_switch.KIND, content)
+        documents.insert(decisions.SWITCH, content)
     with pytest.raises(TamperedError, match="malformed"):
-        auto_switch.is_off(store)
+        decisions.is_off(store)
     pocket.switch(on=True)
-    assert not auto_switch.is_off(store)
+    assert not decisions.is_off(store)
 
 
 def test_a_verdict_of_an_earlier_version_switches_nothing_off(pocket: Pocket) -> None:
     store = pocket._components.store
     with store.changing() as documents:
-        documents.insert(auto_switch.KIND, b'{"method": "none", "accuracies": {"none": 0.5}}')
-    assert not auto_switch.is_off(store)
+        documents.insert(decisions.SWITCH, b'{"method": "none", "accuracies": {"none": 0.5}}')
+    assert not decisions.is_off(store)
 
 
 # ------------------------------------------------------------------------------- the command line

@@ -15,7 +15,7 @@ from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, Shorter, history
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
-from pocketpref.evaluation.registry import Roster
+from pocketpref.evaluation.service import Roster
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair
 from tests.evaluation.conftest import exchanged, pairs_of, people, person, small_bank

@@ -7,7 +7,7 @@ import pytest
 
 import pocketpref
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.personalization import corrections
+from pocketpref.personalization import decisions
 from pocketpref.pocket import Pocket
 from pocketpref.testing import ScriptedModel
 from pocketpref.vault.crypto.key_stores import EphemeralKey
@@ -118,7 +118,7 @@ def test_a_correction_stops_a_belief(pocket: Pocket) -> None:
     name = pocket.correct(found.name, found.pole)
     assert pocket.personalize("Explain DNS").method == "none"
     assert pocket.preferences()[0].correction == "you said this is wrong"
-    corrections.take_back(pocket._components.store, name)
+    decisions.take_back(pocket._components.store, name)
     assert pocket.personalize("Explain DNS").attributes == ("short answers",)
 
 
@@ -137,7 +137,7 @@ def test_an_unknown_preference_cannot_be_corrected(pocket: Pocket, name: str, po
 
 def test_taking_back_an_unknown_correction_is_refused(pocket: Pocket) -> None:
     with pytest.raises(NotFoundError):
-        corrections.take_back(pocket._components.store, "nothing")
+        decisions.take_back(pocket._components.store, "nothing")
 
 
 def test_a_clear_taste_has_a_summary_without_a_search(pocket: Pocket) -> None:

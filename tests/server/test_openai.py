@@ -24,7 +24,7 @@ import pytest
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import StorageError
-from pocketpref.server.auth_middleware import MOST_BODY_BYTES
+from pocketpref.server.loopback import MOST_BODY_BYTES
 from pocketpref.server.openai.app import serve
 from tests.backends.http.peer import HELLO, answer
 from tests.backends.http.peer import serve as serve_peer
@@ -377,7 +377,7 @@ def test_fifty_streams_get_their_own_answers(taught):
 
 
 def test_who_is_too_many_is_told_to_come_back(taught, monkeypatch):
-    monkeypatch.setattr("pocketpref.server.openai.request_queue.MOST_WAITING", 2)
+    monkeypatch.setattr("pocketpref.server.openai.app.MOST_WAITING", 2)
     go, begun = threading.Event(), threading.Event()
 
     def slow(*_, **__):

@@ -16,8 +16,7 @@ from urllib.parse import urlencode
 from pocketpref.config import Config, Places
 from pocketpref.pocket import Pocket
 from pocketpref.server.web.run import Opening, serve
-from pocketpref.server.web.settings import Machine
-from pocketpref.server.web.views import WebContext
+from pocketpref.server.web.views import Machine, WebContext
 
 
 @dataclass

@@ -33,7 +33,7 @@ from typing import Any
 import httpx2
 import psutil
 
-from pocketpref.server.auth_middleware import MOST_BODY_BYTES
+from pocketpref.server.loopback import MOST_BODY_BYTES
 from pocketpref.vault.crypto.key_stores import KeyFile
 
 _CHAT = "/v1/chat/completions"

@@ -33,8 +33,8 @@ from pocketpref.evaluation.predictors.auto import Auto
 from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Other
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours, Part, Reward
-from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, After, Outcomes, Report, compare
+from pocketpref.evaluation.service import Roster
 from pocketpref.importers import BadEntry, read
 from pocketpref.messages import compose
 from tools.eval.margins import bank_of, blocks_of, item_of, open_cached

@@ -24,7 +24,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pocketpref.attributes import AttributeBank, read_attributes
-from pocketpref.calibration import Measurements
+from pocketpref.bootstrap.model_loading import Measurements
 from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read

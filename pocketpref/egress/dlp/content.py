@@ -8,14 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from pocketpref.egress.dlp.context import Finding, Known
-from pocketpref.egress.dlp.text import (
-    SMALL_WORDS,
-    fold,
-    folded_words,
-    search,
-    sentences,
-    words,
-)
+from pocketpref.egress.dlp.text import SMALL_WORDS, fold, folded_words, search, sentences, words
 from pocketpref.records import Attribute
 
 # What a person believes in: the attributes of category ``values``, by name, wording or paraphrase.

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pocketpref.egress.dlp.context import Finding, Known
-from pocketpref.egress.dlp.memory_index import ECHO
+from pocketpref.egress.dlp.context import ECHO, Finding, Known
 from pocketpref.egress.dlp.text import SMALL_WORDS, Word, fold, folded_words, sentences, words
 from pocketpref.records import Attribute
 

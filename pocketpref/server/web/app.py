@@ -14,12 +14,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pocketpref.errors import EgressError, InputError, NotFoundError, PocketprefError
-from pocketpref.server.listener import Stop
+from pocketpref.server.loopback import Stop
 from pocketpref.server.web import actions, views
 from pocketpref.server.web.actions import Decide, Form, read_form
-from pocketpref.server.web.rendering import asset, render
 from pocketpref.server.web.session import Session
-from pocketpref.server.web.views import Look, WebContext
+from pocketpref.server.web.views import Look, WebContext, asset, render
 
 Handler = Callable[[Request], Awaitable[Response]]
 

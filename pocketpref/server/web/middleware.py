@@ -12,15 +12,9 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pocketpref.server.auth_middleware import (
-    Headers,
-    body_length,
-    own_hosts,
-    read_headers,
-    with_headers,
-)
-from pocketpref.server.web.rendering import render
+from pocketpref.server.loopback import Headers, body_length, own_hosts, read_headers, with_headers
 from pocketpref.server.web.session import Session
+from pocketpref.server.web.views import render
 
 MOST_FORM_BYTES: Final = 256_000
 """The largest form that is read."""

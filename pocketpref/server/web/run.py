@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pocketpref.server.listener import HERE, Listener, Stop
+from pocketpref.server.loopback import HERE, Listener, Stop
 from pocketpref.server.web.app import WebApp
 from pocketpref.server.web.middleware import WebMiddleware
 from pocketpref.server.web.session import Session

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from pocketpref.files import new_private_file, private_folder, storage_errors
-from pocketpref.server.listener import HERE
+from pocketpref.server.loopback import HERE
 
 COOKIE: Final = "pocketpref"
 GOOD_FOR: Final = 600.0

@@ -4,23 +4,118 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pocketpref.config import Config, Places
 from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
 from pocketpref.evaluation import HelpVerdict
-from pocketpref.formatting import certainty
+from pocketpref.formatting import certainty, plural, size
+from pocketpref.models import Catalogue, ModelEntry
 from pocketpref.personalization.beliefs import SURE
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.personalization.questions import bundled_questions
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
 from pocketpref.results import Preference, Profile
-from pocketpref.server.web.settings import Machine
+
+# Render templates; every value is escaped.
+
+FOLDER: Final = Path(__file__).parent
+
+_EXCERPT: Final = 90  # characters
+
+
+def render(template: str, **values: Any) -> bytes:
+    """A page."""
+    return _environment().get_template(template).render(values).encode("utf-8", "replace")
+
+
+@cache
+def asset(name: str) -> bytes:
+    """A file that is served unchanged."""
+    return FOLDER.joinpath(name).read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"when": local_time, "plural": plural, "excerpt": excerpt, "size": size}
+    return made
+
+
+def local_time(moment: datetime) -> str:
+    """A moment in the machine's own time zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text[: 10 * _EXCERPT].split())
+    return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 1].rstrip()}…"
+
+
+# The models and folders of this machine that the page shows.
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Machine:
+    """Folders and settings of this machine.
+
+    Attributes:
+        places: where things are kept.
+        config: the settings that the program was started with.
+        environ: environment variables, which come before settings.
+    """
+
+    places: Places
+    config: Config
+    environ: Mapping[str, str]
+
+    def models(self) -> list[tuple[ModelEntry, bool]]:
+        """The models on this machine, each with whether it is the default from now on."""
+        catalogue = Catalogue(self.places.models)
+        chosen = None
+        with suppress(ModelError, NotFoundError):  # the one that was chosen is gone: none is marked
+            config = self.config if self.overruled else Config.load(self.places, {})
+            chosen = catalogue.find(config.model).path
+        return [(entry, entry.path == chosen) for entry in catalogue.ls()]
+
+    def choose(self, handle: str) -> ModelEntry:
+        """Make a model the default for programs that are started from now on.
+
+        Raises:
+            NotFoundError: the model is not listed.
+            ConfigError: the settings cannot be read or written.
+        """
+        listed = Catalogue(self.places.models).ls()
+        entry = next((entry for entry in listed if entry.handle == handle), None)
+        if entry is None:
+            raise NotFoundError("there is no such model on this machine")
+        replace(Config.load(self.places, {}), model=entry.handle).save(self.places)
+        return entry
+
+    @property
+    def overruled(self) -> bool:
+        """Whether a variable decides which model is used, whatever is chosen here."""
+        return bool(self.environ.get("POCKETPREF_MODEL"))
+
 
 ON_A_PAGE: Final = 50
 """Choices, or lines of the log, on one page."""

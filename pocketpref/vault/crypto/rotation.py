@@ -18,15 +18,7 @@ from pocketpref.vault.crypto.sealing import new_key
 from pocketpref.vault.integrity.set_hash import UserState
 from pocketpref.vault.integrity.transactions import Ledger
 from pocketpref.vault.storage.rows import UserRows
-from pocketpref.vault.storage.users import (
-    KEY,
-    NEXT,
-    NOBODY,
-    STATE,
-    DataKey,
-    Directory,
-    MasterKey,
-)
+from pocketpref.vault.storage.users import KEY, NEXT, NOBODY, STATE, DataKey, Directory, MasterKey
 
 RotationCallback = Callable[[int, int], None]
 """Called with the number of records done and the number of all records."""

@@ -17,7 +17,7 @@ import pocketpref
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.attribute_sentence import TOPICS
 from pocketpref.egress.dlp import CHECKS, MAX_CHARACTERS, Finding, Known, findings
-from pocketpref.egress.dlp.memory_index import RUN
+from pocketpref.egress.dlp.context import RUN
 from pocketpref.egress.dlp.text import folded_words
 from pocketpref.samples import sample_pairs
 from pocketpref.summary.records import Clause

@@ -12,7 +12,53 @@ from pocketpref.personalization.dimensions import Dimensions, PoleName
 from pocketpref.protocols import DocumentStore
 from pocketpref.records import Document, RedactedRepr
 
-KIND: Final = "correction"
+# Whether what is known of a person is put before the model: on, unless they switched it off.
+#
+# The switch is a sealed document. It names no choice, since it says nothing of one: it stays when a
+# single choice is forgotten, and goes when everything of the person is.
+
+SWITCH: Final = "verdict"
+"""The kind of document that the switch is kept as."""
+
+_OFF: Final = {"auto": "off"}
+
+
+def is_off(store: DocumentStore) -> bool:
+    """Return whether the person switched personalization off.
+
+    Raises:
+        TamperedError: the document is malformed.
+        VaultError: it cannot be read.
+    """
+    with store.documents() as documents:
+        return any(_load_switch(document.content) for document in documents.all(SWITCH))
+
+
+def switch(store: DocumentStore, *, on: bool) -> None:
+    """Switch personalization on or off; nothing that was learned is lost.
+
+    Raises:
+        VaultError: it cannot be kept.
+    """
+    with store.changing() as documents:
+        for before in documents.all(SWITCH):
+            documents.delete(SWITCH, before.id)
+        if not on:
+            documents.insert(SWITCH, json.dumps(_OFF).encode())
+
+
+def _load_switch(content: bytes) -> bool:
+    with suppress(ValueError, RecursionError):
+        values = json.loads(content)
+        if isinstance(values, dict) and ("auto" in values or "accuracies" in values):
+            # Earlier versions kept figures of a test here ("accuracies"), which decide nothing now.
+            return values.get("auto") == "off"
+    raise TamperedError(
+        "a document in the vault is malformed", hint="run `pocketpref eval --switch on`"
+    )
+
+
+CORRECTION: Final = "correction"
 """The kind of document that a correction is kept as."""
 
 MOST_CHARACTERS: Final = 200
@@ -44,7 +90,7 @@ def corrections(store: DocumentStore) -> list[Correction]:
         VaultError: they cannot be read.
     """
     with store.documents() as documents:
-        return [_load(document) for document in documents.all(KIND)]
+        return [_load_correction(document) for document in documents.all(CORRECTION)]
 
 
 def correct(
@@ -70,11 +116,11 @@ def correct(
     name = dimensions[dimension].name
     content = json.dumps({"dimension": name, "pole": pole, "only": topic}, ensure_ascii=False)
     with store.changing() as documents:
-        for document in documents.all(KIND):
-            earlier = _load(document)
+        for document in documents.all(CORRECTION):
+            earlier = _load_correction(document)
             if (earlier.dimension, earlier.pole) == (name, pole):
-                documents.delete(KIND, document.id)
-        return documents.insert(KIND, content.encode())
+                documents.delete(CORRECTION, document.id)
+        return documents.insert(CORRECTION, content.encode())
 
 
 def take_back(store: DocumentStore, name: str) -> None:
@@ -84,12 +130,12 @@ def take_back(store: DocumentStore, name: str) -> None:
         NotFoundError: no correction has this id.
     """
     with store.changing() as documents:
-        if documents.get(KIND, name) is None:
+        if documents.get(CORRECTION, name) is None:
             raise NotFoundError("no correction of this id", hint="`pocketpref profile` lists them")
-        documents.delete(KIND, name)
+        documents.delete(CORRECTION, name)
 
 
-def _load(document: Document) -> Correction:
+def _load_correction(document: Document) -> Correction:
     # Raised outside of the handler: the decoder's error holds the text.
     with suppress(KeyError, TypeError, ValueError, RecursionError):
         content = json.loads(document.content.decode())
