@@ -332,7 +332,14 @@ class Pocket:
                     "the best of several answers is known when the last is there",
                     hint="ask without stream",
                 )
-            return best_reply(self._preferences, model, messages, sampling, best_of)
+            return best_reply(
+                self._preferences,
+                model,
+                prompt,
+                messages=messages,
+                sampling=sampling,
+                count=best_of,
+            )
         pieces = model().generate(messages, sampling=sampling)
         return pieces if stream else "".join(pieces)
 

@@ -175,6 +175,8 @@ class Conditions:
 def best_reply(
     preferences: Preferences,
     model: ModelLoader,
+    prompt: str,
+    *,
     messages: Sequence[Message],
     sampling: Sampling | None,
     count: int,
@@ -184,7 +186,8 @@ def best_reply(
     Args:
         preferences: what the person likes.
         model: loads the model that replies.
-        messages: the conversation; the prompt comes last.
+        prompt: what was asked, without any instruction.
+        messages: the conversation as the model gets it.
         sampling: how to draw; with a seed, each reply has the next one.
         count: replies that are drawn, one after the other.
 
@@ -203,5 +206,5 @@ def best_reply(
     replies = [
         "".join(writer.generate(messages, sampling=replace(sampling, seed=seed))) for seed in seeds
     ]
-    probabilities = preferences.rank(messages[-1]["content"], replies)
+    probabilities = preferences.rank(prompt, replies)
     return replies[max(range(count), key=probabilities.__getitem__)]

@@ -1,4 +1,4 @@
-"""Corrections: what a person said of a belief ("not that", "only for cooking"), kept sealed."""
+"""What a person decided, kept sealed: corrections of beliefs, and the switch for all of it."""
 
 from __future__ import annotations
 

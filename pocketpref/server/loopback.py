@@ -1,4 +1,4 @@
-"""A loopback listener that serves until the program is told to stop."""
+"""A listener on the loopback address, and the middleware that checks every request to it."""
 
 from __future__ import annotations
 
