@@ -23,7 +23,7 @@ from pocketpref.errors import (
     ModelUnsupportedError,
 )
 from pocketpref.models.gguf_file import ModelRecord, check_gguf, file_sha256, write_record
-from pocketpref.models.handles import HubHandle, parse_handle
+from pocketpref.models.registry import HubHandle, parse_handle
 
 __all__ = ["parse_handle", "pull"]
 

@@ -16,12 +16,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.lora.gguf_reader import MAX_BYTES
-from pocketpref.lora.lora_file import Lora, read_lora
-from pocketpref.records import RedactedRepr
+from pocketpref.lora.lora_file import MAX_BYTES, Lora, read_lora
+from pocketpref.records import RedactedRepr, Vector
 
 SCHEMA: Final = 1
 
@@ -444,3 +446,25 @@ class HypernetworkManifest:
         if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
             raise AdapterError("the hypernetwork is not the file that its manifest means")
         return data
+
+
+class Hypernetwork(Protocol):
+    """Writes adapters from profiles."""
+
+    @property
+    def manifest(self) -> HypernetworkManifest:
+        """What is known of it."""
+
+    def write(self, profile: Vector) -> dict[str, NDArray[np.float32]]:
+        """The factors of an adapter.
+
+        Args:
+            profile: shape (dimensions,).
+
+        Returns:
+            ``KIND.lora_a`` of shape (layers, rank, in) and ``KIND.lora_b`` of shape (layers, out,
+            rank) for each kind of matrix, in GGUF's order of rows.
+
+        Raises:
+            ModelError: it failed, or the profile is of another length than it takes.
+        """

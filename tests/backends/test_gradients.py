@@ -11,10 +11,10 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
+from pocketpref.backends.llama.estimates import FirstOrder, split
 from pocketpref.backends.llama.gguf_tensors import Tensors
-from pocketpref.backends.llama.gradients.estimates import FirstOrder, split
-from pocketpref.backends.llama.gradients.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.backends.llama.scorer import Scorer
+from pocketpref.backends.llama.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.errors import ModelDamagedError
 from pocketpref.messages import compose
 from pocketpref.records import Matrix32, Pair

@@ -12,8 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama import LlamaModel, bindings, scorer
-from pocketpref.backends.llama.gradients import transformer
+from pocketpref.backends.llama import LlamaModel, bindings, scorer, transformer
 
 DECODE, SOFTMAX, ESTIMATES = "decode", "log-softmax", "estimates"
 

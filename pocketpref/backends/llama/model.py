@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pocketpref.backends.llama.adapters import AdapterPool
 from pocketpref.backends.llama.bindings import Weights
 from pocketpref.backends.llama.chat_template import ChatTemplate
+from pocketpref.backends.llama.estimates import FirstOrder
 from pocketpref.backends.llama.generator import Generator
-from pocketpref.backends.llama.gradients.estimates import FirstOrder
-from pocketpref.backends.llama.gradients.transformer import Shape
 from pocketpref.backends.llama.scorer import BARE, Scorer
+from pocketpref.backends.llama.transformer import Shape
 from pocketpref.lora import Blend
 from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import LanguageModel

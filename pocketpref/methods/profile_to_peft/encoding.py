@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, HypernetworkManifest, lora_bytes
-from pocketpref.lora.protocols import Hypernetwork
+from pocketpref.lora.manifest import Hypernetwork
 from pocketpref.protocols import Embedder
 from pocketpref.records import Pair, Vector
 

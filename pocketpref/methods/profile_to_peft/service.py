@@ -19,8 +19,9 @@ from typing import Final
 
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, Blend, HypernetworkManifest
-from pocketpref.lora.protocols import Hypernetwork
-from pocketpref.lora.store import discard, keep, kept, wearing
+from pocketpref.lora.blend import wearing
+from pocketpref.lora.manifest import Hypernetwork
+from pocketpref.lora.store import discard, keep, kept
 from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.protocols import EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
 from pocketpref.records import Pair, RedactedRepr

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.llama.gguf_tensors import Tensors
-from pocketpref.backends.llama.gradients.transformer import (
+from pocketpref.backends.llama.scorer import common_length, shorten
+from pocketpref.backends.llama.transformer import (
     Block,
     Head,
     KeysValues,
@@ -37,7 +38,6 @@ from pocketpref.backends.llama.gradients.transformer import (
     Sight,
     Trace,
 )
-from pocketpref.backends.llama.scorer import common_length, shorten
 from pocketpref.backends.scheduling import courtesy, threads
 from pocketpref.records import Matrix32
 
