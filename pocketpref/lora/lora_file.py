@@ -91,6 +91,14 @@ class Tensor:
         flat = np.frombuffer(data, TENSOR_TYPES[self.kind], count, self.offset)
         return flat.reshape(self.shape)
 
+    def largest(self, data: bytes) -> float:
+        """Largest magnitude of its numbers; not finite if one of them is no number."""
+        values = self.values(data)
+        # Without the sign, floats are ordered as their bits are, and what is no number is highest.
+        whole = np.dtype(f"<u{values.itemsize}")
+        highest = int((values.view(whole) & np.iinfo(whole).max // 2).max())
+        return float(np.array(highest, whole).view(values.dtype))
+
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
@@ -133,7 +141,7 @@ def read_header(data: bytes) -> GgufHeader:
     tensors, keys = cursor.number("<Q"), cursor.number("<Q")
     if not 0 < tensors <= _MOST_TENSORS or not 0 < keys <= _MOST_KEYS:
         raise AdapterError("the adapter file claims an impossible number of tensors or keys")
-    found = _keys(cursor, keys)
+    found = cursor.keys(keys)
     if "general.alignment" in found and found["general.alignment"] != (UINT32, ALIGNMENT):
         raise AdapterError(f"the adapter file is not aligned to {ALIGNMENT} bytes")
     return GgufHeader(found, _tensors(cursor, tensors))
@@ -168,40 +176,49 @@ class _Cursor:
             raise AdapterError("the adapter file holds a name or text that is none")
         return text
 
+    def item(self, kind: int) -> Any:
+        if kind == STRING:
+            return self.text(_MOST_TEXT_BYTES)
+        if kind not in _SCALARS:
+            raise AdapterError("the adapter file holds metadata of an unknown type")
+        return self.number(_SCALARS[kind])
 
-def _keys(cursor: _Cursor, count: int) -> dict[str, tuple[int, Any]]:
-    found: dict[str, tuple[int, Any]] = {}
-    for _ in range(count):
-        name = cursor.text(_MOST_KEY_BYTES)
-        kind = cursor.number("<I")
-        if name in found:
-            raise AdapterError("the adapter file says a key twice")
-        if name.startswith("adapter.alora"):
-            raise AdapterError("the adapter file is an aLoRA, which switches itself on and off")
-        found[name] = (kind, _value(cursor, kind))
-    return found
+    def value(self, kind: int) -> Any:
+        if kind != ARRAY:
+            return self.item(kind)
+        inner, count = self.number("<I"), self.number("<Q")
+        if count > _MOST_ITEMS:
+            raise AdapterError("the adapter file holds a list that is too long")
+        return [self.item(inner) for _ in range(count)]
 
+    def keys(self, count: int) -> dict[str, tuple[int, Any]]:
+        found: dict[str, tuple[int, Any]] = {}
+        for _ in range(count):
+            name, kind = self.text(_MOST_KEY_BYTES), self.number("<I")
+            if name in found:
+                raise AdapterError("the adapter file says a key twice")
+            if name.startswith("adapter.alora"):
+                raise AdapterError("the adapter file is an aLoRA, which switches itself on and off")
+            found[name] = (kind, self.value(kind))
+        return found
 
-def _value(cursor: _Cursor, kind: int) -> Any:
-    if kind != ARRAY:
-        return _item(cursor, kind)
-    inner, count = cursor.number("<I"), cursor.number("<Q")
-    if count > _MOST_ITEMS:
-        raise AdapterError("the adapter file holds a list that is too long")
-    return [_item(cursor, inner) for _ in range(count)]
-
-
-def _item(cursor: _Cursor, kind: int) -> Any:
-    if kind == STRING:
-        return cursor.text(_MOST_TEXT_BYTES)
-    if kind not in _SCALARS:
-        raise AdapterError("the adapter file holds metadata of an unknown type")
-    return cursor.number(_SCALARS[kind])
+    def tensor(self) -> Tensor:
+        """One entry of the list of tensors; its offset is still relative to the data."""
+        name = self.text(_MOST_NAME_BYTES)
+        if self.number("<I") != 2:
+            raise AdapterError("the adapter file holds a tensor that is no matrix")
+        columns, rows = self.number("<Q"), self.number("<Q")
+        kind, offset = self.number("<I"), self.number("<Q")
+        if kind not in TENSOR_TYPES:
+            raise AdapterError("the adapter file holds a tensor of a type other than F32 and F16")
+        if not 0 < columns <= MAX_BYTES or not 0 < rows <= MAX_BYTES or rows * columns > MAX_BYTES:
+            raise AdapterError("the adapter file holds a tensor of an impossible size")
+        return Tensor(name, (rows, columns), kind, offset)
 
 
 def _tensors(cursor: _Cursor, count: int) -> tuple[Tensor, ...]:
     """The tensors, which must lie one after the other and fill the file."""
-    described = [_describe(cursor) for _ in range(count)]
+    described = [cursor.tensor() for _ in range(count)]
     if len({tensor.name for tensor in described}) < count:
         raise AdapterError("the adapter file holds a tensor twice")
     start = _padded(cursor.place)
@@ -218,20 +235,6 @@ def _tensors(cursor: _Cursor, count: int) -> tuple[Tensor, ...]:
     if len(cursor.data) > _padded(end):
         raise AdapterError("the adapter file goes on behind its last tensor")
     return tuple(placed)
-
-
-def _describe(cursor: _Cursor) -> Tensor:
-    """One entry of the list of tensors; its offset is still relative to the data."""
-    name = cursor.text(_MOST_NAME_BYTES)
-    if cursor.number("<I") != 2:
-        raise AdapterError("the adapter file holds a tensor that is no matrix")
-    columns, rows = cursor.number("<Q"), cursor.number("<Q")
-    kind, offset = cursor.number("<I"), cursor.number("<Q")
-    if kind not in TENSOR_TYPES:
-        raise AdapterError("the adapter file holds a tensor of a type other than F32 and F16")
-    if not 0 < columns <= MAX_BYTES or not 0 < rows <= MAX_BYTES or rows * columns > MAX_BYTES:
-        raise AdapterError("the adapter file holds a tensor of an impossible size")
-    return Tensor(name, (rows, columns), kind, offset)
 
 
 def _padded(place: int) -> int:
@@ -300,7 +303,12 @@ def read_lora(data: bytes) -> Lora:
     ranks = {a.shape[0] for a, _ in pairs.values()}
     if len(ranks) > 1:
         raise AdapterError("the adapter's matrices have different ranks")
-    _check_numbers(header, data)
+    for tensor in header.tensors:
+        largest = tensor.largest(data)
+        if not math.isfinite(largest):
+            raise AdapterError(f"{tensor.name} holds what is no number")
+        if largest > _LARGEST:
+            raise AdapterError(f"{tensor.name} holds a number beyond {_LARGEST:,.0f}")
     architecture = str(header.value("general.architecture", STRING))
     return Lora(architecture, alpha, ranks.pop(), targets, pairs)
 
@@ -324,19 +332,6 @@ def _pairs(header: GgufHeader) -> tuple[dict[str, tuple[Tensor, Tensor]], tuple[
         if a.shape[0] != b.shape[1]:
             raise AdapterError(f"the adapter's matrices for {weight} do not fit one another")
     return pairs, tuple(sorted(targets))
-
-
-def _check_numbers(header: GgufHeader, data: bytes) -> None:
-    """Without the sign, floats are ordered as their bits are; what is no number stands highest."""
-    for tensor in header.tensors:
-        values = tensor.values(data)
-        whole = np.dtype(f"<u{values.itemsize}")
-        highest = int((values.view(whole) & np.iinfo(whole).max // 2).max())
-        largest = float(np.array(highest, whole).view(values.dtype))
-        if not math.isfinite(largest):
-            raise AdapterError(f"{tensor.name} holds what is no number")
-        if largest > _LARGEST:
-            raise AdapterError(f"{tensor.name} holds a number beyond {_LARGEST:,.0f}")
 
 
 # Writing.

@@ -318,7 +318,7 @@ def parse_object(content: bytes, whose: str) -> dict[str, Any]:
     value: object = None
     if len(content) <= MOST_MANIFEST_BYTES:
         try:
-            value = json.loads(content, parse_constant=_no_constant, parse_float=_finite)
+            value = json.loads(content, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
             value = None
     if not isinstance(value, dict):
@@ -326,11 +326,8 @@ def parse_object(content: bytes, whose: str) -> dict[str, Any]:
     return value
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)  # NaN and Infinity are no JSON
-
-
 def _finite(text: str) -> float:
+    # NaN and Infinity are no JSON; 1e999 is, but no number that can be used.
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value

@@ -139,7 +139,7 @@ class Clock:
         wrappers: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
             (bindings.Context, "__init__", self._opened),
             (bindings.Context, "decode", self._decoded),
-            (scorer, "_collect", self._timed(SOFTMAX)),
+            (scorer, "collect", self._timed(SOFTMAX)),
             (LlamaModel, "estimates", self._timed(ESTIMATES)),
             (transformer.Block, "forward", self._forwarded),
         )

@@ -95,7 +95,7 @@ def events(chunks: Iterable[bytes]) -> Iterator[Event]:
         RemoteGarbledError: this is no such stream, or a line or an event is over-long.
     """
     name, data, size = "", list[str](), 0
-    for line in _lines(chunks):
+    for line in lines(chunks):
         if not line:
             if data:
                 yield Event(name or "message", "\n".join(data))
@@ -111,7 +111,12 @@ def events(chunks: Iterable[bytes]) -> Iterator[Event]:
             name = value
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The complete lines of a stream, without their ends and the byte order mark.
+
+    Raises:
+        RemoteGarbledError: a line is over-long.
+    """
     pending = bytearray()
     first, after_return = True, False
     for chunk in chunks:
@@ -194,7 +199,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is none.
+    """An error response.
 
     Attributes:
         status: the HTTP status.
@@ -208,58 +213,48 @@ class Refusal:
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: Iterable[bytes]) -> Self:
-        """Read it as far as that is worth it."""
-        code = None
-        with suppress(RemoteError):  # it is refused, whatever becomes of the explanation
-            code = None if _is_redirect(status) else _code(body)
-        return cls(status, code, _retry_after(headers.get("retry-after", "").strip()))
+        """Read an error response; of its body at most 64 KiB, and nothing of a redirect's."""
+        code, read = None, bytearray()
+        # It is refused, whatever becomes of the explanation: cut off, no JSON, or too deep.
+        with suppress(RemoteError, ValueError, RecursionError):
+            if not _is_redirect(status):
+                for piece in body:
+                    read += piece
+                    if len(read) > _LONGEST_BODY:
+                        break
+                else:
+                    code = _known(json.loads(bytes(read)))
+        return cls(status, code, retry_after(headers.get("retry-after", "").strip()))
 
     @property
     def passes(self) -> bool:
-        """Whether it may be another way in a moment."""
+        """Whether the same request may succeed in a moment."""
         return (
             self.status == HTTPStatus.TOO_MANY_REQUESTS
             or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ) and self.code != "insufficient_quota"
 
     def error(self, where: str) -> RemoteRefusedError:
-        """What to raise."""
+        """The error to raise."""
         if _is_redirect(self.status):
             return RemoteRefusedError(
                 f"{where} sends us to another address (HTTP {self.status}), where nothing was sent",
                 status=self.status,
                 hint="a redirect is never followed: if you trust the new address, allow that one",
             )
+        failed = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        otherwise = "it has failed" if failed else "it answers with something unexpected"
+        reason = _REASONS[self.code] if self.code else _STATUSES.get(self.status, otherwise)
         hint = _HINTS.get(self.status, "try again later, or ask another one")
         if self.asked:
             hint = f"it asks you to wait for {math.ceil(self.asked):,} seconds"
         return RemoteRefusedError(
-            f"{where} refuses (HTTP {self.status}): {self._reason()}",
-            status=self.status,
-            hint=hint,
+            f"{where} refuses (HTTP {self.status}): {reason}", status=self.status, hint=hint
         )
-
-    def _reason(self) -> str:
-        if self.code:
-            return _REASONS[self.code]
-        failed = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        otherwise = "it has failed" if failed else "it answers with something unexpected"
-        return _STATUSES.get(self.status, otherwise)
 
 
 def _is_redirect(status: int) -> bool:
     return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
-
-
-def _code(body: Iterable[bytes]) -> str | None:
-    read = bytearray()
-    for piece in body:
-        read += piece
-        if len(read) > _LONGEST_BODY:
-            return None
-    with suppress(ValueError, RecursionError):  # no JSON, or too deep
-        return _known(json.loads(bytes(read)))
-    return None
 
 
 def _known(content: object) -> str | None:
@@ -271,8 +266,11 @@ def _known(content: object) -> str | None:
     return next((code for code in codes if isinstance(code, str) and code in _REASONS), None)
 
 
-def _retry_after(text: str) -> float | None:
-    """Seconds, from a number or a date (RFC 9110, section 10.2.3)."""
+def retry_after(text: str) -> float | None:
+    """Seconds of a ``Retry-After`` header, a number or a date (RFC 9110, section 10.2.3).
+
+    None if it is neither.
+    """
     if text.isascii() and text.isdigit():
         return float(text[:12])
     with suppress(ValueError):
@@ -284,7 +282,7 @@ def _retry_after(text: str) -> float | None:
 
 
 def broken_off(where: str, content: Mapping[str, Any]) -> RemoteRefusedError:
-    """The error for an event that is one."""
+    """The error for an error event in the middle of a stream."""
     code = _known(content)
     reason = _REASONS[code] if code else "it has failed"
     return RemoteRefusedError(
@@ -312,7 +310,10 @@ def openai_pieces(events: Iterable[Event], where: str) -> Pieces:
         content = _object(event.data)
         if event.name == "error" or content.get("error") is not None:
             raise broken_off(where, content)
-        for choice in _list(content, "choices"):
+        choices = content.get("choices") or []
+        if not isinstance(choices, list):
+            raise _garbled()
+        for choice in [_mapped(item) for item in choices]:
             # Some servers hang up after the reason, without the last word.
             finished = finished or choice.get("finish_reason") is not None
             delta = _mapping(choice, "delta")
@@ -359,13 +360,6 @@ def _mapped(content: object) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _garbled()
     return content
-
-
-def _list(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    items = content.get(key) or []
-    if not isinstance(items, list):
-        raise _garbled()
-    return [_mapped(item) for item in items]
 
 
 def _text(content: dict[str, Any], key: str) -> str:

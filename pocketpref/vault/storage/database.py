@@ -286,31 +286,27 @@ def build(path: Path, header: VaultHeader, state: bytes) -> None:
         StorageError: it cannot be written.
     """
     try:
-        with storage_errors(path):
-            _build(path, header, state)
+        with storage_errors(path), contextlib.ExitStack() as cleanup:
+            private_folder(path.parent)
+            part = part_path(path)
+            cleanup.callback(remove_with_log, part)
+            new_private_file(part).close()
+            with contextlib.closing(VaultFile(part)) as file:
+                file.use_log()
+                with file.writing() as db:
+                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    migrate(db)
+                    db.execute("INSERT INTO header VALUES (1, ?, ?, ?, ?)", (*header, state))
+                file.scrub()
+            publish(part, path, replace=False)
     except FileExistsError:
         raise already_there(path) from None
 
 
-def _build(path: Path, header: VaultHeader, state: bytes) -> None:
-    private_folder(path.parent)
-    part = part_path(path)
-    try:
-        new_private_file(part).close()
-        file = VaultFile(part)
-        try:
-            file.use_log()
-            with file.writing() as db:
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                migrate(db)
-                db.execute("INSERT INTO header VALUES (1, ?, ?, ?, ?)", (*header, state))
-            file.scrub()
-        finally:
-            file.close()
-        publish(part, path, replace=False)
-    finally:
-        for left in (part, *part.parent.glob(part.name + "-*")):
-            left.unlink(missing_ok=True)
+def remove_with_log(path: Path) -> None:
+    """Remove an SQLite file, if it is there, and what SQLite keeps beside it."""
+    for left in (path, *path.parent.glob(path.name + "-*")):
+        left.unlink(missing_ok=True)
 
 
 def checked_file(path: Path, busy_seconds: float) -> VaultFile:
