@@ -11,7 +11,7 @@ from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.lora import Adapter
 from pocketpref.lora.manifest import Hypernetwork
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.personalization.frames import QUESTION_ORDER, Frame
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
@@ -40,6 +40,7 @@ class Components:
         hypernetwork: loads what writes adapters for the model that replies; None for none.
         summarizer: reads the adapter that makes the model write summaries; None for none.
         frame: gives the frame that moves the model that replies.
+        probe_frame: finds that frame, once for each model.
         remote: makes what sends to other machines, given the API keys; None where nothing does.
     """
 
@@ -60,6 +61,7 @@ class Components:
     summarizer: Callable[[], Adapter | None] = lambda: None
     remote: Callable[[ApiKeys], RemoteGenerator] | None = None
     frame: Callable[[], Frame] = lambda: QUESTION_ORDER
+    probe_frame: Callable[[], None] = lambda: None
 
     @property
     def scoring(self) -> ScoringModels:

@@ -25,3 +25,10 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def certainty(probability: float) -> str:
+    """Return how sure a belief is, in words for people."""
+    if probability >= 0.95:
+        return "very sure"
+    return "sure" if probability >= 0.8 else "fairly sure"

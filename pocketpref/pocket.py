@@ -24,15 +24,15 @@ from pocketpref.egress import Ask, EgressGate, Offer, Preview
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import Disclosure, Level
 from pocketpref.errors import InputError
-from pocketpref.evaluation import Report, evaluate
+from pocketpref.evaluation import HelpVerdict, Report, evaluate, helps
 from pocketpref.messages import checked, compose, with_system
-from pocketpref.methods.exact.indexing import LearnRun, ProgressCallback
+from pocketpref.methods import profile_to_peft
+from pocketpref.methods.exact import LearnRun, ProgressCallback
 from pocketpref.methods.palm.service import Policies
-from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.methods.profile_to_peft.service import Tailoring
-from pocketpref.personalization import auto_decision
-from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.methods.profile_to_peft import Tailoring
+from pocketpref.personalization import auto_switch
 from pocketpref.personalization.conditions import Conditions, PersonalizeMethod, best_reply
+from pocketpref.personalization.corrections import Correction, take_back
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.personalization.questions import Question
 from pocketpref.protocols import Lesson
@@ -204,6 +204,9 @@ class Pocket:
     ) -> LearnReport:
         """Index what is new, the newest first: which attributes explain each choice.
 
+        Without a budget, it also finds out once how the model that replies is best told what the
+        person likes (``personalization.frame_probe``).
+
         Every pair is kept as soon as it is done, so that an interruption of any kind costs at most
         the pair at work. ``KeyboardInterrupt`` passes through.
 
@@ -215,7 +218,7 @@ class Pocket:
             ModelError: a model is missing or failed.
             VaultError: the vault cannot be read or written.
         """
-        return LearnRun(
+        run = LearnRun(
             self._store,
             self._components.method,
             self._components.scoring,
@@ -223,7 +226,11 @@ class Pocket:
             self._components.recipe,
             budget=budget,
             on_progress=on_progress or (lambda _: None),
-        ).all()
+        )
+        found = run.all()
+        if budget is None:  # it takes a minute: not out of a budget that was meant for choices
+            self._components.probe_frame()
+        return found
 
     # ------------------------------------------------------------------------------ using
 
@@ -317,7 +324,7 @@ class Pocket:
         else:
             given = self.personalize(prompt, system=system, history=history, method=method)
             messages = given.messages
-            worn = {"palm": self.policies.model, encoding.NAME: self.tailoring.model}
+            worn = {"palm": self.policies.model, profile_to_peft.NAME: self.tailoring.model}
             model = worn.get(method, model)
         if best_of != 1:
             if stream:
@@ -385,6 +392,22 @@ class Pocket:
         """
         return self._preferences.correct(name, pole, only)
 
+    def corrections(self) -> list[Correction]:
+        """Return what the person corrected, the oldest first.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return self._preferences.corrections()
+
+    def uncorrect(self, correction_id: str) -> None:
+        """Take a correction back.
+
+        Raises:
+            NotFoundError: no correction has this id.
+        """
+        take_back(self._store, correction_id)
+
     # ------------------------------------------------------------------------------ looking
 
     def embed(self, texts: Sequence[str]) -> Vector:
@@ -448,13 +471,19 @@ class Pocket:
         )
 
     def evaluate(self, feedback: Iterable[Feedback] | None = None, **options: Any) -> Report:
-        """Compare methods on choices that they did not learn from; see ``evaluation.evaluate``.
+        """Say whether it helps, and compare methods on choices that they did not learn from.
 
         Args:
             feedback: choices of one or many people; None for those remembered here.
             options: of ``evaluation.evaluate``.
         """
-        return evaluate(self._components, feedback, **options)
+        return evaluate(
+            self._components,
+            feedback,
+            preferences=self._preferences,
+            conditions=self._conditions,
+            **options,
+        )
 
     # --------------------------------------------------------------------- summary and statements
 
@@ -496,8 +525,13 @@ class Pocket:
         """
         return self._summaries.edit(text)
 
-    def state(self, text: str) -> str:
+    def state(self, text: str, *, program: str = "") -> str:
         """Keep a preference in the person's own words; every later summary says it.
+
+        Args:
+            text: one line.
+            program: the assistant that reports it, kept beside it; "" if the person states it. Such
+                a statement comes after those of the person, and never replaces one of them.
 
         Returns:
             The statement's id.
@@ -505,7 +539,7 @@ class Pocket:
         Raises:
             InputError: it is empty or too long.
         """
-        return self._summaries.state(text)
+        return self._summaries.state(text, program)
 
     def statements(self) -> list[Statement]:
         """What the person stated, the oldest first; also what must not be said of them."""
@@ -547,9 +581,17 @@ class Pocket:
         lessons = self._store.lessons(self._components.recipe())
         return next((one.attributes for one in lessons if one.memory_id == memory_id), ())
 
-    def verdict(self) -> AutoDecision | None:
-        """What ``evaluate`` found to help this person, with its figures; None if untested."""
-        return auto_decision.current(self._store, self._components.recipe())
+    def verdict(self) -> HelpVerdict:
+        """Return whether personalization helps this person, from their choices alone.
+
+        Raises:
+            VaultError: the vault cannot be read.
+        """
+        return helps(self._components, self._preferences)
+
+    def switch(self, *, on: bool) -> None:
+        """Switch personalization on or off for ``method="auto"``; nothing learned is lost."""
+        auto_switch.switch(self._store, on=on)
 
     # ------------------------------------------------------------------------------ remote models
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketpref.attributes import AttributeBank, Wording
 from pocketpref.methods.palm.service import Policies
-from pocketpref.personalization import auto_decision
+from pocketpref.personalization import auto_switch
 from pocketpref.protocols import MemoryStore
 from pocketpref.records import Effort, Learned, Pair
 from pocketpref.results import Preference, Profile, ProfileEntry, Scores
@@ -54,13 +54,12 @@ def profile(
 ) -> Profile:
     """What was learned, strongest first, with the memories that speak for each part."""
     learned = store.learned(recipe)
-    verdict = auto_decision.current(store, recipe)
     return Profile(
         entries(learned),
         store.counts().memories,
         len(learned),
         method,
-        auto=verdict.words() if verdict else "",
+        auto="off" if auto_switch.is_off(store) else "on",
         policy=tuple(policies.words()),
         preferences=preferences,
     )

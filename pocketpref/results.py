@@ -120,7 +120,7 @@ class Profile:
         pairs: choices remembered.
         indexed: how many of them are learned.
         method: that explained them.
-        auto: what ``method="auto"`` applies and why, in words; "" if that was not tested.
+        auto: whether what is known goes into replies: "on", or "off" where the person said so.
         policy: which policy suits the person, and their weights of traits, in words; () if there
             is no portfolio for the model.
         preferences: what is believed from the text of the choices alone, sure ones first.
@@ -130,7 +130,7 @@ class Profile:
     pairs: int
     indexed: int
     method: str
-    auto: str = ""
+    auto: str = "on"
     policy: tuple[str, ...] = ()
     preferences: tuple[Preference, ...] = ()
 

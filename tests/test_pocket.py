@@ -16,7 +16,7 @@ import pocketpref
 from pocketpref.attributes import AttributeBank
 from pocketpref.bootstrap import open as opening
 from pocketpref.errors import InputError, ModelError, NotFoundError, PairError, VaultError
-from pocketpref.methods.exact.indexing import LearnRun
+from pocketpref.methods.exact import LearnRun
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.results import Progress

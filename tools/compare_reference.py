@@ -42,7 +42,7 @@ from pocketpref.backends.llama import LlamaModel, prepare  # noqa: E402
 from pocketpref.backends.onnx.embedder import open_embedder  # noqa: E402
 from pocketpref.components import Components  # noqa: E402
 from pocketpref.importers import BadEntry, read  # noqa: E402
-from pocketpref.methods.exact.selection import Exact, ExactSettings  # noqa: E402
+from pocketpref.methods.exact import Exact, ExactSettings  # noqa: E402
 from pocketpref.models import Catalogue  # noqa: E402
 from pocketpref.pocket import Pocket  # noqa: E402
 from pocketpref.protocols import Embedder, LanguageModel  # noqa: E402

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,15 @@ from typing import Any, Generic, TypeVar
 from pocketpref.attributes import AttributeBank
 from pocketpref.calibration import Measurements
 from pocketpref.config import Places
+from pocketpref.errors import ModelError
 from pocketpref.models import Catalogue, ModelEntry
+from pocketpref.personalization.frame_probe import (
+    KNOWN_FRAMES,
+    PROBE_VERSION,
+    frame_for,
+    probe_frames,
+)
+from pocketpref.personalization.frames import FRAMES, QUESTION_ORDER, Frame, frame_named
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.scoring import Arbiter, noise_floor
 
@@ -221,6 +230,38 @@ def embedder_loader(wanted: str | Embedder | None) -> Lazy[Embedder]:
         return open_embedder(wanted)
 
     return Lazy(load)
+
+
+def frame_of(models: ModelLoaders) -> Frame:
+    """Return the frame for the model that replies: known, probed on this machine, or the default.
+
+    A model that is missing is asked nothing, so any frame will do for it.
+    """
+    with suppress(ModelError):
+        place = models.measured.known(_frame_name(models.fingerprint()), -1.0)
+        probed = FRAMES[int(place)].name if 0 <= place < len(FRAMES) else ""
+        return frame_for(models.fingerprint(), probed)
+    return QUESTION_ORDER
+
+
+def probe_frame(models: ModelLoaders, embedder: Lazy[Embedder]) -> None:
+    """Find out once which frame moves the model that replies, unless that is known.
+
+    Raises:
+        ModelError: a model is missing or failed.
+    """
+    if not models.ours or models.fingerprint() in KNOWN_FRAMES:
+        return
+
+    def measure() -> float:
+        found = probe_frames(models.model(), embedder())
+        return float(FRAMES.index(frame_named(found.frame)))
+
+    models.measured.get(_frame_name(models.fingerprint()), measure)
+
+
+def _frame_name(fingerprint: str) -> str:
+    return f"frame {PROBE_VERSION} {fingerprint}"
 
 
 def load_arbiter(models: ModelLoaders, bank: AttributeBank) -> Arbiter | None:

@@ -21,9 +21,11 @@ from pocketpref.bootstrap.model_loading import (
     Lazy,
     ModelLoaders,
     embedder_loader,
+    frame_of,
     load_arbiter,
     measured_noise,
     model_loaders,
+    probe_frame,
 )
 from pocketpref.bootstrap.trained_artifacts import TrainedArtifacts
 from pocketpref.components import Components
@@ -31,7 +33,7 @@ from pocketpref.config import Config, Places
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.errors import InputError
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import Embedder, KeyStore, LanguageModel
 from pocketpref.results import Personalized
@@ -172,6 +174,8 @@ def _components(
         names=vault.users,
         remote=_remote,
         embedder=embedder,
+        frame=lambda: frame_of(models),
+        probe_frame=lambda: probe_frame(models, embedder),
         about=lambda: _about(vault, models),
         on_close=close,
     )

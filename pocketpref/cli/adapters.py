@@ -1,4 +1,4 @@
-"""adapters list|check|ask: the policies a model can wear, and which of them is yours."""
+"""adapters list|check|ask: the policies of a model, and which of them suits you."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Pair
 
-_MOST_WORDS = 120  # of an answer that is put to a person
+_MOST_WORDS = 120  # of an answer that a person is asked about
 
 
 @click.group()
@@ -54,7 +54,7 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
         policy = pocket.policies.choice(keep=False).policy if portfolio else None
     chosen = policy.name if policy else None
     if as_json:
-        report_json(_as_dict(portfolio, own, chosen) | {"hypernetwork": _written_by(writer)})
+        report_json(_as_dict(portfolio, own, chosen, writer))
         return
     if portfolio is None:
         note("there are no policies for this model")
@@ -67,12 +67,6 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
         )
     for name, adapter in own.items():
         report(f"{name}  {adapter.manifest.name}, {size(len(adapter.data))}, made for you, sealed")
-
-
-def _written_by(network: HypernetworkManifest | None) -> dict[str, Any] | None:
-    if network is None:
-        return None
-    return {"sha256": network.sha256, "rank": network.rank, "targets": list(network.targets)}
 
 
 def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:
@@ -90,9 +84,15 @@ def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:
 
 
 def _as_dict(
-    portfolio: Portfolio | None, own: dict[str, Adapter], chosen: str | None
+    portfolio: Portfolio | None,
+    own: dict[str, Adapter],
+    chosen: str | None,
+    writer: HypernetworkManifest | None,
 ) -> dict[str, Any]:
     policies = portfolio.policies if portfolio else ()
+    written_by = None
+    if writer is not None:
+        written_by = {"sha256": writer.sha256, "rank": writer.rank, "targets": list(writer.targets)}
     return {
         "traits": list(portfolio.traits) if portfolio else [],
         "policies": [
@@ -106,6 +106,7 @@ def _as_dict(
         "chosen": chosen,
         "guarantee": dict(portfolio.guarantee) if portfolio else {},
         "own": [{"id": name, "bytes": len(adapter.data)} for name, adapter in own.items()],
+        "hypernetwork": written_by,
     }
 
 
@@ -162,36 +163,33 @@ def ask(app: App, *, count: int, user: str | None, model: str | None) -> None:
     Example: pocketpref adapters ask -n 8
     """
     with app.pocket(user, model) as pocket:
-        left = _questions()
+        left = short_questions()
         for number in range(1, count + 1):
             pair = pocket.policies.question(left)
             if pair is None:
                 note("there is nothing left to ask")
                 break
             left.remove(pair)
-            if not _put(pocket, pair, number):
+            if not _ask_one(pocket, pair, number):
                 break
         for line in pocket.policies.words():
             report(line)
 
 
-def _questions() -> list[Pair]:
+def short_questions() -> list[Pair]:
+    """Return the sample pairs whose answers are short enough to be read at a terminal."""
     from pocketpref.records import Pair
     from pocketpref.samples import SAMPLES, sample_pairs
 
     pairs = [item.pair for name in SAMPLES for item in sample_pairs(name)]
-    short = [p for p in pairs if max(map(_words, (p.chosen, p.rejected))) <= _MOST_WORDS]
-    # Which answer stands first must not say which one somebody else preferred.
+    short = [p for p in pairs if max(len(p.chosen.split()), len(p.rejected.split())) <= _MOST_WORDS]
+    # The order must not give away which answer somebody else preferred.
     turned = [Pair(p.prompt, *sorted((p.chosen, p.rejected))) for p in short]
     return list({pair.prompt: pair for pair in turned}.values())
 
 
-def _words(text: str) -> int:
-    return len(text.split())
-
-
-def _put(pocket: Pocket, pair: Pair, number: int) -> bool:
-    """Put one question; False if the person has had enough."""
+def _ask_one(pocket: Pocket, pair: Pair, number: int) -> bool:
+    """Ask one question and remember the answer; False if the person wants no more."""
     answers: Sequence[str] = (pair.chosen, pair.rejected)
     report(f"\n{number}. {pair.prompt}")
     for letter, answer in zip("AB", answers, strict=True):

@@ -46,12 +46,17 @@ def install(app: App, *, dry_run: bool, user: str | None, model: str | None) -> 
 
     Example: pocketpref service install --dry-run
     """
+    from pocketpref.files import building, private_folder, storage_errors
+
     found = _service(app, user, model)
     for path, content in found.files.items():
         if dry_run:
             report(f"{path}:\n{content}")
         else:
-            _write(path, content)
+            with storage_errors(path):
+                private_folder(path.parent)
+                with building(path, replace=True) as file:
+                    file.write(content.encode())
             report(f"written: {path}")
     note(f"to begin: {found.start}")
 
@@ -131,12 +136,3 @@ def _service(app: App, user: str | None, model: str | None) -> ScheduledService:
 
     options = [*(["--user", user] if user else []), *(["--model", model] if model else [])]
     return scheduler.service(app.environ, options)
-
-
-def _write(path: Path, content: str) -> None:
-    from pocketpref.files import building, private_folder, storage_errors
-
-    with storage_errors(path):
-        private_folder(path.parent)
-        with building(path, replace=True) as file:
-            file.write(content.encode())

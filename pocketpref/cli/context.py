@@ -100,13 +100,15 @@ Opener = Callable[..., "Pocket"]
 ThrowawayOpener = Callable[..., AbstractContextManager["Pocket"]]
 
 
-def _real_opener(user: str | None = None, **options: Any) -> Pocket:
+def open_pocket(user: str | None = None, **options: Any) -> Pocket:
+    """Call ``pocketpref.open``, importing it only when a command needs it."""
     from pocketpref.bootstrap import open as opening
 
     return opening.open(user, **options)
 
 
-def _real_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
+def open_throwaway(**options: Any) -> AbstractContextManager[Pocket]:
+    """Call ``pocketpref.bootstrap.open.throwaway``, importing it only when a command needs it."""
     from pocketpref.bootstrap import open as opening
 
     return opening.throwaway(**options)
@@ -124,8 +126,8 @@ class App:
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    open_pocket: Opener = _real_opener
-    open_throwaway: ThrowawayOpener = _real_throwaway
+    open_pocket: Opener = open_pocket
+    open_throwaway: ThrowawayOpener = open_throwaway
     own_process: bool = False
 
     @cached_property

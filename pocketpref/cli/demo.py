@@ -1,9 +1,8 @@
-"""demo: the whole of it in a few minutes, on a real person's choices, in a throw-away vault."""
+"""demo: a tour in half a minute, on a real person's choices, in a throw-away vault."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,65 +11,55 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.learn import learn_visibly
 from pocketpref.cli.output import console, note, one_line, printable, report
 from pocketpref.cli.params import TEXT, model_option
-from pocketpref.cli.profile import draw_profile
+from pocketpref.cli.profile import draw_preferences
 from pocketpref.formatting import duration, plural, size
 
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
-    from pocketpref.results import Personalized
 
-_LEARN_SECONDS = 120.0
-_REPLY_TOKENS = 120
+_REPLY_TOKENS = 160
+_MORE_PROMPTS = ("Why is the sky blue?", "How do I prepare for a job interview?")
 _SEED = 7  # both answers are drawn with it, so that only the personalization differs
-_STRONGEST = 6  # attributes drawn
 _NETWORK_MODULES = ("pocketpref.backends.huggingface", "huggingface_hub")
 
 
 @click.command()
 @click.option("--prompt", type=TEXT, help="Compare the answers to this prompt.")
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=1),
-    default=_LEARN_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time for learning.",
-)
 @model_option
 @pass_app
-def demo(app: App, *, prompt: str | None, budget: float, model: str | None) -> None:
-    """See it work: learn one real person's choices, then answer a prompt plain and personalized.
+def demo(app: App, *, prompt: str | None, model: str | None) -> None:
+    """See it work: what a real person chose, what that says, and how an answer changes.
 
-    Takes under three minutes on two cores. Your own vault is not touched: everything happens in a
+    Takes about half a minute on two cores. Your own vault is not touched: everything happens in a
     throw-away one, which is deleted at the end. No network is used.
 
     Example: pocketpref demo
     """
-    began = time.monotonic()
-    vault = _run(app, prompt, budget, model)
-    _say_goodbye(vault, time.monotonic() - began)
-
-
-def _run(app: App, prompt: str | None, budget: float, model: str | None) -> Path:
     from pocketpref import samples
 
-    pairs = samples.sample_pairs("demo")
+    began = time.monotonic()
+    prompts = [prompt] if prompt else [samples.DEMO_PROMPT, *_MORE_PROMPTS]
     with app.throwaway_pocket(model) as pocket:
-        _heading("1. Remember what one person chose")
-        _remember(pocket, pairs)
-        _heading("2. Learn from it, on this machine")
-        if learn_visibly(pocket, budget, to_be_continued=False).interrupted:
-            raise KeyboardInterrupt
-        _heading("3. What was learned, with the choices that say so")
-        draw_profile(pocket.profile(), pocket.attributes, _STRONGEST)
-        _heading("4. One prompt, plain and personalized")
-        _compare(pocket, prompt or samples.DEMO_PROMPT)
-        _heading("5. What was kept, and where")
-        return _account(pocket)
+        _heading("1. Thirty choices of one person")
+        remember_samples(pocket, samples.sample_pairs("descriptions"))
+        _heading("2. What they say")
+        draw_preferences(pocket.profile())
+        _heading("3. One prompt, plain and personalized")
+        compare_replies(pocket, prompts)
+        _heading("4. What was kept, and where")
+        vault = show_storage(pocket)
+    report("It has been deleted." if not vault.exists() else f"It could not be deleted: {vault}")
+    if not any(name in sys.modules for name in _NETWORK_MODULES):
+        report(
+            "Nothing left this machine: no part of pocketpref that can use a network was loaded."
+        )
+    report(
+        f"\nThat took {duration(time.monotonic() - began)}. Your turn: `pocketpref ask`, "
+        "`pocketpref chat`, or `pocketpref import conversations.json`."
+    )
 
 
 def _heading(text: str) -> None:
@@ -81,7 +70,8 @@ def _heading(text: str) -> None:
     sys.stdout.flush()
 
 
-def _remember(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
+def remember_samples(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
+    """Store sample choices, and show how long it took and one of them."""
     began = time.perf_counter()
     pocket.add_many(pairs)
     milliseconds = (time.perf_counter() - began) * 1000
@@ -94,41 +84,39 @@ def _remember(pocket: Pocket, pairs: Sequence[Feedback]) -> None:
         report(f"  {name:8}  {one_line(getattr(pair, name), 84)}")
 
 
-def _compare(pocket: Pocket, prompt: str) -> None:
-    from pocketpref.records import Sampling
-
-    sampling = Sampling(max_tokens=_REPLY_TOKENS, seed=_SEED)
-    used = pocket.personalize(prompt)
-    report("\n".join(textwrap.wrap(f"prompt: {one_line(prompt, 300)}", 96)))
-    report(_added(used))
-    note("answering twice ...")
-    plain = pocket.reply(prompt, plain=True, sampling=sampling)
-    personal = pocket.reply(prompt, sampling=sampling)
-    _side_by_side(plain, personal)
-
-
-def _added(used: Personalized) -> str:
-    if not used.attributes:
-        return "added: nothing, as no past choice is close enough to this prompt"
-    source = used.sources[0]
-    return (
-        f"added: {', '.join(used.attributes)} "
-        f"(from choice {source.id}, similarity {source.similarity:.2f})"
-    )
-
-
-def _side_by_side(plain: str, personal: str) -> None:
+def compare_replies(pocket: Pocket, prompts: Sequence[str]) -> None:
+    """Show the plain and the personalized reply to the first prompt, and count words for all."""
     from rich import box
     from rich.table import Table
 
+    from pocketpref.records import Sampling
+
+    sampling = Sampling(max_tokens=_REPLY_TOKENS, seed=_SEED)
+    report(f"prompt: {one_line(prompts[0], 300)}")
+    told = pocket.personalize(prompts[0]).instruction
+    report(f"said to the model: {told}" if told else "nothing is said to the model")
+    replies = []
+    for number, prompt in enumerate(prompts, 1):
+        note(f"answering {number} of {len(prompts)}, plain and personalized ...")
+        plain = pocket.reply(prompt, plain=True, sampling=sampling)
+        replies.append((plain.strip(), pocket.reply(prompt, sampling=sampling).strip()))
     columns = Table(box=box.SQUARE, expand=True)
-    columns.add_column("plain", ratio=1, overflow="fold")
-    columns.add_column("personalized", ratio=1, overflow="fold")
-    columns.add_row(printable(plain.strip()), printable(personal.strip()))
+    for place, name in enumerate(("plain", "personalized")):
+        words = len(replies[0][place].split())
+        columns.add_column(f"{name}: {plural(words, 'word')}", ratio=1, overflow="fold")
+    columns.add_row(*map(printable, replies[0]))
     console().print(columns)
+    if len(prompts) > 1:
+        counts = [[len(reply.split()) for reply in both] for both in zip(*replies, strict=True)]
+        plain_mean, personal_mean = (sum(each) / len(each) for each in counts)
+        report(
+            f"Over {len(prompts)} prompts: {plain_mean:.0f} words plain, {personal_mean:.0f} "
+            "personalized. The starter model is small; larger ones follow better (docs/models.md)."
+        )
 
 
-def _account(pocket: Pocket) -> Path:
+def show_storage(pocket: Pocket) -> Path:
+    """Show what was kept, where and how, and return the vault's path."""
     status = pocket.status()
     vault = Path(status["vault"]["path"])
     kept = sum(f.stat().st_size for f in vault.parent.iterdir() if f.is_file())
@@ -137,16 +125,3 @@ def _account(pocket: Pocket) -> Path:
     report(f"key:        {status['vault']['key_custody']}")
     report(f"egress:     {status['egress']}")
     return vault
-
-
-def _say_goodbye(vault: Path, seconds: float) -> None:
-    report("It has been deleted." if not vault.exists() else f"It could not be deleted: {vault}")
-    loaded = [name for name in _NETWORK_MODULES if name in sys.modules]
-    if not loaded:
-        report(
-            "Nothing left this machine: no part of pocketpref that can use a network was loaded."
-        )
-    report(
-        f"\nThat took {duration(seconds)}. Your turn: `pocketpref chat`, or "
-        "`pocketpref import conversations.json`."
-    )

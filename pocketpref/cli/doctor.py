@@ -1,7 +1,4 @@
-"""doctor: is everything as it should be? Each check says what it looked at, in words.
-
-What it can do about a damaged vault is in `repair`.
-"""
+"""doctor: check the vault, its key, the models and the machine; repair a damaged vault."""
 
 from __future__ import annotations
 
@@ -19,15 +16,13 @@ import click
 
 import pocketpref
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import note, print_table, progress, report, report_json, table
+from pocketpref.cli.output import note, print_table, progress_bar, report, report_json, table
 from pocketpref.cli.params import MisuseError, json_option, model_option, user_option
 from pocketpref.config import KeyCustody
 from pocketpref.errors import NotFoundError, PocketprefError, RolledBackError, TamperedError
 from pocketpref.formatting import plural, size
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pocketpref.protocols import KeyStore
     from pocketpref.vault.recovery.salvage import Salvaged, SavedUser
 
@@ -276,17 +271,25 @@ def repair(app: App, file: str, *, as_json: bool) -> None:
     source = app.places.vault
     beside = source.with_name(source.name + ".repaired")
     target = Path(file).expanduser().absolute() if file else beside
-    with progress("searching") as advance:
-        saved = salvage(source, target, _key_store(app, source), advance)
+    with progress_bar("searching") as advance:
+        saved = salvage(source, target, damaged_key_store(app, source), advance)
     if as_json:
-        report_json(_shape(saved))
+        report_json(_as_dict(saved))
     else:
-        _print(saved)
-    _say_what_next(source, target)
+        _print_saved(saved)
+    old = [source.with_name(source.name + end) for end in ("", "-wal", "-shm")]
+    there = ", ".join(str(path) for path in old if path.exists())
+    note(f"the damaged vault was left as it is: {there}")
+    note("next: close every program that uses it, move all of these files elsewhere, then")
+    note(f"move {target} to {source}")
 
 
-def _key_store(app: App, source: Path) -> KeyStore:
-    """Who keeps the key, without SQLite having opened the file: that alone may change it."""
+def damaged_key_store(app: App, source: Path) -> KeyStore:
+    """Return the key store of a damaged vault without opening it in SQLite, which may change it.
+
+    Raises:
+        TamperedError: nothing says who keeps the key.
+    """
     from pocketpref.bootstrap import key_source
     from pocketpref.vault.recovery import salvage
 
@@ -302,7 +305,7 @@ def _key_store(app: App, source: Path) -> KeyStore:
     return key_source.choose(config, source, app.ask_passphrase, app.environ)
 
 
-def _shape(saved: Salvaged) -> dict[str, object]:
+def _as_dict(saved: Salvaged) -> dict[str, object]:
     return {
         "target": str(saved.target),
         "users": [
@@ -319,20 +322,21 @@ def _shape(saved: Salvaged) -> dict[str, object]:
     }
 
 
-def _print(saved: Salvaged) -> None:
+def _print_saved(saved: Salvaged) -> None:
     from rich.text import Text
 
     report(f"saved to {saved.target}")
     listing = table("user", "choices", "learned", "lost")
     for user in saved.users:
-        cells = (user.user, f"{user.memories:,}", f"{user.learned:,}", _lost(user))
+        cells = (user.user, f"{user.memories:,}", f"{user.learned:,}", loss(user))
         listing.add_row(*(Text(cell) for cell in cells))
     print_table(listing)
     if saved.ownerless:
         report(f"{plural(saved.ownerless, 'record')} of users whose key is damaged or destroyed")
 
 
-def _lost(user: SavedUser) -> str:
+def loss(user: SavedUser) -> str:
+    """Say what of a user's records could not be saved."""
     if user.missing == 0 and not user.damaged:
         return "nothing"
     parts = ["unknown" if user.missing is None else plural(user.missing, "record")]
@@ -341,14 +345,6 @@ def _lost(user: SavedUser) -> str:
         more = len(user.damaged) - _IDS_SHOWN
         parts.append(f"damaged: {shown}" + (f" and {more:,} more" if more > 0 else ""))
     return "; ".join(parts)
-
-
-def _say_what_next(source: Path, target: Path) -> None:
-    old = [source.with_name(source.name + end) for end in ("", "-wal", "-shm")]
-    there = ", ".join(str(path) for path in old if path.exists())
-    note(f"the damaged vault was left as it is: {there}")
-    note("next: close every program that uses it, move all of these files elsewhere, then")
-    note(f"move {target} to {source}")
 
 
 def accept_older(app: App, *, as_json: bool) -> None:
@@ -417,11 +413,12 @@ def doctor(
     elif older:
         accept_older(app, as_json=as_json)
     else:
-        _check(app, model, as_json=as_json)
+        run_checks(app, model, as_json=as_json)
 
 
-def _check(app: App, model: str | None, *, as_json: bool) -> None:
-    findings = [_carry_out(name, check, app, model) for name, check in CHECKS]
+def run_checks(app: App, model: str | None, *, as_json: bool) -> None:
+    """Run every check and print what it found; exit with 1 if something is wrong."""
+    findings = [run_check(name, check, app, model) for name, check in CHECKS]
     if as_json:
         report_json(
             [
@@ -430,14 +427,21 @@ def _check(app: App, model: str | None, *, as_json: bool) -> None:
             ]
         )
     else:
-        print_table(_listing(findings))
+        from rich.text import Text
+
+        listing = table("", "", "")
+        listing.show_header = False
+        for finding in findings:
+            mark, style = _MARKS[finding.state]
+            words = finding.words + (f"\n-> {finding.hint}" if finding.hint else "")
+            listing.add_row(Text(mark, style=style), finding.name, Text(words))
+        print_table(listing)
     if any(f.state == "wrong" for f in findings):
         sys.exit(1)
 
 
-def _carry_out(
-    name: str, check: Callable[[App, str | None], HealthFinding], app: App, model: str | None
-) -> HealthFinding:
+def run_check(name: str, check: Check, app: App, model: str | None) -> HealthFinding:
+    """Return what a check found; an error that it raised is a finding, too."""
     try:
         return check(app, model)
     except PocketprefError as error:
@@ -445,15 +449,3 @@ def _carry_out(
     except (OSError, ImportError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         return HealthFinding(name, "wrong", f"cannot be looked at: {reason}")
-
-
-def _listing(findings: list[HealthFinding]) -> Table:
-    from rich.text import Text
-
-    listing = table("", "", "")
-    listing.show_header = False
-    for finding in findings:
-        mark, style = _MARKS[finding.state]
-        words = finding.words + (f"\n-> {finding.hint}" if finding.hint else "")
-        listing.add_row(Text(mark, style=style), finding.name, Text(words))
-    return listing

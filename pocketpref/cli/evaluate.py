@@ -1,22 +1,28 @@
-"""eval: does it help? Methods compared on choices that they did not learn from."""
+"""eval: does it help me? A verdict on one's own choices, and methods compared on anybody's."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import note, print_table, progress, report, report_json, table
-from pocketpref.cli.params import format_option, json_option, model_option, user_option
+from pocketpref.cli.output import note, print_table, progress_bar, report, report_json, table
+from pocketpref.cli.params import (
+    MisuseError,
+    format_option,
+    json_option,
+    model_option,
+    user_option,
+)
 from pocketpref.errors import FileError
 from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
-    from pocketpref.evaluation import Outcomes, Report
+    from pocketpref.evaluation import HelpVerdict, Outcomes, Report
     from pocketpref.importers import Format
-    from pocketpref.pocket import Pocket
     from pocketpref.records import Feedback
 
 _HEADINGS = {
@@ -24,6 +30,18 @@ _HEADINGS = {
     "anchored": "helps",
     "absolute_mean": "right, per token",
     "anchored_mean": "helps, per token",
+}
+_FOR_PEOPLE = ("absolute", "absolute_mean")
+"""Readings that are shown without --verbose."""
+
+_PROMPTS = 4  # answered twice with --generate
+
+_RULES = {
+    "shorter": "always the shorter answer",
+    "longer": "always the longer answer",
+    "coin": "a coin",
+    "model": "the model as it is (favours short answers)",
+    "model, per token": "the model as it is, per token",
 }
 
 
@@ -52,6 +70,17 @@ COUNTS = _Counts()
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @format_option
+@click.option(
+    "--generate/--no-generate",
+    default=False,
+    help="Let the model answer four prompts with and without your preferences (a minute or more).",
+)
+@click.option(
+    "--switch",
+    type=click.Choice(["on", "off"]),
+    help="Use your preferences in replies or not, and do nothing else.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Compare methods, with all figures.")
 @click.option("--methods", metavar="A,B,C", help="What to compare, or 'all'.")
 @click.option("--ordered", is_flag=True, help="Learn from the past, ask about the last fifth.")
 @click.option(
@@ -60,15 +89,13 @@ COUNTS = _Counts()
 @click.option(
     "--limit", type=click.IntRange(min=5), metavar="N", help="The newest N choices of each person."
 )
-@click.option(
-    "--thorough", is_flag=True, help="Let 'ours' and 'auto' use the model's view of attributes."
-)
+@click.option("--thorough", is_flag=True, help="Let 'ours' use the model's view of attributes.")
 @click.option(
     "--curve",
     type=COUNTS,
     default="",
     metavar="0,5,20",
-    help="Also after so many past choices: learning curves.",
+    help="Report accuracy after this many past choices as well.",
 )
 @click.option(
     "--cache",
@@ -92,6 +119,9 @@ def evaluate(
     *,
     file: Path | None,
     kind: Format | None,
+    generate: bool,
+    switch: str | None,
+    verbose: bool,
     methods: str | None,
     ordered: bool,
     seeds: int,
@@ -104,29 +134,49 @@ def evaluate(
     user: str | None,
     model: str | None,
 ) -> None:
-    """Compare methods on choices that they did not learn from.
+    """Does it help me? Each later choice is predicted from your earlier ones.
 
-    FILE holds choices of one or many people (see `pocketpref import`); nothing of it is remembered.
-    Without FILE it is your own choices. A choice is predicted rightly if a method gives the chosen
-    answer the higher score, and a method helps if it raises the chosen answer's margin; 50 % is
-    chance. Intervals are over people.
+    The verdict comes first, then how many of your choices each simple rule predicts. No model is
+    needed for that. --generate lets your model answer four of your prompts with and without your
+    preferences, and says whether the replies move to where your choices point.
 
-    On your own choices it is also decided what `personalize --method auto` applies from now on:
-    what you like for prompts like the one at hand, if that predicts you better than chance, or
-    nothing. `pocketpref profile` says which and why.
+    Nothing is switched on or off by a verdict; `--switch off` does that, and `--switch on` undoes
+    it. Nothing learned is lost.
 
-    Methods: none, longer, reward, ours, ours-pooled, ours-other, auto. By name or with 'all' also
-    placebo, other, drift, exact, exact-global and base: these score each answer many times, which
-    takes minutes for each ten choices on a processor.
+    --verbose compares methods on choices that they did not learn from. FILE holds choices of one or
+    many people (see `pocketpref import`); methods are compared on them, and nothing is remembered.
+    A choice is predicted rightly if a method gives the chosen answer the higher score, and a method
+    helps if it raises the chosen answer's margin; 50 % is chance. Intervals are over people.
 
-    Example: pocketpref eval choices.jsonl --methods none,longer,ours,auto
+    Methods: none, longer, shorter, reward, ours, ours-pooled, ours-other, auto. By name or with
+    'all' also placebo, other, drift, exact, exact-global and base: these score each answer many
+    times, which takes minutes for each ten choices on a processor.
+
+    Example: pocketpref eval choices.jsonl --methods none,longer,shorter,auto
     """
-    feedback = None if file is None else _read(file, kind)
-    with app.pocket(user, model) if file is None else app.throwaway_pocket(model) as pocket:
-        found = _evaluated(
-            pocket,
+    from pocketpref.evaluation import ALL, DEFAULT, page
+
+    if file is not None and (generate or switch):
+        raise MisuseError("--generate and --switch are about your own choices: leave FILE out")
+    if switch:
+        with app.pocket(user, model) as pocket:
+            pocket.switch(on=switch == "on")
+        if as_json:
+            report_json({"auto": switch})
+        else:
+            report(f"your preferences are {'used' if switch == 'on' else 'not used'} in replies")
+        return
+    feedback = None if file is None else read_choices(file, kind)
+    named = {None: DEFAULT, "all": ALL}
+    wanted = named.get(methods) or [name.strip() for name in str(methods).split(",")]
+    figures = file is not None or verbose or as_json or methods or picture or curve
+    opened = app.pocket(user, model) if file is None else app.throwaway_pocket(model)
+    with opened as pocket, progress_bar("evaluating") as show:
+        found = pocket.evaluate(
             feedback,
-            methods,
+            methods=wanted if figures else (),
+            generate=_PROMPTS if generate else 0,
+            on_progress=show,
             protocol="ordered" if ordered else "shuffled",
             seeds=seeds,
             limit=limit,
@@ -135,28 +185,20 @@ def evaluate(
             cache=cache,
         )
     if picture is not None:
-        from pocketpref.evaluation import page
-
         picture.write_text(page(found), "utf-8")
         note("the page is written")
     if as_json:
         report_json(found.to_dict())
     else:
-        draw_report(found)
+        draw_report(found, verbose=verbose)
 
 
-def _evaluated(
-    pocket: Pocket, feedback: list[Feedback] | None, methods: str | None, **options: Any
-) -> Report:
-    from pocketpref.evaluation import ALL, DEFAULT
+def read_choices(file: Path, kind: Format | None) -> list[Feedback]:
+    """Return the choices in a file, and report how many rows cannot be read.
 
-    named = {None: DEFAULT, "all": ALL}
-    wanted = named.get(methods) or [name.strip() for name in str(methods).split(",")]
-    with progress("comparing") as show:
-        return pocket.evaluate(feedback, methods=wanted, on_progress=show, **options)
-
-
-def _read(file: Path, kind: Format | None) -> list[Feedback]:
+    Raises:
+        FileError: there is none.
+    """
     from pocketpref.importers import BadEntry, read
 
     entries = list(read(file, kind))
@@ -168,26 +210,55 @@ def _read(file: Path, kind: Format | None) -> list[Feedback]:
     return good
 
 
-def draw_report(found: Report) -> None:
-    """Print a comparison to stdout."""
+def draw_report(found: Report, *, verbose: bool = False) -> None:
+    """Print a verdict and a comparison to stdout.
+
+    Args:
+        found: what was evaluated.
+        verbose: with the readings that only a laboratory needs.
+    """
+    from pocketpref.evaluation.help import sum_up
+
+    if found.help is not None:
+        report(found.help.words())
+        _draw_predictions(found.help)
+    elif said := sum_up(found.outcomes):
+        report(said)
+    if not found.outcomes:
+        return
+    report()
     protocol = found.protocol
     report(f"{protocol['model']}: {protocol['split']}")
     people = "1 person" if protocol["users"] == 1 else f"{protocol['users']:,} people"
     asked = plural(protocol["asked"], "question")
     report(f"{people}, {asked}, learned from {protocol['learned_mean']:.0f} choices on average")
-    listing = table("method", *_HEADINGS.values())
+    readings = tuple(_HEADINGS) if verbose else _FOR_PEOPLE
+    listing = table("method", *(_HEADINGS[reading] for reading in readings))
     for column in listing.columns[1:]:
         column.justify = "right"
     for outcomes in found.outcomes:
-        listing.add_row(outcomes.method, *(_cell(outcomes, reading) for reading in _HEADINGS))
+        listing.add_row(outcomes.method, *(percentage(outcomes, reading) for reading in readings))
     print_table(listing)
-    if found.verdict is not None:
-        report(f"auto, from now on: {found.verdict.words()}")
 
 
-def _cell(outcomes: Outcomes, reading: str) -> str:
+def _draw_predictions(verdict: HelpVerdict) -> None:
+    if verdict.answer == "too few":
+        return
+    report()
+    listing = table("predicted by", f"of {plural(verdict.asked, 'later choice')}")
+    listing.columns[1].justify = "right"
+    listing.add_row("your earlier choices", f"{verdict.predicted:g}")
+    for name, count in verdict.rivals.items():
+        listing.add_row(_RULES[name], f"{count:g}")
+    print_table(listing)
+    low, high = verdict.interval
+    report(f"95 % interval of what your earlier choices predict: {low:.0%} to {high:.0%}")
+
+
+def percentage(outcomes: Outcomes, reading: str) -> str:
+    """Return an accuracy in per cent, with its interval if there is one."""
     accuracy = outcomes.accuracy(reading)
     percent = f"{100 * accuracy.mean:.1f} %"
-    if accuracy.low != accuracy.low:  # nan: of one person there is no interval
+    if math.isnan(accuracy.low):  # one person has no interval
         return percent
     return f"{percent} ({100 * accuracy.low:.0f}-{100 * accuracy.high:.0f})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import note, progress, report, report_json
+from pocketpref.cli.output import note, progress_bar, report, report_json
 from pocketpref.cli.params import MisuseError, json_option
 from pocketpref.config import Config
 from pocketpref.errors import NotFoundError
@@ -17,7 +17,6 @@ from pocketpref.formatting import plural
 
 if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
-    from pocketpref.vault import Vault
 
 _VARIABLES = (
     "POCKETPREF_KEY_CUSTODY",
@@ -73,11 +72,25 @@ def set_custody(app: App, *, keyring: bool, passphrase: bool, key_file: str | No
 
     Example: pocketpref keys set --key-file /media/stick/pocketpref.key
     """
+    from pocketpref.bootstrap import key_source
+    from pocketpref.bootstrap import open as opening
+    from pocketpref.vault import Vault
+    from pocketpref.vault.crypto.key_stores import KeyFile
+
     if [keyring, passphrase, key_file is not None].count(True) != 1:
         raise MisuseError("choose one of --keyring, --passphrase and --key-file")
     path = Path(key_file).expanduser().absolute() if key_file is not None else None
-    new = _key_store(app, path, passphrase=passphrase)
-    _hand_over(app, new)
+    if path is not None:
+        new: KeyStore = KeyFile(path) if path.exists() else KeyFile.make(path)
+    else:
+        wanted = replace(app.config, key_custody="passphrase" if passphrase else "keyring")
+        new = key_source.choose(wanted, app.places.vault, app.ask_new_passphrase)
+    if Vault.exists(app.places.vault):
+        # Opened as its header says, whatever the settings say.
+        config = replace(app.config, key_custody=None)
+        old = key_source.choose(config, app.places.vault, app.ask_passphrase)
+        with opening.open_vault(app.places.vault, old, app.places) as vault:
+            vault.change_custody(new)
     settings = Config.load(app.places, {})
     replace(
         settings,
@@ -88,30 +101,6 @@ def set_custody(app: App, *, keyring: bool, passphrase: bool, key_file: str | No
     for name in _VARIABLES:
         if app.environ.get(name):
             note(f"{name} is set and comes before this choice: unset it")
-
-
-def _key_store(app: App, path: Path | None, *, passphrase: bool) -> KeyStore:
-    from pocketpref.bootstrap import key_source
-    from pocketpref.vault.crypto.key_stores import KeyFile
-
-    if path is not None:
-        return KeyFile(path) if path.exists() else KeyFile.make(path)
-    wanted = replace(app.config, key_custody="passphrase" if passphrase else "keyring")
-    return key_source.choose(wanted, app.places.vault, app.ask_new_passphrase)
-
-
-def _hand_over(app: App, new: KeyStore) -> None:
-    """Open the vault as its header says, whatever the settings say, and change its keeper."""
-    from pocketpref.bootstrap import key_source
-    from pocketpref.bootstrap import open as opening
-    from pocketpref.vault import Vault
-
-    if not Vault.exists(app.places.vault):
-        return
-    config = replace(app.config, key_custody=None)
-    old = key_source.choose(config, app.places.vault, app.ask_passphrase)
-    with opening.open_vault(app.places.vault, old, app.places) as vault:
-        vault.change_custody(new)
 
 
 @keys.command("rotate")
@@ -132,13 +121,10 @@ def rotate(app: App, *, master_only: bool) -> None:
     with app.vault() as vault:
         vault.rotate_master(app.key_store())
         report("master key: exchanged")
-        if not master_only:
-            report(f"data keys:  exchanged, {plural(_rotate_all(vault), 'record')} sealed anew")
-
-
-def _rotate_all(vault: Vault) -> int:
-    done = 0
-    for number, user in enumerate(users := vault.users(), start=1):
-        with progress(f"user {number} of {len(users)}") as advance:
-            done += vault.rotate_data_key(user, advance)
-    return done
+        if master_only:
+            return
+        done = 0
+        for number, user in enumerate(users := vault.users(), start=1):
+            with progress_bar(f"user {number} of {len(users)}") as advance:
+                done += vault.rotate_data_key(user, advance)
+    report(f"data keys:  exchanged, {plural(done, 'record')} sealed anew")

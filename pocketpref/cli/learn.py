@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketpref.cli.context import App, pass_app, without_network
-from pocketpref.cli.output import console, note, report
+from pocketpref.cli.output import ProgressLines, note, progress_bar, report
 from pocketpref.cli.params import model_option, offline_option, user_option
 from pocketpref.cli.summary import offer_refresh
 from pocketpref.formatting import duration, plural
@@ -88,11 +88,12 @@ def learn_visibly(
         remaining = status["pairs"] - status["indexed"]
         seconds = time.monotonic() - began
         result = LearnReport(tally.done, remaining, seconds, interrupted=True)
-    report(_summary(result, tally, to_be_continued=to_be_continued))
+    report(result_in_words(result, tally, to_be_continued=to_be_continued))
     return result
 
 
-def _summary(result: LearnReport, tally: Tally, *, to_be_continued: bool) -> str:
+def result_in_words(result: LearnReport, tally: Tally, *, to_be_continued: bool = True) -> str:
+    """Say how many choices were learned from, what was found, and what remains."""
     if not result.indexed and not result.remaining:
         return "nothing new to learn"
     lines = [f"learned from {plural(result.indexed, 'choice')} in {duration(result.seconds)}"]
@@ -142,56 +143,27 @@ def time_left(progress: Progress) -> str:
 
 @contextmanager
 def _display(tally: Tally) -> Iterator[Callable[[Progress], None]]:
-    if sys.stderr.isatty():
-        with _bar(tally) as show:
-            yield show
-    else:
+    """A bar at a terminal; elsewhere a line for each choice, or now and then."""
+    if not sys.stderr.isatty():
         note("learning: loading the models")
-        yield _LearnLines(tally)
+        lines = ProgressLines(_QUIET_SECONDS)
 
+        def tell(progress: Progress) -> None:
+            tally.count(progress)
+            pairs = f"learning: {progress.done} of {plural(progress.total, 'pair')}"
+            words = (pairs, time_left(progress), tally.names(), progress.note)
+            lines(", ".join(word for word in words if word), progress.done)
 
-class _LearnLines:
-    """Progress where no terminal redraws a line: a line for each pair, or now and then."""
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._last = float("-inf")
-
-    def __call__(self, progress: Progress) -> None:
-        finished = self._tally.count(progress)
-        if not finished and time.monotonic() - self._last < _QUIET_SECONDS:
-            return
-        self._last = time.monotonic()
-        parts = [f"learning: {progress.done} of {plural(progress.total, 'pair')}"]
-        words = (time_left(progress), self._tally.names(), progress.note)
-        parts += [part for part in words if part]
-        note(", ".join(parts))
-
-
-@contextmanager
-def _bar(tally: Tally) -> Iterator[Callable[[Progress], None]]:
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("learning"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[words]}", markup=False),
-    )
-    screen = console(sys.stderr)
-    with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
-        task = bars.add_task("learning", total=None, words="loading the models")
+        yield tell
+        return
+    with progress_bar("learning", count=None, words="loading the models", width=24) as advance:
 
         def show(progress: Progress) -> None:
             tally.count(progress)
             part = 0.0 if progress.part >= 1.0 else progress.part
             pairs = f"{progress.done}/{progress.total} pairs"
             words = (pairs, time_left(progress), tally.names(), progress.note)
-            bars.update(
-                task,
-                total=progress.total,
-                completed=progress.done + part,
-                words=" · ".join(word for word in words if word),
-            )
+            shown = " · ".join(word for word in words if word)
+            advance(progress.done + part, progress.total, shown)
 
         yield show

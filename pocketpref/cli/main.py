@@ -38,7 +38,7 @@ from pocketpref.cli.transfer import export, import_file, restore
 from pocketpref.cli.uninstall import uninstall
 from pocketpref.errors import PocketprefError
 
-# completion: what a shell needs to complete our commands and options.
+# completion
 
 _SHELLS = ("bash", "fish", "zsh")
 _WHERE = {
@@ -130,19 +130,32 @@ def main(arguments: Sequence[str] | None = None, app: App | None = None) -> int:
     """
     if arguments is None:  # else the process belongs to the program that calls this
         no_core_dumps()
-    _tolerate_narrow_encodings()
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a question mark where the terminal lacks a character
+            reconfigure(errors="replace")
     try:
         code = _run(arguments, app or App(own_process=arguments is None))
     except PocketprefError as error:
         code = _fail(error.message, error.hint)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        code = USAGE
     except click.ClickException as error:
-        code = _misuse(error)
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "pocketpref"
+        words = error.message if isinstance(error, MisuseError) else misuse_in_words(error)
+        _fail(words, f"`{path} --help` shows what it takes")
+        code = USAGE
     except (click.Abort, KeyboardInterrupt):
-        code = _stopped()
+        with suppress(OSError):
+            click.echo("pocketpref: stopped", err=True)
+        code = INTERRUPTED
     except OSError as error:
         code = _system_failure(error)
     except Exception as error:  # noqa: BLE001 - the last net: no traceback, it may quote texts
-        code = _fail(f"unexpected {_where(error)}", "this is a fault of pocketpref: please report")
+        words = f"unexpected {fault_and_place(error)}"
+        code = _fail(words, "this is a fault of pocketpref: please report")
     _flush_or_forget()
     return code
 
@@ -165,14 +178,6 @@ def _run(arguments: Sequence[str] | None, app: App) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _tolerate_narrow_encodings() -> None:
-    """Print a question mark rather than fail where the terminal lacks a character."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
-
-
 def _fail(message: str, hint: str | None) -> int:
     # A closed stderr must not turn one failure into another.
     with suppress(OSError):
@@ -180,12 +185,6 @@ def _fail(message: str, hint: str | None) -> int:
         if hint:
             click.echo(printable(f"pocketpref: hint: {hint}"), err=True)
     return FAILURE
-
-
-def _stopped() -> int:
-    with suppress(OSError):
-        click.echo("pocketpref: stopped", err=True)
-    return INTERRUPTED
 
 
 def _system_failure(error: OSError) -> int:
@@ -209,31 +208,22 @@ def _forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _where(error: BaseException) -> str:
-    """The kind of an error and its place in our own code; never its message."""
+def fault_and_place(error: BaseException) -> str:
+    """Return the kind of an error and its place in our own code; never its message."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if "pocketpref" in Path(f.filename).parts] or frames
     place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     return f"{type(error).__name__}{place}"
 
 
-def _misuse(error: click.ClickException) -> int:
-    """Click's own messages quote what was typed, so they are said again in other words."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.ctx.get_help(), err=True)
-        return USAGE
-    if isinstance(error, MisuseError):
-        words = error.message
-    elif isinstance(error, click.BadParameter):
+def misuse_in_words(error: click.ClickException) -> str:
+    """Say what is wrong with a command line; click's own messages quote what was typed."""
+    if isinstance(error, click.BadParameter):
         missing = isinstance(error, click.MissingParameter)
-        words = f"{_parameter(error)} {'is missing' if missing else _expected(error.param)}"
-    else:
-        words = _misuse_in_words(error)
-    _fail(words, _misuse_hint(error))
-    return USAGE
-
-
-def _misuse_in_words(error: click.ClickException) -> str:
+        name = "an argument" if error.param is None else error.param.human_readable_name.upper()
+        if isinstance(error.param, click.Option):
+            name = max(error.param.opts, key=len)
+        return f"{name} {'is missing' if missing else expectation(error.param)}"
     if isinstance(error, click.BadOptionUsage):
         return f"{error.option_name} was given the wrong number of values"
     if isinstance(error, click.NoSuchOption):
@@ -245,15 +235,8 @@ def _misuse_in_words(error: click.ClickException) -> str:
     return "the command line cannot be understood"
 
 
-def _parameter(error: click.BadParameter) -> str:
-    if error.param is None:
-        return "an argument"
-    if isinstance(error.param, click.Option):
-        return max(error.param.opts, key=len)
-    return error.param.human_readable_name.upper()
-
-
-def _expected(param: click.Parameter | None) -> str:
+def expectation(param: click.Parameter | None) -> str:
+    """Say what values a parameter takes."""
     kind = param.type if param is not None else None
     if isinstance(kind, click.Choice):
         return f"must be one of {', '.join(map(str, kind.choices))}"
@@ -276,9 +259,3 @@ def _bounds(kind: object) -> str:
 def _meant(error: click.ClickException) -> str:
     possible = getattr(error, "possibilities", None)
     return f"; did you mean {' or '.join(possible)}?" if possible else ""
-
-
-def _misuse_hint(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "pocketpref"
-    return f"`{path} --help` shows what it takes"

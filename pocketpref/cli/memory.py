@@ -1,7 +1,8 @@
-"""add and memory ls|show|history: what is remembered, added to and seen by hand."""
+"""add, forget and memory ls|show|history: the choices that are remembered."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pocketpref.cli.output import (
     report,
     report_json,
     table,
+    when,
 )
 from pocketpref.cli.params import (
     TEXT,
@@ -28,17 +30,16 @@ from pocketpref.cli.params import (
     user_option,
     yes_option,
 )
+from pocketpref.config import Places
 from pocketpref.errors import InputError, StorageError
 from pocketpref.formatting import plural, size
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pocketpref.pocket import Pocket
     from pocketpref.records import Memory
     from pocketpref.vault.integrity.erasure_check import Scan
 
-# forget: what is remembered, taken back for good, with a proof for whoever wants one.
+# forget
 
 
 @click.command()
@@ -79,7 +80,7 @@ def forget(
     if chat:
         if verify or as_json:
             raise MisuseError("--chat goes with neither --verify nor --json")
-        report(_forget_chat(app, user, model, dry_run=dry_run, yes=yes))
+        forget_chat(app, user, model, dry_run=dry_run, yes=yes)
         return
     traces = None
     if verify and not dry_run:
@@ -87,34 +88,42 @@ def forget(
             store = vault.store(user or app.config.user)
             traces = store.traces(None if everything else ids)
     with app.pocket(user, model) as pocket:
-        done = (
-            _forget_everything(pocket, dry_run=dry_run, yes=yes)
-            if everything
-            else _forget_some(pocket, ids, dry_run=dry_run, yes=yes)
-        )
-    scan = None if traces is None else traces.search(_kept(app))
+        if everything:
+            done = forget_everything(pocket, dry_run=dry_run, yes=yes)
+        else:
+            done = forget_choices(pocket, ids, dry_run=dry_run, yes=yes)
+    scan = None if traces is None else traces.search(private_files(app.places))
     if as_json:
-        report_json(_shape(done, scan, dry_run=dry_run))
+        shape: dict[str, Any] = {"choices": done[0], "learned": done[1], "dry_run": dry_run}
+        if scan is not None:
+            shape["verified"] = {
+                "traces": scan.traces,
+                "files": scan.files,
+                "bytes": scan.bytes,
+                "found": [str(path) for path in scan.found],
+            }
+        report_json(shape)
     else:
         verb = "would forget" if dry_run else "forgot"
         report(f"{verb} {_words(done, 'all ' if everything else '')}")
     if scan is not None:
-        _judge(scan, quiet=as_json)
+        require_no_trace(scan, quiet=as_json)
 
 
-def _forget_chat(app: App, user: str | None, model: str | None, *, dry_run: bool, yes: bool) -> str:
-    """Forget the chat that is kept; says what was done."""
+def forget_chat(app: App, user: str | None, model: str | None, *, dry_run: bool, yes: bool) -> None:
+    """Forget the chat that is kept, after asking."""
     with app.pocket(user, model) as pocket:
         if dry_run:
-            return f"would forget a chat of {plural(len(pocket.conversation()), 'exchange')}"
+            report(f"would forget a chat of {plural(len(pocket.conversation()), 'exchange')}")
+            return
         confirm("Forget the chat that is kept for good?", yes=yes)
-        return "forgot the chat" if pocket.forget_conversation() else "no chat is kept"
+        report("forgot the chat" if pocket.forget_conversation() else "no chat is kept")
 
 
-def _forget_some(
+def forget_choices(
     pocket: Pocket, ids: Sequence[str], *, dry_run: bool, yes: bool
 ) -> tuple[int, int]:
-    """Forget memories; how many, and from how many of them something was learned."""
+    """Forget choices, after asking. Returns how many, and from how many something was learned."""
     affected = pocket.forget(*ids, dry_run=True)
     counts = len(affected.ids), affected.learned
     if not dry_run:
@@ -123,7 +132,12 @@ def _forget_some(
     return counts
 
 
-def _forget_everything(pocket: Pocket, *, dry_run: bool, yes: bool) -> tuple[int, int]:
+def forget_everything(pocket: Pocket, *, dry_run: bool, yes: bool) -> tuple[int, int]:
+    """Forget everything about the user, after asking. Returns the same two numbers.
+
+    Raises:
+        InputError: nothing is remembered, or the person did not confirm.
+    """
     found = pocket.counts()
     counts = found.memories, found.learned
     if dry_run:
@@ -142,9 +156,8 @@ def _words(counts: tuple[int, int], every: str = "") -> str:
     return f"{every}{plural(counts[0], 'choice')} and what was learned from {counts[1]:,}"
 
 
-def _kept(app: App) -> Iterator[Path]:
-    """All files and folders of ours that could hold anything of a person."""
-    places = app.places
+def private_files(places: Places) -> Iterator[Path]:
+    """Every file and folder of ours that could hold anything of a person."""
     for folder in (places.data, places.cache, places.state):
         if folder.is_dir():
             models = (places.models, places.prepared)
@@ -152,19 +165,12 @@ def _kept(app: App) -> Iterator[Path]:
     yield places.config_file
 
 
-def _shape(counts: tuple[int, int], scan: Scan | None, *, dry_run: bool) -> dict[str, Any]:
-    shape: dict[str, Any] = {"choices": counts[0], "learned": counts[1], "dry_run": dry_run}
-    if scan is not None:
-        shape["verified"] = {
-            "traces": scan.traces,
-            "files": scan.files,
-            "bytes": scan.bytes,
-            "found": [str(path) for path in scan.found],
-        }
-    return shape
+def require_no_trace(scan: Scan, *, quiet: bool) -> None:
+    """Report a search for what was forgotten.
 
-
-def _judge(scan: Scan, *, quiet: bool) -> None:
+    Raises:
+        StorageError: a file still holds some of it.
+    """
     if scan.found:
         raise StorageError(
             f"what was forgotten is still in {', '.join(str(path) for path in scan.found)}",
@@ -222,7 +228,7 @@ def list_memories(
     Example: pocketpref memory ls --limit 20
     """
     with app.pocket(user, model) as pocket:
-        found = _first(pocket, limit)
+        found = list(itertools.islice(pocket.memories(), limit))
         counts = pocket.counts()
     if as_json:
         report_json([_as_dict(m) for m in found])
@@ -231,24 +237,14 @@ def list_memories(
     note(f"{plural(counts.memories, 'choice')} remembered, {counts.learned:,} learned")
 
 
-def _first(pocket: Pocket, limit: int | None) -> list[Memory]:
-    from itertools import islice
-
-    return list(islice(pocket.memories(), limit))
-
-
 def _print_listing(memories: Sequence[Memory], in_force: Container[str] = ()) -> None:
     if not memories:
         return
     listing = table("id", "when", "how", "prompt")
     for m in memories:
         star = " *" if m.id in in_force else ""
-        listing.add_row(m.id + star, _when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
+        listing.add_row(m.id + star, when(m.created), _ORIGINS[m.origin], one_line(m.pair.prompt))
     print_table(listing)
-
-
-def _when(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _as_dict(memory: Memory) -> dict[str, Any]:
@@ -280,7 +276,7 @@ def show(app: App, *, memory_id: str, as_json: bool, user: str | None, model: st
     if as_json:
         report_json({**_as_dict(found), "attributes": learned})
         return
-    report(f"{found.id}, {_when(found.created)}, {_ORIGINS[found.origin]}")
+    report(f"{found.id}, {when(found.created)}, {_ORIGINS[found.origin]}")
     report(f"learned from it: {', '.join(learned) or 'nothing (yet)'}")
     pair = found.pair
     for title, text in (

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.output import confirm, console, note, print_table, report, report_json, table
+from pocketpref.cli.output import (
+    ProgressLines,
+    confirm,
+    note,
+    print_table,
+    progress_bar,
+    report,
+    report_json,
+    table,
+)
 from pocketpref.cli.params import dry_run_option, json_option, yes_option
 from pocketpref.config import Config
 from pocketpref.formatting import size
@@ -19,7 +28,7 @@ from pocketpref.formatting import size
 if TYPE_CHECKING:
     from pocketpref.models import Catalogue, ModelEntry
 
-_NOTED_EVERY = 0.1  # share of a download between two plain lines
+_PARTS = 10  # of a download, each told by a line where there is no bar
 
 
 def _catalogue(app: App) -> Catalogue:
@@ -144,27 +153,17 @@ def pull(app: App, *, model: str) -> None:
 def _download() -> Iterator[Callable[[int, int | None], None]]:
     """Progress of a download, told in bytes done and bytes in all."""
     if not sys.stderr.isatty():
-        yield _PlainDownload()
+        lines = ProgressLines()
+
+        def tell(done: int, total: int | None) -> None:
+            whole = size(total) if total else "an unknown size"
+            part = done * _PARTS // total if total else 0
+            lines(f"pulling: {size(done)} of {whole}", part)
+
+        yield tell
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(bar_width=30), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
-        task = bars.add_task("pull", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-class _PlainDownload:
-    """A line for each tenth."""
-
-    def __init__(self) -> None:
-        self._told = -1.0
-
-    def __call__(self, done: int, total: int | None) -> None:
-        share = done / total if total else 0.0
-        if share >= self._told + _NOTED_EVERY or share >= 1.0 > self._told:
-            self._told = share
-            note(f"pulling: {size(done)} of {size(total) if total else 'an unknown size'}")
+    with progress_bar(count="bytes", clock="left", width=30) as advance:
+        yield advance
 
 
 @models.command("rm")

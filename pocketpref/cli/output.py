@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 import click
 
 from pocketpref.errors import InputError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
     from rich.table import Table
 
@@ -32,6 +35,11 @@ def one_line(text: str, width: int = 60) -> str:
     """The beginning of a text on one line, for listings."""
     words = " ".join(printable(text).split())
     return words if len(words) <= width else words[: width - 1].rstrip() + "…"
+
+
+def when(moment: datetime) -> str:
+    """A moment in the machine's own time zone, for listings."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def report(text: str = "") -> None:
@@ -83,15 +91,69 @@ def print_table(listing: Table) -> None:
         click.echo(line.rstrip())
 
 
-@contextmanager
-def progress(words: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, where that is a terminal; it is told how much is done, and of how much."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+class Advance(Protocol):
+    """Moves a progress bar."""
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
-        task = bars.add_task(words, total=None)
-        yield lambda done, of: bars.update(task, completed=done, total=of)
+    def __call__(self, done: float, total: float | None, words: str = "", /) -> None:
+        """Show how much is done, of how much (None: unknown), and words beside the bar."""
+
+
+@contextmanager
+def progress_bar(
+    title: str = "",
+    *,
+    count: Literal["items", "bytes"] | None = "items",
+    clock: Literal["elapsed", "left"] | None = None,
+    words: str = "",
+    width: int = 40,
+) -> Iterator[Advance]:
+    """Show a bar on stderr, where that is a terminal; it is gone at the end.
+
+    Args:
+        title: what stands before the bar.
+        count: the unit that is counted after it; None for no count.
+        clock: the time that has passed, or that is left.
+        words: what stands last, until the first call.
+        width: of the bar, characters.
+    """
+    from rich import progress as rich
+
+    columns: list[rich.ProgressColumn] = [rich.BarColumn(bar_width=width)]
+    if title:
+        columns.insert(0, rich.TextColumn(title, markup=False))
+    if count is not None:
+        columns.append(rich.DownloadColumn() if count == "bytes" else rich.MofNCompleteColumn())
+    if clock is not None:
+        left = clock == "left"
+        columns.append(rich.TimeRemainingColumn() if left else rich.TimeElapsedColumn())
+    columns.append(rich.TextColumn("{task.fields[words]}", markup=False))
+    screen = console(sys.stderr)
+    with rich.Progress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
+        task = bars.add_task("", total=None, words=words)
+        yield lambda done, total, words="": bars.update(
+            task, completed=done, total=total, words=words
+        )
+
+
+class ProgressLines:
+    """Progress in lines on stderr, where no terminal redraws one."""
+
+    def __init__(self, quiet: float = float("inf")) -> None:
+        """Print nothing yet.
+
+        Args:
+            quiet: seconds after which a line is printed although no milestone was reached.
+        """
+        self._quiet = quiet
+        self._milestone: object = None
+        self._last = float("-inf")
+
+    def __call__(self, line: str, milestone: object) -> None:
+        """Print a line if the milestone is not that of the last one, or it was long ago."""
+        now = time.monotonic()
+        if milestone != self._milestone or now - self._last >= self._quiet:
+            self._milestone, self._last = milestone, now
+            note(line)
 
 
 def bar(share: float, width: int, file: TextIO | None = None) -> str:

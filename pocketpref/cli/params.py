@@ -1,4 +1,4 @@
-"""What several commands take, and text that need not stand in the process list."""
+"""Options of several commands, and text arguments that need not be in the process list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MisuseError(click.UsageError):
 
 
 class TextArgument(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """Text: as it stands, ``-`` for standard input, ``@FILE`` for a file, ``@@`` for a plain @.
+    """Text: as it is, ``-`` for standard input, ``@FILE`` for a file, ``@@`` for a plain @.
 
     What is read from a file or a pipe loses one line break at its end, which the tools that write
     files and pipes add.
@@ -32,12 +32,20 @@ class TextArgument(click.ParamType):  # type: ignore[type-arg]  # generic since 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text itself. Messages never quote it, nor the file's name."""
         if value == "-":
-            return _decoded(_standard_input(ctx))
+            meta = {} if ctx is None else ctx.meta
+            if meta.get(_STDIN_USED):
+                raise MisuseError("standard input (-) can be read for one argument only")
+            meta[_STDIN_USED] = True
+            return _decoded(sys.stdin.buffer.read(_MOST_BYTES + 1))
         if value.startswith("@@"):
             return str(value[1:])
         if value.startswith("@"):
             return _decoded(_file(Path(value[1:])))
-        return _unbroken(value)
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:  # bytes that the system could not decode: lone surrogates
+            raise MisuseError("a text is no valid UTF-8") from None
+        return str(value)
 
 
 TEXT = TextArgument()
@@ -46,7 +54,7 @@ FORMATS = (
     *("jsonl", "chatgpt", "openwebui"),
     *("prism", "tldr", "fspo", "alignx", "lamp", "prefeval"),
 )
-"""``readers.FORMATS``, without loading them."""
+"""``importers.FORMATS``, without loading them."""
 
 format_option = click.option(
     "--format",
@@ -54,14 +62,6 @@ format_option = click.option(
     type=click.Choice(FORMATS),
     help="What the file is [default: found out, unless it is published data].",
 )
-
-
-def _standard_input(ctx: click.Context | None) -> bytes:
-    if ctx is not None:
-        if ctx.meta.get(_STDIN_USED):
-            raise MisuseError("standard input (-) can be read for one argument only")
-        ctx.meta[_STDIN_USED] = True
-    return sys.stdin.buffer.read(_MOST_BYTES + 1)
 
 
 def _file(path: Path) -> bytes:
@@ -83,15 +83,6 @@ def _decoded(content: bytes) -> str:
     except UnicodeDecodeError:
         raise MisuseError("a text is no valid UTF-8") from None
     return text.replace("\r\n", "\n").removesuffix("\n")
-
-
-def _unbroken(text: str) -> str:
-    """Refuse bytes that the system could not decode and passed on as lone surrogates."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise MisuseError("a text is no valid UTF-8") from None
-    return text
 
 
 def user_option(command: Command) -> Command:

@@ -12,7 +12,7 @@ from pocketpref.cli.params import TEXT, json_option, method_option, model_option
 
 if TYPE_CHECKING:
     from pocketpref.personalization.conditions import PersonalizeMethod
-    from pocketpref.results import Personalized, Scores
+    from pocketpref.results import Personalized
 
 
 @click.command()
@@ -46,10 +46,11 @@ def personalize(
         report_json(result.to_dict())
         return
     report(result.prompt)
-    note(_account(result, method))
+    note(addition_in_words(result, method))
 
 
-def _account(result: Personalized, method: str) -> str:
+def addition_in_words(result: Personalized, method: str) -> str:
+    """Say what was added to a prompt, and where it comes from."""
     if result.method == "popi":
         return "added your preference summary"
     if result.method == "auto":
@@ -111,11 +112,7 @@ def score(
         )
     if as_json:
         report_json(scores.to_dict())
-    else:
-        _print_scores(scores)
-
-
-def _print_scores(scores: Scores) -> None:
+        return
     listing = table("attribute", "margin (nats)")
     listing.columns[1].justify = "right"
     for name, margin in sorted(scores.margins.items(), key=lambda item: -item[1]):

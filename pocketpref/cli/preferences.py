@@ -8,7 +8,7 @@ import click
 
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import note, one_line, report, report_json
-from pocketpref.cli.params import TEXT, MisuseError, json_option, user_option
+from pocketpref.cli.params import TEXT, MisuseError, json_option, model_option, user_option
 from pocketpref.errors import InputError
 from pocketpref.formatting import plural
 
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 @click.argument("answers", type=TEXT, nargs=-1, required=True, metavar="ANSWER...")
 @json_option
 @user_option
+@model_option
 @pass_app
 def rank(
-    app: App, *, prompt: str, answers: tuple[str, ...], as_json: bool, user: str | None
+    app: App,
+    *,
+    prompt: str,
+    answers: tuple[str, ...],
+    as_json: bool,
+    user: str | None,
+    model: str | None,
 ) -> None:
     """Say how likely you are to prefer each of several answers.
 
@@ -33,7 +40,7 @@ def rank(
 
     Example: pocketpref rank "Explain DNS" @short.txt @long.txt
     """
-    with app.pocket(user, None) as pocket:
+    with app.pocket(user, model) as pocket:
         probabilities = pocket.rank(prompt, answers)
         choices = pocket.counts().memories
     if as_json:
@@ -47,15 +54,16 @@ def rank(
 @click.command()
 @click.argument("text", type=TEXT)
 @user_option
+@model_option
 @pass_app
-def state(app: App, *, text: str, user: str | None) -> None:
+def state(app: App, *, text: str, user: str | None, model: str | None) -> None:
     """Say in your own words how you like to be answered. It counts from the next answer on.
 
     `pocketpref profile` lists what you stated; `pocketpref summary` shows what may be sent along.
 
     Example: pocketpref state "Short answers, please, in metric units"
     """
-    with app.pocket(user, None) as pocket:
+    with app.pocket(user, model) as pocket:
         pocket.state(text)
     note("kept: it counts from the next answer on")
 
@@ -65,8 +73,11 @@ def state(app: App, *, text: str, user: str | None) -> None:
 @click.option("--wrong", is_flag=True, help="You do not like that.")
 @click.option("--only", type=TEXT, metavar="TOPIC", help="It holds for this topic alone.")
 @user_option
+@model_option
 @pass_app
-def correct(app: App, *, preference: str, wrong: bool, only: str | None, user: str | None) -> None:
+def correct(
+    app: App, *, preference: str, wrong: bool, only: str | None, user: str | None, model: str | None
+) -> None:
     """Correct what was learned: it is wrong, or it holds for one topic only.
 
     PREFERENCE is a name from `pocketpref profile`, such as "short answers".
@@ -75,7 +86,7 @@ def correct(app: App, *, preference: str, wrong: bool, only: str | None, user: s
     """
     if wrong == (only is not None):
         raise MisuseError("choose one of --wrong and --only TOPIC")
-    with app.pocket(user, None) as pocket:
+    with app.pocket(user, model) as pocket:
         found = _named(pocket, preference)
         pocket.correct(found.name, found.pole, only=only or "")
     note(f"{found.likes}: {'only for that topic' if only else 'not said any more'}")
@@ -101,15 +112,16 @@ def _named(pocket: Pocket, name: str) -> Preference:
     "-n", "count", type=click.IntRange(1, 50), default=5, show_default=True, help="How many pairs."
 )
 @user_option
+@model_option
 @pass_app
-def ask(app: App, *, count: int, user: str | None) -> None:
+def ask(app: App, *, count: int, user: str | None, model: str | None) -> None:
     """Choose between a few pairs of answers, picked so that they tell most about you.
 
     It takes about a minute. Your choices are remembered like all others.
 
     Example: pocketpref ask -n 5
     """
-    with app.pocket(user, None) as pocket:
+    with app.pocket(user, model) as pocket:
         skipped: list[str] = []
         for number in range(1, count + 1):
             question = pocket.question(skipped=skipped)

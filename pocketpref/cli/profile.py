@@ -1,8 +1,9 @@
-"""profile: what was learned, as bars, with the evidence for each part."""
+"""profile: what was learned, as bars with their evidence; status: what is kept where."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,15 +11,15 @@ import click
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.output import bar, console, print_table, report, report_json, table
 from pocketpref.cli.params import json_option, model_option, user_option
-from pocketpref.formatting import plural
+from pocketpref.formatting import certainty, plural
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from pocketpref.attributes import AttributeBank
-    from pocketpref.results import Profile, ProfileEntry
+    from pocketpref.results import Preference, Profile, ProfileEntry
 
-# status: where things are and who can read them, in words.
+# status
 
 
 @click.command()
@@ -36,42 +37,30 @@ def status(app: App, *, as_json: bool, user: str | None, model: str | None) -> N
     if as_json:
         report_json(found)
         return
+    vault, egress = found["vault"], found["egress"]
+    remembered = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
+    if found["in_part"]:
+        remembered += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
     listing = table("", "")
     listing.show_header = False
-    for name, words in _in_words(found, app):
-        listing.add_row(name, words)
-    print_table(listing)
-
-
-def _in_words(found: dict[str, Any], app: App) -> list[tuple[str, str]]:
-    vault = found["vault"]
-    return [
+    for name, words in (
         ("user", found["user"]),
-        ("remembered", _remembered(found)),
+        ("remembered", remembered),
         ("model", f"{found['model']}, on the {found['device']}"),
-        ("scoring", _scoring(found["scoring"])),
+        ("scoring", scoring_in_words(found["scoring"])),
         ("vault", str(vault["path"])),
         ("encryption", vault["encryption"]),
         ("key", vault["key_custody"]),
         ("settings", str(app.places.config_file)),
         ("models", str(app.places.models)),
-        ("egress", _egress(found["egress"])),
-    ]
+        ("egress", "off: nothing learned leaves this machine" if egress == "off" else egress),
+    ):
+        listing.add_row(name, words)
+    print_table(listing)
 
 
-def _egress(words: str) -> str:
-    return "off: nothing learned leaves this machine" if words == "off" else words
-
-
-def _remembered(found: dict[str, Any]) -> str:
-    words = f"{plural(found['pairs'], 'choice')}, {found['indexed']:,} learned"
-    if found["in_part"]:
-        words += f" ({found['in_part']:,} of them in part; `pocketpref learn` refines them)"
-    return words
-
-
-def _scoring(found: dict[str, Any]) -> str:
-    """How faithful the numbers are, as far as it is known."""
+def scoring_in_words(found: dict[str, Any]) -> str:
+    """Say how faithful the scores are, as far as it is known."""
     kind = found["weights"]
     words = f"{kind.upper()} copy of the weights" if kind in ("f16", "bf16") else f"weights {kind}"
     if found["quantized_because"]:
@@ -83,29 +72,70 @@ def _scoring(found: dict[str, Any]) -> str:
 
 _BAR = 24  # characters
 _EVIDENCE = 3  # ids shown of each attribute; --json has all
+_LIKELY = 3  # preferences shown that are likely, not sure
 
 
 @click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Also show what EXACT and PALM found.")
 @json_option
 @user_option
 @model_option
 @pass_app
-def profile(app: App, *, as_json: bool, user: str | None, model: str | None) -> None:
-    """Show what was learned: how you like to be answered, and the choices that say so.
+def profile(app: App, *, verbose: bool, as_json: bool, user: str | None, model: str | None) -> None:
+    """Show how you like to be answered, how sure that is, and the choices that say so.
 
-    A bar is the mean gain of an attribute in nats for each learned choice. `pocketpref memory show
-    ID` shows the choice behind an id. The last line says what `personalize --method auto` adds for
-    you, and why.
+    `pocketpref memory show ID` shows the choice behind an id, `pocketpref correct` corrects a
+    preference, `pocketpref ask` helps where little is sure. With --verbose a bar is the mean gain
+    of an attribute in nats for each choice that was learned.
 
     Example: pocketpref profile --json
     """
     with app.pocket(user, model) as pocket:
         found = pocket.profile()
         bank = pocket.attributes
+        stated = [one.text for one in pocket.statements() if one.wanted]
     if as_json:
         report_json(found.to_dict())
-    else:
+        return
+    draw_preferences(found, stated)
+    if verbose:
+        report()
         draw_profile(found, bank)
+
+
+def draw_preferences(profile: Profile, stated: Sequence[str] = ()) -> None:
+    """Print what a person likes, in plain words, to stdout.
+
+    Args:
+        profile: what is known.
+        stated: what they said in their own words.
+    """
+    report(f"{plural(profile.pairs, 'choice')} remembered")
+    if profile.auto == "off":
+        report("Switched off: replies are left as they are (`pocketpref eval --switch on`).")
+    for text in stated:
+        report(f"  {text} (you said so)")
+    for found in profile.preferences:
+        if found.applied:
+            report(f"  {_in_words(found)}")
+    if not stated and not any(found.applied for found in profile.preferences):
+        report("Nothing is sure yet, so answers are left as they are.")
+    likely = [found for found in profile.preferences if not found.applied]
+    if likely:
+        report("Not said to the model:")
+        for found in likely[:_LIKELY]:
+            report(f"  {_in_words(found)}")
+    if not profile.pairs:
+        report(next_step(profile))
+
+
+def _in_words(found: Preference) -> str:
+    total = found.supporting + found.contrary
+    shown = " ".join(found.choices[:_EVIDENCE])
+    more = len(found.choices) - _EVIDENCE
+    words = f"{found.likes}: {found.supporting:g} of {total:g} choices, "
+    words += found.correction or certainty(found.probability)
+    return f"{words}  [{shown}{f' +{more}' if more > 0 else ''}]"
 
 
 def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None) -> None:
@@ -121,7 +151,7 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
         f"({profile.method})"
     )
     if not profile.entries:
-        report(_nothing(profile))
+        report(next_step(profile))
         return
     report(
         "What raised the margin of the chosen answers, in nats for each learned choice, "
@@ -138,13 +168,14 @@ def draw_profile(profile: Profile, bank: AttributeBank, limit: int | None = None
     hidden = len(profile.entries) - len(profile.entries[:limit])
     if hidden:
         report(f"  and {hidden} more")
-    report()
-    report(f"auto: {profile.auto or 'not tested yet: `pocketpref eval` does it'}")
+    if profile.policy:
+        report()
     for line in profile.policy:
         report(f"palm: {line}")
 
 
-def _nothing(profile: Profile) -> str:
+def next_step(profile: Profile) -> str:
+    """Say why a profile is empty, or what fills it."""
     if profile.indexed:
         return "no attribute explains these choices by more than the model's own noise"
     if profile.pairs:
@@ -160,11 +191,7 @@ def _line(entry: ProfileEntry, strongest: float, name_width: int, width: int) ->
     line = Text(f"  {entry.name:{name_width}}  ")
     line.append(f"{drawn:{room}}", style="green")
     line.append(f"  {entry.weight:5.2f}  ")
-    line.append(_evidence(entry), style="dim")
-    return line
-
-
-def _evidence(entry: ProfileEntry) -> str:
-    shown = " ".join(entry.pairs[:_EVIDENCE])
     more = len(entry.pairs) - _EVIDENCE
-    return f"{shown} +{more}" if more > 0 else shown
+    evidence = " ".join(entry.pairs[:_EVIDENCE]) + (f" +{more}" if more > 0 else "")
+    line.append(evidence, style="dim")
+    return line

@@ -1,4 +1,4 @@
-"""serve: OpenAI's interface to a Pocket, for programs on this machine."""
+"""serve, open and mcp: what other programs and the browser reach a Pocket through."""
 
 from __future__ import annotations
 
@@ -182,18 +182,14 @@ def _make(change: Change, *, dry_run: bool) -> None:
         return
     if dry_run:
         report(f"{change.path} would change:")
-        report("\n".join(_difference(change)))
+        # The lines around may hold keys of other servers: only what changes is shown.
+        lines = difflib.unified_diff(
+            (change.before or "").splitlines(), change.after.splitlines(), lineterm="", n=0
+        )
+        report("\n".join(line for line in lines if not line.startswith(("---", "+++", "@@"))))
         return
     change.make()
     report(f"{change.path} is changed")
-
-
-def _difference(change: Change) -> list[str]:
-    # The lines around may hold keys of other servers: only what changes is shown.
-    lines = difflib.unified_diff(
-        (change.before or "").splitlines(), change.after.splitlines(), lineterm="", n=0
-    )
-    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
 
 
 # open: the page in the browser where one sees and decides.
@@ -240,14 +236,14 @@ def open_page(
             note(f"the page: {opening.address} (Ctrl-C ends it)")
             note(f"the code, if it asks for one: {opening.code}")
             if not no_browser:
-                _show(file, app.places.state, opening)
+                start_browser(file, app.places.state, opening)
 
         desk = WebContext(pocket, Machine(app.places, app.config, app.environ))
         was_idle = page.serve(desk, port, idle=idle * 60, ready=ready, entered=file.close)
     note(f"closed: not used for {plural(idle, 'minute')}" if was_idle else "closed")
 
 
-def _show(file: ExitStack, folder: Path, opening: Opening) -> None:
+def start_browser(file: ExitStack, folder: Path, opening: Opening) -> None:
     """Start the browser on a file that posts the code: a command line would show an address."""
     import webbrowser
 
@@ -289,7 +285,7 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
     """
     server = load("pocketpref.server.openai.app", "serve")
     path = None if no_token else app.places.data / TOKEN_FILE
-    token = None if path is None else _token(path)
+    token = None if path is None else server_token(path)
 
     def ready(port: int, stop: Callable[[], None]) -> None:
         del stop  # Ctrl-C does that here
@@ -300,8 +296,12 @@ def serve(app: App, *, port: int, no_token: bool, user: str | None, model: str |
         server.serve(pocket, port, token, ready=ready)
 
 
-def _token(path: Path) -> str:
-    """The token that is kept, or a new one; the file is its owner's alone."""
+def server_token(path: Path) -> str:
+    """Return the token in a file that only its owner may read; make one if there is none.
+
+    Raises:
+        StorageError: the file cannot be read or made, or holds no token.
+    """
     from pocketpref.files import new_private_file, private_folder, storage_errors
 
     with storage_errors(path):

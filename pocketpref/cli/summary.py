@@ -11,8 +11,16 @@ import click
 
 from pocketpref.cli.chat.terminal import TerminalView
 from pocketpref.cli.context import App, pass_app
-from pocketpref.cli.egress.rendering import when
-from pocketpref.cli.output import console, note, print_table, report, report_json, table
+from pocketpref.cli.output import (
+    ProgressLines,
+    note,
+    print_table,
+    progress_bar,
+    report,
+    report_json,
+    table,
+    when,
+)
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
 from pocketpref.formatting import duration, plural
@@ -20,7 +28,7 @@ from pocketpref.formatting import duration, plural
 if TYPE_CHECKING:
     from pocketpref.pocket import Pocket
     from pocketpref.results import Progress
-    from pocketpref.summary.records import Summary, SummaryReport
+    from pocketpref.summary.records import Summary
 
 _WRITERS = {"template": "from what was learned", "model": "by the model", "edit": "by you"}
 
@@ -62,20 +70,18 @@ def show(app: App, *, as_json: bool, user: str | None, model: str | None) -> Non
         if as_json:
             report_json(found.to_dict())
             return
-        _print(found)
+        report(found.text)
+        note(origin_in_words(found))
+        for clause in found.clauses:
+            about = f" (about {clause.topic})" if clause.topic else ""
+            choices = plural(len(clause.pairs), "choice")
+            source = "said by you" if clause.stated else f"from {choices}"
+            note(f"  {'not ' if clause.avoid else ''}{clause.text}{about}: {source}")
         offer_refresh(pocket)
 
 
-def _print(found: Summary) -> None:
-    report(found.text)
-    note(_account(found))
-    for clause in found.clauses:
-        about = f" (about {clause.topic})" if clause.topic else ""
-        source = "said by you" if clause.stated else f"from {plural(len(clause.pairs), 'choice')}"
-        note(f"  {'not ' if clause.avoid else ''}{clause.text}{about}: {source}")
-
-
-def _account(found: Summary) -> str:
+def origin_in_words(found: Summary) -> str:
+    """Say who wrote a summary, when, and how well it explains choices."""
     words = f"{plural(found.tokens, 'token')}, written {_WRITERS[found.origin]}"
     words += f" on {when(found.created)}"
     if found.margin is None:
@@ -110,7 +116,17 @@ def refresh(
     with app.pocket(user, model) as pocket, _display() as show:
         done = pocket.summarize(budget=budget, on_progress=show)
     if as_json:
-        report_json(_as_dict(done))
+        report_json(
+            {
+                "summary": None if done.summary is None else done.summary.to_dict(),
+                "changed": done.changed,
+                "complete": done.complete,
+                "reason": done.reason,
+                "refused": dict(done.refused),
+                "pairs": done.pairs,
+                "seconds": done.seconds,
+            }
+        )
         return
     if done.summary is not None:
         report(done.summary.text)
@@ -132,54 +148,16 @@ def offer_refresh(pocket: Pocket) -> None:
 def _display() -> Iterator[Callable[[Progress], None]]:
     """A bar at a terminal, elsewhere a line for each kind of work."""
     if not sys.stderr.isatty():
-        yield _SearchLines()
+        lines = ProgressLines()
+
+        def tell(step: Progress) -> None:
+            if step.note:
+                lines(f"summarizing: {step.note}", step.note)
+
+        yield tell
         return
-    with _bar() as show:
-        yield show
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("summarizing"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}", markup=False),
-    )
-    screen = console(sys.stderr)
-    with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
-        task = bars.add_task("summarizing", total=None, words="")
-
-        def show(step: Progress) -> None:
-            done = step.done + step.part
-            bars.update(task, total=step.total, completed=done, words=step.note)
-
-        yield show
-
-
-class _SearchLines:
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, step: Progress) -> None:
-        if step.note and step.note != self._last:
-            note(f"summarizing: {step.note}")
-            self._last = step.note
-
-
-def _as_dict(done: SummaryReport) -> dict[str, object]:
-    return {
-        "summary": None if done.summary is None else done.summary.to_dict(),
-        "changed": done.changed,
-        "complete": done.complete,
-        "reason": done.reason,
-        "refused": dict(done.refused),
-        "pairs": done.pairs,
-        "seconds": done.seconds,
-    }
+    with progress_bar("summarizing", count=None, clock="elapsed", width=24) as advance:
+        yield lambda step: advance(step.done + step.part, step.total, step.note)
 
 
 @summary.command("edit")

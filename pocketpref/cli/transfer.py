@@ -1,10 +1,10 @@
-"""import: files of choices, each under the user they belong to."""
+"""import, export and restore: files of choices, and one user's memories as a file."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pocketpref.protocols import KeyStore
     from pocketpref.records import Feedback, Pair
 
-# export and restore: one user's memories as a file to keep elsewhere.
+# export and restore
 
 _passphrase_option = click.option(
     "--passphrase-file",
@@ -117,17 +117,19 @@ def restore(
 def _passphrase(ask: Callable[[], str], file: str | None) -> KeyStore:
     from pocketpref.vault.crypto.key_stores import Passphrase
 
-    return Passphrase(ask if file is None else lambda: _first_line(Path(file)))
+    if file is None:
+        return Passphrase(ask)
 
+    def first_line() -> str:
+        # Raised outside of the handler: the decoder's error holds the passphrase.
+        with suppress(OSError, UnicodeDecodeError, IndexError):
+            return Path(file).read_text("utf-8").splitlines()[0]
+        raise InputError(
+            "the passphrase file cannot be read, or is empty",
+            hint="its first line is the passphrase, in UTF-8",
+        )
 
-def _first_line(path: Path) -> str:
-    # Raised outside of the handler: the decoder's error holds the passphrase.
-    with suppress(OSError, UnicodeDecodeError, IndexError):
-        return path.read_text("utf-8").splitlines()[0]
-    raise InputError(
-        "the passphrase file cannot be read, or is empty",
-        hint="its first line is the passphrase, in UTF-8",
-    )
+    return Passphrase(first_line)
 
 
 _SHOWN_BAD = 20  # bad entries told in full
@@ -164,8 +166,12 @@ def import_file(
 
     Example: pocketpref import conversations.json --dry-run
     """
-    good, bad = _read(file, kind)
-    _tell_bad(bad)
+    good, bad = read_entries(file, kind)
+    for entry in bad[:_SHOWN_BAD]:
+        where = f"line {entry.line}: " if entry.line is not None else ""
+        note(f"pocketpref: {where}{entry.reason}")
+    if len(bad) > _SHOWN_BAD:
+        note(f"pocketpref: and {plural(len(bad) - _SHOWN_BAD, 'more bad row')}")
     if strict and bad:
         raise FileError(
             f"nothing was imported: {plural(len(bad), 'bad row')}",
@@ -173,11 +179,15 @@ def import_file(
         )
     if not good:
         raise FileError("the file holds no choice between two answers", hint="see docs/import.md")
-    for name, feedback in _by_user(good, owner).items():
-        _keep(app, name or user, model, feedback, dry_run=dry_run)
+    groups: dict[str | None, list[Feedback]] = defaultdict(list)
+    for feedback in good:
+        groups[owner if owner is not None else feedback.user].append(feedback)
+    for name, group in groups.items():
+        import_choices(app, name or user, model, group, dry_run=dry_run)
 
 
-def _read(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
+def read_entries(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
+    """Return the choices in a file (``-``: standard input), and the rows that hold none."""
     from pocketpref import importers
     from pocketpref.records import Feedback
 
@@ -192,24 +202,10 @@ def _read(file: str, kind: str | None) -> tuple[list[Feedback], list[BadEntry]]:
     return good, bad
 
 
-def _tell_bad(bad: Sequence[BadEntry]) -> None:
-    for entry in bad[:_SHOWN_BAD]:
-        where = f"line {entry.line}: " if entry.line is not None else ""
-        note(f"pocketpref: {where}{entry.reason}")
-    if len(bad) > _SHOWN_BAD:
-        note(f"pocketpref: and {plural(len(bad) - _SHOWN_BAD, 'more bad row')}")
-
-
-def _by_user(entries: Iterable[Feedback], owner: str | None) -> dict[str | None, list[Feedback]]:
-    groups: dict[str | None, list[Feedback]] = defaultdict(list)
-    for entry in entries:
-        groups[owner if owner is not None else entry.user].append(entry)
-    return groups
-
-
-def _keep(
+def import_choices(
     app: App, user: str | None, model: str | None, feedback: Sequence[Feedback], *, dry_run: bool
 ) -> None:
+    """Remember the choices of one user that are new, and say how many."""
     if dry_run and not app.places.vault.is_file():
         # Opening it would make it, and that is a change.
         _tell(user or app.config.user, len(feedback), known=0, dry_run=True)

@@ -1,10 +1,9 @@
-"""uninstall: everything out of the system that commands put there, and, if wanted, the memory."""
+"""uninstall: remove what our commands put into the system and, if wanted, the memory."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -32,28 +31,38 @@ def uninstall(app: App, *, wipe: bool, dry_run: bool, yes: bool) -> None:
 
     Example: pocketpref uninstall --dry-run
     """
+    from pocketpref.files import storage_errors
+
     if not dry_run:
         wipe = _ask(app.places, wipe=wipe, yes=yes)
-    targets = [*_made_again(app.places), *(_for_good(app.places) if wipe else ())]
+    places, vault = app.places, app.places.vault
+    targets = [places.data / TOKEN_FILE, places.cache]
+    if wipe:
+        targets += [vault.with_name(f"{vault.name}{end}") for end in ("", "-wal", "-shm")]
+        targets += [places.models, places.state, places.config_file, places.attributes]
     there = [path for path in targets if path.exists()]
-    if wipe and not dry_run and app.places.vault.exists():
-        _destroy_keys(app)
-    for words in _unwired(dry_run=dry_run):
+    if wipe and not dry_run and vault.exists():
+        destroy_keys(app)
+    for words in unwire_clients(dry_run=dry_run):
         report(words)
     verb = "would delete" if dry_run else "deleted"
     for path in remove_files(app, dry_run=dry_run):
         report(f"{verb} {path}")
     for path in there:
         if not dry_run:
-            _delete(path)
+            with storage_errors(path):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
         report(f"{verb} {path}")
-    if not wipe and app.places.vault.exists():
-        note(f"what is remembered stays in {app.places.vault}; --wipe deletes it, too")
+    if not wipe and vault.exists():
+        note(f"what is remembered stays in {vault}; --wipe deletes it, too")
     note("then: pip uninstall pocketpref")
 
 
 def _ask(places: Places, *, wipe: bool, yes: bool) -> bool:
-    """Ask, unless all was said beforehand. Whether to wipe, too."""
+    """Ask, unless the options decide; returns whether to wipe as well."""
     if wipe:
         words = "This deletes all that is remembered of everybody here, for good. Type 'wipe'"
         confirm_by_typing(words, "wipe", yes=yes)
@@ -69,7 +78,7 @@ def _ask(places: Places, *, wipe: bool, yes: bool) -> bool:
     return typed.strip() == "wipe"
 
 
-def _destroy_keys(app: App) -> None:
+def destroy_keys(app: App) -> None:
     """Overwrite each person's key in the vault: a disk may keep what a deleted file held."""
     problem = ""
     try:
@@ -82,7 +91,8 @@ def _destroy_keys(app: App) -> None:
         note(f"the vault is deleted as it is, for it cannot be opened: {problem}")
 
 
-def _unwired(*, dry_run: bool) -> Iterator[str]:
+def unwire_clients(*, dry_run: bool) -> Iterator[str]:
+    """Take our entries out of the settings of MCP clients, and yield what was done."""
     from pocketpref.integrations import mcp_clients
 
     for host in mcp_clients.HOSTS:
@@ -99,23 +109,3 @@ def _unwired(*, dry_run: bool) -> Iterator[str]:
             note(problem)
         else:
             yield f"{'would take' if dry_run else 'took'} us out of the settings of {host.title}"
-
-
-def _made_again(places: Places) -> Iterator[Path]:
-    yield from (places.data / TOKEN_FILE, places.cache)
-
-
-def _for_good(places: Places) -> Iterator[Path]:
-    vault = places.vault
-    yield from (vault.with_name(f"{vault.name}{end}") for end in ("", "-wal", "-shm"))
-    yield from (places.models, places.state, places.config_file, places.attributes)
-
-
-def _delete(path: Path) -> None:
-    from pocketpref.files import storage_errors
-
-    with storage_errors(path):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ class ApiKeys:
         """
         with self._store.documents() as documents:
             found = _find(documents, address(destination))
-        return None if found is None else ApiKey(_load(found)[1])
+        return None if found is None else ApiKey(_address_and_key(found)[1])
 
     def put(self, destination: Destination, key: ApiKey) -> None:
         """Keep a key for a destination's address, in place of an earlier one.
@@ -131,7 +131,7 @@ class ApiKeys:
             VaultError: they cannot be read.
         """
         with self._store.documents() as documents:
-            return [_load(document)[0] for document in documents.all(_KIND)]
+            return [_address_and_key(document)[0] for document in documents.all(_KIND)]
 
 
 def address(destination: Destination) -> str:
@@ -140,10 +140,12 @@ def address(destination: Destination) -> str:
 
 
 def _find(documents: Documents, wanted: str) -> Document | None:
-    return next((found for found in documents.all(_KIND) if _load(found)[0] == wanted), None)
+    return next(
+        (found for found in documents.all(_KIND) if _address_and_key(found)[0] == wanted), None
+    )
 
 
-def _load(document: Document) -> tuple[str, bytes]:
+def _address_and_key(document: Document) -> tuple[str, bytes]:
     with suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
         content = json.loads(document.content)
         return content["address"], content["key"].encode("ascii")

@@ -13,7 +13,7 @@ So the number of different sentences is known, and with it the most that one of 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pocketpref.egress.request_body import is_unicode
@@ -120,15 +120,10 @@ class Vocabulary:
         can together tell more, at most this much each.
         """
         said = sum(_may_be_said(attribute, values) for attribute in self._attributes)
-        sentences = sum(_choices(said)) * (len(TOPICS) + 1)
-        return math.log2(1 + sentences)
+        # Sets of one to MOST attributes, each with either of two wordings.
+        sets = sum(math.comb(said, size) * 2**size for size in range(1, MOST + 1))
+        return math.log2(1 + sets * (len(TOPICS) + 1))
 
 
 def _may_be_said(attribute: Attribute, values: Collection[str]) -> bool:
     return attribute.category != "values" or attribute.name in values
-
-
-def _choices(attributes: int) -> Iterator[int]:
-    """How many sets of 1, 2 ... ``MOST`` attributes there are, each with either of two wordings."""
-    for size in range(1, MOST + 1):
-        yield math.comb(attributes, size) * 2**size

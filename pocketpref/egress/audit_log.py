@@ -21,7 +21,7 @@ import hashlib
 import itertools
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +40,7 @@ Event = Literal["granted", "revoked", "allowed", "denied", "finished", "erased"]
 
 _FORM = "release/1"
 _END = "release-end/1"
-NOTHING = "0" * 64  # stands where the first entry would name the one before it
+NOTHING = "0" * 64  # the hash before the first entry
 SALT_BYTES = 32
 _TELLING = 24  # characters from which on a text is looked for inside of others
 _DAMAGED = "restore the vault from a backup, or save what is intact: pocketpref doctor --repair"
@@ -82,7 +82,52 @@ class LogEntry:
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of everything above but the id, as canonical JSON."""
-        return sha256(_json(_content(self)))
+        return sha256(_json(self.content()))
+
+    @classmethod
+    def load(cls, name: str, content: Mapping[str, Any]) -> LogEntry:
+        """Read the entry of this id from what the vault holds.
+
+        Raises:
+            TamperedError: it is no entry, or its hash is wrong. The vault lets nobody change an
+                entry, so this would be a mistake of ours.
+        """
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            level = content["level"]
+            entry = cls(
+                id=name,
+                number=content["number"],
+                when=datetime.fromisoformat(content["when"]),
+                event=content["event"],
+                destination=content["destination"],
+                level=None if level is None else Level[level],
+                reason=content["reason"],
+                sent=content["sent"],
+                sources=tuple(content["sources"]),
+                release=content["release"],
+                commitment=content["commitment"],
+                previous=content["previous"],
+            )
+            if entry.hash == content["hash"]:
+                return entry
+        raise _misformed()
+
+    def content(self) -> dict[str, Any]:
+        """What the vault holds of it, but the hash."""
+        return {
+            "form": _FORM,
+            "number": self.number,
+            "when": self.when.isoformat(),
+            "event": self.event,
+            "destination": self.destination,
+            "level": None if self.level is None else self.level.name,
+            "reason": self.reason,
+            "sent": self.sent,
+            "sources": list(self.sources),
+            "release": self.release,
+            "commitment": self.commitment,
+            "previous": self.previous,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of a line of ``pocketpref egress log``."""
@@ -142,7 +187,7 @@ class Log:
             commitment=commitment,
             previous=previous,
         )
-        content = _json(_content(entry) | {"hash": entry.hash})
+        content = _json(entry.content() | {"hash": entry.hash})
         if name:
             documents.put(ENTRY, name, content)
         else:
@@ -151,8 +196,12 @@ class Log:
         return name
 
     def erase(self, documents: Documents, texts: Sequence[str], when: datetime) -> list[str]:
-        """Remove the bytes of every release in which one of the texts stands; their ids."""
-        gone = [entry for entry in entries(documents) if _holds(documents, entry, texts)]
+        """Remove the bytes of every release that holds one of the texts. Returns their ids."""
+        gone = [
+            entry
+            for entry in entries(documents)
+            if entry.commitment and holds(released(documents, entry.id) or b"", texts)
+        ]
         for entry in gone:
             documents.delete(BYTES, entry.id)
             self.write(
@@ -195,17 +244,15 @@ def released(documents: Documents, name: str) -> bytes | None:
     return None if document is None else document.content[SALT_BYTES:]
 
 
-def _holds(documents: Documents, entry: LogEntry, texts: Sequence[str]) -> bool:
-    body = released(documents, entry.id) if entry.commitment else None
+def holds(body: bytes, texts: Sequence[str]) -> bool:
+    """Whether a body holds one of the texts; a short one ("Yes.") must be a whole message."""
     said = list(contents(body)) if body else []
-    return any(_stands(text.strip(), said) for text in texts)
-
-
-def _stands(text: str, said: Sequence[str]) -> bool:
-    # A short one ("Yes.") stands in much that has nothing to do with it.
-    if len(text) < _TELLING:
-        return bool(text) and any(text == content.strip() for content in said)
-    return any(text in content for content in said)
+    wanted = [text for text in map(str.strip, texts) if text]
+    return any(
+        text in message if len(text) >= _TELLING else text == message.strip()
+        for text in wanted
+        for message in said
+    )
 
 
 def read_all(documents: Documents) -> tuple[list[LogEntry], list[Document]]:
@@ -216,7 +263,7 @@ def read_all(documents: Documents) -> tuple[list[LogEntry], list[Document]]:
         if content.get("form") == _END:
             ends.append(document)
         else:
-            found.append(_entry(document.id, content))
+            found.append(LogEntry.load(document.id, content))
     return sorted(found, key=lambda entry: entry.number), ends
 
 
@@ -231,46 +278,6 @@ def parsed(document: Document) -> dict[str, Any]:
         if isinstance(content, dict) and content.get("form") in (_FORM, _END):
             return content
     raise _misformed()
-
-
-def _entry(name: str, content: dict[str, Any]) -> LogEntry:
-    with suppress(AttributeError, KeyError, TypeError, ValueError):
-        level = content["level"]
-        entry = LogEntry(
-            id=name,
-            number=content["number"],
-            when=datetime.fromisoformat(content["when"]),
-            event=content["event"],
-            destination=content["destination"],
-            level=None if level is None else Level[level],
-            reason=content["reason"],
-            sent=content["sent"],
-            sources=tuple(content["sources"]),
-            release=content["release"],
-            commitment=content["commitment"],
-            previous=content["previous"],
-        )
-        # The vault lets nobody change an entry, so this is a mistake of ours.
-        if entry.hash == content["hash"]:
-            return entry
-    raise _misformed()
-
-
-def _content(entry: LogEntry) -> dict[str, Any]:
-    return {
-        "form": _FORM,
-        "number": entry.number,
-        "when": entry.when.isoformat(),
-        "event": entry.event,
-        "destination": entry.destination,
-        "level": None if entry.level is None else entry.level.name,
-        "reason": entry.reason,
-        "sent": entry.sent,
-        "sources": list(entry.sources),
-        "release": entry.release,
-        "commitment": entry.commitment,
-        "previous": entry.previous,
-    }
 
 
 def _misformed() -> TamperedError:
@@ -323,29 +330,29 @@ def verify(documents: Documents) -> Verification:
         entries=len(found),
         kept=sum(entry.id in kept for entry in left),
         forgotten=tuple(entry.id for entry in left if entry.id not in kept),
-        problems=(*_chain(found), *_end(found, ends), *_bytes(left, kept)),
-        notes=_clock(found),
+        problems=(*_chain(found, ends), *_bytes(left, kept)),
+        notes=tuple(
+            f"the clock was set back before entry {later.number}"
+            for earlier, later in itertools.pairwise(found)
+            if later.when < earlier.when
+        ),
     )
 
 
-def _chain(found: Sequence[LogEntry]) -> list[str]:
-    problems, previous = [], NOTHING
+def _chain(found: Sequence[LogEntry], ends: Sequence[Document]) -> Iterator[str]:
+    """What is wrong with the order of the entries, or with where the log ends."""
+    previous = NOTHING
     for place, entry in enumerate(found, 1):
         if entry.number != place or entry.previous != previous:
-            problems.append(f"entry {entry.number} does not follow the one before it")
+            yield f"entry {entry.number} does not follow the one before it"
         previous = entry.hash
-    return problems
-
-
-def _end(found: Sequence[LogEntry], ends: Sequence[Document]) -> list[str]:
     if len(ends) != (1 if found else 0):
-        return [f"{len(ends)} documents say where the log ends"]
-    if not found:
-        return []
-    content = parsed(ends[0])
-    if (content["count"], content["last"]) == (len(found), found[-1].hash):
-        return []
-    return [f"the log ends after {len(found)} entries, and should after {content['count']}"]
+        yield f"{len(ends)} documents say where the log ends"
+    elif found:
+        content = parsed(ends[0])
+        if (content["count"], content["last"]) != (len(found), previous):
+            count = content["count"]
+            yield f"the log ends after {len(found)} entries, and should after {count}"
 
 
 def _bytes(left: Sequence[LogEntry], kept: Mapping[str, Document]) -> list[str]:
@@ -361,12 +368,3 @@ def _bytes(left: Sequence[LogEntry], kept: Mapping[str, Document]) -> list[str]:
     known = {entry.id for entry in left}
     problems += ["bytes are kept that no entry tells of" for name in kept if name not in known]
     return problems
-
-
-def _clock(found: Sequence[LogEntry]) -> tuple[str, ...]:
-    pairs = itertools.pairwise(found)
-    return tuple(
-        f"the clock was set back before entry {later.number}"
-        for earlier, later in pairs
-        if later.when < earlier.when
-    )

@@ -62,12 +62,9 @@ class Destination:
     path: str
 
     def __post_init__(self) -> None:
-        if self.dialect == "mcp":
-            self._check_client()
-        else:
+        if self.dialect != "mcp":
             self._check_endpoint()
-
-    def _check_client(self) -> None:
+            return
         if not _CLIENT.fullmatch(self.model):
             raise _unusable("the name of an MCP client is 1 to 63 of a-z 0-9 and inner -")
         if (self.scheme, self.host, self.port, self.path) != ("stdio", "", 0, ""):
@@ -82,7 +79,7 @@ class Destination:
             raise _unusable("the model's name contains an address")
         if self.scheme not in _PORT:
             raise _unusable("its address must begin with https:// or http://")
-        if not _is_host(self.host):
+        if not is_canonical_host(self.host):
             raise _unusable("its host must be a name in ASCII or an IP address in canonical form")
         if not 0 < self.port < 65536:
             raise _unusable("its port must lie in 1 to 65535")
@@ -170,17 +167,14 @@ def _split(address: str) -> tuple[Literal["http", "https"], str, int, str]:
         raise _unusable("its address must not have a query or fragment")
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     path = parts.path.rstrip("/") or "/v1"
-    return scheme, _canonical(host), port if port is not None else _PORT[scheme], path
-
-
-def _canonical(host: str) -> str:
     try:
-        return str(ipaddress.ip_address(host))
+        host = str(ipaddress.ip_address(host))
     except ValueError:
-        return host.removesuffix(".")  # urlsplit has made it lower-case
+        host = host.removesuffix(".")  # urlsplit has made it lower-case
+    return scheme, host, port if port is not None else _PORT[scheme], path
 
 
-def _is_host(host: str) -> bool:
+def is_canonical_host(host: str) -> bool:
     """Whether a host is a name, or an IP address in its one canonical form."""
     try:
         address = ipaddress.ip_address(host)

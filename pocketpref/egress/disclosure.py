@@ -13,16 +13,11 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, Never, Protocol, final, runtime_checkable
+from typing import Any, Final, Never, Protocol, final, runtime_checkable
 
 from pocketpref.egress.destination import Destination
 from pocketpref.errors import DeniedError
-from pocketpref.records import (
-    Message,
-)
-
-if TYPE_CHECKING:
-    pass
+from pocketpref.records import Message
 
 
 class Level(IntEnum):

@@ -1,14 +1,14 @@
-"""The door: what leaves is decided, counted and logged here, and nowhere else.
+"""EgressGate: what leaves is decided, counted and logged here, and nowhere else.
 
     allow(destination, level)                        -> Grant
     clear(request, offer, destination)               -> Disclosure, or DeniedError
     remote.generate(disclosure)                      (backends/http.py knows nothing but that)
     finished(disclosure, "complete")
 
-What leaves is a function of the request, the added text and the destination (bodies.py), worked out
-before anything is decided. The decision, the day's count, the log entry and its bytes are one
-transaction of the vault: two processes cannot both take the last use of a day, a grant that another
-process has revoked allows nothing any more, and nothing leaves that is not on the log.
+What leaves is a function of the request, the added text and the destination (request_body.py). It
+is worked out before anything is decided. The decision, the day's count, the log entry and its bytes
+are one transaction of the vault: two processes cannot both take the last use of a day, a grant that
+another process has revoked allows nothing any more, and nothing leaves that is not on the log.
 """
 
 from __future__ import annotations
@@ -38,10 +38,6 @@ _OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 -]{0,79}")
 Check = Callable[[str, Known], Sequence[Finding]]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class EgressGate:
     """The only way out of one person's part of a vault. Safe to use from threads and processes.
 
@@ -56,10 +52,10 @@ class EgressGate:
         known: Known,
         ask: Ask | None = None,
         *,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         check: Check = findings,
     ) -> None:
-        """Build the door.
+        """Build the gate.
 
         Args:
             store: where grants and the log are kept.
@@ -120,7 +116,13 @@ class EgressGate:
             values=self._vocabulary.values(values),
         )
         if level is Level.SUMMARY and not any_summary:
-            grant = _bound(grant, offer)
+            if offer is None or not offer.summary.strip():
+                raise InputError(
+                    "there is no summary to allow",
+                    hint="make one first (pocketpref summary), or allow any summary that passes "
+                    "the checks",
+                )
+            grant = grant.bound_to(offer.summary, offer.sources)
         with self._store.changing() as documents:
             return self._keep(documents, grant)
 
@@ -130,7 +132,7 @@ class EgressGate:
             *(documents, "granted", self._clock()),
             destination=kept.destination,
             level=kept.level,
-            reason=_terms(kept),
+            reason=kept.terms_in_words,
         )
         return kept
 
@@ -190,6 +192,7 @@ class EgressGate:
         destination: Destination,
         *,
         level: Level = Level.SUMMARY,
+        least: Level = Level.NONE,
     ) -> Disclosure:
         """Let a request leave, with what is allowed to go with it.
 
@@ -199,14 +202,16 @@ class EgressGate:
                 a summary in which a check finds something, the sentence goes.
             destination: where to.
             level: the most that the caller wants to go along.
+            least: nothing leaves unless at least this much goes along: for a request that itself
+                tells about the person, and so needs a grant of that level.
 
         Raises:
             DeniedError: it does not leave; that is on the log, too.
         """
         settled: Disclosure | Reason | None = None
         for _ in range(_TRIES):
-            draft = self._draft(request, offer, destination, level)
-            asking = self._ask if not draft.preview.allowed else None
+            draft = self._draft(request, offer, destination, level, least)
+            asking = self._ask if not draft.preview.allowed and not draft.falls_short else None
             settled = self._settle(draft, asking(draft.preview) if asking else None)
             if settled is not None:
                 break
@@ -215,13 +220,19 @@ class EgressGate:
         raise denied(destination, settled or self._deny(destination, Reason.UNSETTLED))
 
     def _draft(
-        self, request: Request, offer: Offer, destination: Destination, level: Level
+        self,
+        request: Request,
+        offer: Offer,
+        destination: Destination,
+        level: Level,
+        least: Level = Level.NONE,
     ) -> RequestDraft:
         restored = self._store.restored
         with self._store.documents() as documents:
             grant = grants.find(documents, destination)
         return draft(
             *(request, offer, destination, level),
+            least=least,
             grant=grant and grant.at(self._clock()),
             restored=restored,
             vocabulary=self._vocabulary,
@@ -336,23 +347,3 @@ class EgressGate:
         """
         with self._store.changing() as documents:
             return self._log.erase(documents, texts, self._clock())
-
-
-def _bound(grant: Grant, offer: Offer | None) -> Grant:
-    if offer is None or not offer.summary.strip():
-        raise InputError(
-            "there is no summary to allow",
-            hint="make one first (pocketpref summary), or allow any summary that passes the checks",
-        )
-    return grant.bound_to(offer.summary, offer.sources)
-
-
-def _terms(grant: Grant) -> str:
-    terms = [f"until {grant.expires:%Y-%m-%d}"]
-    if grant.level is Level.SUMMARY:
-        terms.append("any summary" if grant.summary_hash is None else "one summary")
-    if grant.values:
-        terms.append(f"{len(grant.values)} value attributes")
-    if grant.daily is not None:
-        terms.append(f"{grant.daily} a day")
-    return ", ".join(terms)

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     EXPIRED = "what allowed it has expired"
     USED_UP = "allowed, but not more often today"
     CHANGED = "the summary is not the one that was allowed"
+    TOO_LITTLE = "what may be told is less than what was asked for"
     DECLINED = "asked, and not allowed"
     FORGOTTEN = "a memory behind it was forgotten meanwhile"
     UNSETTLED = "what is allowed kept changing meanwhile"
@@ -53,6 +54,7 @@ _HINTS = {
     Reason.EXPIRED: _ALLOW,
     Reason.USED_UP: "wait for tomorrow (UTC), or allow more: pocketpref egress allow --daily",
     Reason.CHANGED: f"see the difference with pocketpref egress preview; {_ALLOW}",
+    Reason.TOO_LITTLE: f"see pocketpref egress preview; {_ALLOW}",
     Reason.FORGOTTEN: "try again with what is left",
     Reason.UNSETTLED: "try again",
 }
@@ -116,10 +118,68 @@ class Grant(RedactedRepr):
         *("created", "restored", "seen", "uses"),
     )
 
+    @classmethod
+    def load(cls, document: Document) -> Grant:
+        """Read a grant from the vault.
+
+        Raises:
+            TamperedError: the document is none.
+        """
+        # Raised outside of the handler: the decoder's error holds the text.
+        with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError, InputError):
+            content = json.loads(document.content)
+            if content["form"] == _FORM:
+                return cls(
+                    destination=Destination.parse(content["destination"]),
+                    level=Level[content["level"]],
+                    expires=datetime.fromisoformat(content["expires"]),
+                    created=datetime.fromisoformat(content["created"]),
+                    restored=content["restored"],
+                    seen=datetime.fromisoformat(content["seen"]),
+                    daily=content["daily"],
+                    values=tuple(content["values"]),
+                    summary_hash=content["summary_hash"],
+                    approved=content["approved"],
+                    sources=document.sources,
+                    uses=content["uses"],
+                    id=document.id,
+                )
+        raise TamperedError("a grant in the vault is none", hint=_DAMAGED)
+
+    def content(self) -> bytes:
+        """What the vault holds of it, besides id and sources."""
+        content = {
+            "form": _FORM,
+            "destination": str(self.destination),
+            "level": self.level.name,
+            "summary_hash": self.summary_hash,
+            "values": self.values,
+            "expires": self.expires.isoformat(),
+            "daily": self.daily,
+            "created": self.created.isoformat(),
+            "restored": self.restored,
+            "approved": self.approved,
+            "seen": self.seen.isoformat(),
+            "uses": self.uses,
+        }
+        return json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+
     @property
     def terms(self) -> Grant:
         """The grant without what using it changes, to compare by."""
         return replace(self, seen=self.created, uses=0)
+
+    @property
+    def terms_in_words(self) -> str:
+        """The terms as the log holds them."""
+        terms = [f"until {self.expires:%Y-%m-%d}"]
+        if self.level is Level.SUMMARY:
+            terms.append("any summary" if self.summary_hash is None else "one summary")
+        if self.values:
+            terms.append(f"{len(self.values)} value attributes")
+        if self.daily is not None:
+            terms.append(f"{self.daily} a day")
+        return ", ".join(terms)
 
     def bound_to(self, summary: str, sources: tuple[str, ...]) -> Grant:
         """The grant for exactly this summary."""
@@ -179,7 +239,7 @@ def find(documents: Documents, destination: Destination) -> Grant | None:
 
 def everything(documents: Documents) -> list[Grant]:
     """All grants, the oldest first."""
-    return [_load(document) for document in documents.all(KIND)]
+    return [Grant.load(document) for document in documents.all(KIND)]
 
 
 def keep(documents: Documents, grant: Grant) -> Grant:
@@ -193,54 +253,13 @@ def keep(documents: Documents, grant: Grant) -> Grant:
             if _day(older.seen) == _day(grant.seen):
                 grant = replace(grant, uses=max(grant.uses, older.uses))
             documents.delete(KIND, older.id)
-    return replace(grant, id=documents.insert(KIND, _dump(grant), grant.sources))
+    return replace(grant, id=documents.insert(KIND, grant.content(), grant.sources))
 
 
 def update(documents: Documents, grant: Grant) -> None:
     """Keep what using a grant has changed."""
-    documents.put(KIND, grant.id, _dump(grant), grant.sources)
+    documents.put(KIND, grant.id, grant.content(), grant.sources)
 
 
 def _day(moment: datetime) -> int:
     return moment.astimezone(UTC).toordinal()
-
-
-def _dump(grant: Grant) -> bytes:
-    content = {
-        "form": _FORM,
-        "destination": str(grant.destination),
-        "level": grant.level.name,
-        "summary_hash": grant.summary_hash,
-        "values": grant.values,
-        "expires": grant.expires.isoformat(),
-        "daily": grant.daily,
-        "created": grant.created.isoformat(),
-        "restored": grant.restored,
-        "approved": grant.approved,
-        "seen": grant.seen.isoformat(),
-        "uses": grant.uses,
-    }
-    return json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
-
-
-def _load(document: Document) -> Grant:
-    # Raised outside of the handler: the decoder's error holds the text.
-    with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError, InputError):
-        content = json.loads(document.content)
-        if content["form"] == _FORM:
-            return Grant(
-                destination=Destination.parse(content["destination"]),
-                level=Level[content["level"]],
-                expires=datetime.fromisoformat(content["expires"]),
-                created=datetime.fromisoformat(content["created"]),
-                restored=content["restored"],
-                seen=datetime.fromisoformat(content["seen"]),
-                daily=content["daily"],
-                values=tuple(content["values"]),
-                summary_hash=content["summary_hash"],
-                approved=content["approved"],
-                sources=document.sources,
-                uses=content["uses"],
-                id=document.id,
-            )
-    raise TamperedError("a grant in the vault is none", hint=_DAMAGED)

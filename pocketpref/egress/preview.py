@@ -1,6 +1,6 @@
 """Drafts: what would leave, worked out before anything is decided, and shown before it is allowed.
 
-A draft depends on the request, what is offered, the destination and its grant. The door decides on
+A draft depends on the request, what is offered, the destination and its grant. The gate decides on
 drafts; what leaves afterwards is the draft's body and nothing made later.
 """
 
@@ -80,7 +80,7 @@ Look = Callable[[str, frozenset[str]], tuple[Finding, ...]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RequestDraft(RedactedRepr):
-    """A preview with what the door needs to decide on it.
+    """A preview with what the gate needs to decide on it.
 
     Attributes:
         preview: what the person is shown.
@@ -88,6 +88,7 @@ class RequestDraft(RedactedRepr):
         grant: the destination's grant when the draft was made.
         restored: how often an older copy of the vault had been accepted by then.
         changed: whether the summary is not the one that the grant is bound to.
+        least: the level below which nothing leaves.
         sources: ids of the memories that what is added was made of.
     """
 
@@ -97,17 +98,23 @@ class RequestDraft(RedactedRepr):
     restored: int
     changed: bool
     sources: tuple[str, ...]
+    least: Level = Level.NONE
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether less would go along than the caller has a use for."""
+        return self.preview.level < self.least
 
     def verdict(self, grant: Grant | None) -> Reason:
         """Whether the grant allows it as of ``grant.seen``: ``GRANTED``, or why not."""
-        return _verdict(grant, self.restored, changed=self.changed)
+        return _verdict(grant, self.restored, changed=self.changed, short=self.falls_short)
 
     def explain(self, reason: Reason) -> str:
         """The reason in the words of the log, with what was held back."""
         return _explain(reason, self.preview.findings)
 
     def kept(self, clock: datetime) -> Grant:
-        """The grant that ``Answer.KEEP`` makes: of what was shown, and no more."""
+        """The grant that ``Decision.KEEP`` makes: of what was shown, and no more."""
         older = self.grant if self.grant and self.grant.restored == self.restored else None
         expires = clock + DEFAULT_EXPIRY
         if older is not None:
@@ -132,6 +139,7 @@ def draft(
     destination: Destination,
     level: Level,
     *,
+    least: Level = Level.NONE,
     grant: Grant | None,
     restored: int,
     vocabulary: Vocabulary,
@@ -150,7 +158,13 @@ def draft(
     findings = look(offer.summary, values) if wanted else ()
     shown, text = _added(offer, limit, vocabulary.sentence(offer, values), clean=not findings)
     changed = shown is Level.SUMMARY and valid is not None and not valid.covers(offer.summary)
-    verdict = _verdict(grant, restored, changed=changed)
+    verdict = _verdict(grant, restored, changed=changed, short=shown < least)
+    # Adding nothing, where a sentence could be added, tells something, too.
+    said = 0.0 if limit is Level.NONE else vocabulary.bits(values)
+    lines: list[str] = []
+    if valid and changed:
+        before, after = _SENTENCES.split(valid.approved), _SENTENCES.split(offer.summary)
+        lines = [line for line in difflib.ndiff(before, after) if not line.startswith("? ")]
     preview = Preview(
         destination=destination,
         level=shown,
@@ -159,12 +173,12 @@ def draft(
         findings=findings,
         allowed=verdict is Reason.GRANTED,
         reason=_explain(verdict, findings),
-        bits=_bits(shown, limit, vocabulary, values),
-        diff=_diff(valid.approved, offer.summary) if valid and changed else (),
+        bits=None if shown is Level.SUMMARY else said,
+        diff=tuple(lines),
         grant=grant,
     )
     sources = () if shown is Level.NONE else offer.sources
-    return RequestDraft(preview, offer, grant, restored, changed, sources)
+    return RequestDraft(preview, offer, grant, restored, changed, sources, least)
 
 
 def _added(offer: Offer, limit: Level, sentence: str, *, clean: bool) -> tuple[Level, str]:
@@ -175,22 +189,15 @@ def _added(offer: Offer, limit: Level, sentence: str, *, clean: bool) -> tuple[L
     return Level.NONE, ""
 
 
-def _verdict(grant: Grant | None, restored: int, *, changed: bool) -> Reason:
+def _verdict(grant: Grant | None, restored: int, *, changed: bool, short: bool) -> Reason:
     if grant is None:
         return Reason.NO_GRANT
     refusal = grant.refusal(restored)
     if refusal is not None:
         return refusal
-    return Reason.CHANGED if changed else Reason.GRANTED
-
-
-def _bits(
-    shown: Level, limit: Level, vocabulary: Vocabulary, values: frozenset[str]
-) -> float | None:
-    if shown is Level.SUMMARY:
-        return None
-    # That nothing is said, where a sentence could be, says something too.
-    return 0.0 if limit is Level.NONE else vocabulary.bits(values)
+    if changed:
+        return Reason.CHANGED
+    return Reason.TOO_LITTLE if short else Reason.GRANTED
 
 
 def _explain(reason: Reason, findings: Sequence[Finding]) -> str:
@@ -198,8 +205,3 @@ def _explain(reason: Reason, findings: Sequence[Finding]) -> str:
         return reason.value
     names = ", ".join(sorted({finding.check for finding in findings}))
     return f"{reason.value}; the summary was held back by the checks: {names}"
-
-
-def _diff(approved: str, summary: str) -> tuple[str, ...]:
-    before, after = _SENTENCES.split(approved), _SENTENCES.split(summary)
-    return tuple(line for line in difflib.ndiff(before, after) if not line.startswith("? "))

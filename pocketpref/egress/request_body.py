@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -50,7 +50,12 @@ class Request(RedactedRepr):
     sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
-        if not all(_is_message(message) for message in self.messages):
+        if not all(
+            isinstance(message, dict)
+            and message.get("role") in _ROLES
+            and isinstance(message.get("content"), str)
+            for message in self.messages
+        ):
             raise InputError(
                 "a message must have a role (system, user or assistant) and a text as its content",
                 hint="pictures and tool calls are not sent",
@@ -66,13 +71,14 @@ class Request(RedactedRepr):
         if drawn and not all(map(math.isfinite, drawn)):
             raise InputError("temperature and top_p must be finite numbers")
 
-
-def _is_message(message: object) -> bool:
-    return (
-        isinstance(message, dict)
-        and message.get("role") in _ROLES
-        and isinstance(message.get("content"), str)
-    )
+    def turns(self, text: str) -> list[Message]:
+        """The messages, with a text after the system's; they stay as they are if it is empty."""
+        turns = [Message(role=m["role"], content=m["content"]) for m in self.messages]
+        if text and turns[0]["role"] == "system":
+            turns[0]["content"] = f"{turns[0]['content']}\n\n{text}"
+        elif text:
+            turns.insert(0, Message(role="system", content=text))
+        return turns
 
 
 def is_unicode(text: str) -> bool:
@@ -89,7 +95,7 @@ def body(destination: Destination, request: Request, text: str) -> bytes:
         text: what goes with it, after the system text of the host; "" for nothing.
     """
     framed = _FRAMED.format(text) if text and not destination.posted else text
-    turns = _with_text(request.messages, framed)
+    turns = request.turns(framed)
     content: dict[str, Any]
     match destination.dialect:
         case "anthropic":
@@ -107,16 +113,6 @@ def contents(sent: bytes) -> Iterator[str]:
     yield said.get("system", "")
     for message in said["messages"]:
         yield message["content"]
-
-
-def _with_text(messages: Sequence[Message], text: str) -> list[Message]:
-    turns = [Message(role=m["role"], content=m["content"]) for m in messages]
-    if not text:
-        return turns
-    if turns[0]["role"] != "system":
-        return [Message(role="system", content=text), *turns]
-    turns[0]["content"] = f"{turns[0]['content']}\n\n{text}"
-    return turns
 
 
 def _openai(

@@ -7,22 +7,31 @@ from typing import Final
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.predictors.adapters import Weighed
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Evidence, Predictor
-from pocketpref.evaluation.predictors.baselines import History, Longer, Other, Placebo, Plain
+from pocketpref.evaluation.predictors.base import CaseEvidence, Predictor
+from pocketpref.evaluation.predictors.baselines import (
+    History,
+    Longer,
+    Other,
+    Placebo,
+    Plain,
+    Shorter,
+)
 from pocketpref.evaluation.predictors.bradley_terry import (
     WITH_MODEL,
     WITHOUT_MODEL,
+    CrowdPrior,
     FeatureSet,
     Ours,
     Reward,
 )
-from pocketpref.evaluation.predictors.drift import Drift
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
-from pocketpref.methods.exact.selection import Exact, ExactSettings
-from pocketpref.methods.reranking.bradley_terry import Prior
+from pocketpref.methods.exact import Exact, ExactSettings
 
-DEFAULT: Final = ("none", "longer", "reward", "ours-pooled", "ours", "ours-other", "auto")
+DEFAULT: Final = (
+    *("none", "longer", "shorter", "reward"),
+    *("ours-pooled", "ours", "ours-other", "auto"),
+)
 """What is compared where nothing is named: each answer is scored once, and no more."""
 
 ALL: Final = (*DEFAULT, "placebo", "other", "drift", "exact", "exact-global", "base")
@@ -37,12 +46,12 @@ class Roster:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         *,
         k: int = 3,
         noise: float = 0.0,
         relevance: float = -1.0,
-        shipped: Prior | None = None,
+        shipped: CrowdPrior | None = None,
         thorough: bool = False,
     ) -> None:
         """Build it.
@@ -54,7 +63,7 @@ class Roster:
             relevance: cosine below which EXACT injects nothing; -1 always takes the nearest.
             shipped: the prior of "ours" where there is no crowd.
             thorough: let "ours" take what the model says of each attribute and its opposite, if
-                that predicts other people better than plain style, and let "auto" take "drift".
+                that predicts other people better than plain style.
         """
         settings = ExactSettings(k=k, wording=evidence.wording)
         explained = Explained(evidence, Exact(evidence.bank, settings), noise=noise)
@@ -62,15 +71,14 @@ class Roster:
         features = (style, FeatureSet(WITH_MODEL, evidence)) if thorough else (style,)
         ours = Ours(*features, shipped=shipped)
         pooled = Ours(*features, name="ours-pooled", shipped=shipped, adapt=False)
-        plain, drift, longer = Plain(evidence), Drift(evidence), Longer()
-        candidates = (longer, pooled, ours, drift) if thorough else (longer, pooled, ours)
         self._makers: dict[str, Callable[[], Predictor]] = {
-            "none": lambda: plain,
+            "none": lambda: Plain(evidence),
             "placebo": lambda: Placebo(evidence, count=k),
             "other": lambda: Other(Global(explained)),
-            "longer": lambda: longer,
+            "longer": Longer,
+            "shorter": Shorter,
             "base": lambda: History(evidence),
-            "drift": lambda: drift,
+            "drift": lambda: Drift(evidence),
             "reward": lambda: Reward(FeatureSet(("style", "likelihood"), evidence)),
             "exact": lambda: Recalled(explained, relevance=relevance),
             "exact-global": lambda: Global(explained),
@@ -78,7 +86,7 @@ class Roster:
             "ours-pooled": lambda: pooled,
             "ours-other": lambda: Other(ours, "ours-other"),
             "ours-style": lambda: Ours(style, name="ours-style"),
-            "auto": lambda: Auto(plain, candidates),
+            "auto": Auto,
             "palm": Weighed,
         }
 

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pocketpref.evaluation.help import sum_up
 from pocketpref.evaluation.metrics import calibration
 from pocketpref.evaluation.runner import AFTER, Outcomes, Report
 
 # Line charts of the page: learning curves, and whether what is said to be sure is sure.
 
-CALIBRATED: Final = ("reward", "ours")
+CALIBRATED: Final = ("reward", "ours", "auto")
 """Methods whose scores are log-odds: names that begin so."""
 
 _CHART_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _RIGHT = 460, 240, 150, 30, 150
@@ -132,6 +133,17 @@ def page(report: Report) -> str:
     Args:
         report: a finished comparison.
     """
+    verdict = report.help.words() if report.help is not None else sum_up(report.outcomes)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>pocketpref eval</title><style>{_STYLE}</style>"
+        f"<h1>Does it help?</h1><p><strong>{html.escape(verdict)}</strong></p>"
+        f"{_charts(report) if report.outcomes else ''}</html>\n"
+    )
+
+
+def _charts(report: Report) -> str:
     protocol = report.protocol
     said = (
         f"{protocol.get('model', 'no model')}: {protocol['split']}; {protocol['users']:,} people, "
@@ -142,15 +154,9 @@ def page(report: Report) -> str:
         f"<h2>{heading}</h2><p>{meaning}</p>{_chart(report, reading)}"
         for reading, (heading, meaning) in HEADINGS.items()
     )
-    charts += _section("Learning", "Right after so many choices.", curves(report))
+    charts += _section("Learning", "Right after this many choices.", curves(report))
     sure = "Share that was right, by how likely it was said to be."
-    charts += _section("Sure", sure, calibrations(report))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>pocketpref eval</title><style>{_STYLE}</style>"
-        f"<h1>Does it help?</h1><p>{html.escape(said)}</p>{charts}</html>\n"
-    )
+    return f"<p>{html.escape(said)}</p>{charts}{_section('Sure', sure, calibrations(report))}"
 
 
 def _section(heading: str, meaning: str, chart: str) -> str:

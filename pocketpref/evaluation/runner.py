@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Crowds, Protocol, Split, by_user, splits
 from pocketpref.evaluation.metrics import credited, interval, without_nan
 from pocketpref.evaluation.predictors.base import Case, Judge, Judgement, Predictor
-from pocketpref.personalization.auto_decision import AutoDecision
 from pocketpref.records import Matrix64
 from pocketpref.summary.records import Interval
+
+if TYPE_CHECKING:
+    from pocketpref.evaluation.help import HelpVerdict
 
 READINGS: Final = tuple(field.name for field in fields(Judgement))
 """What is said of each method: see ``Judgement``."""
@@ -77,12 +79,12 @@ class Report:
         outcomes: of each method, in the order in which they were named; the cases are the same,
             in the same order, for all.
         protocol: how it was done, for people and as JSON.
-        verdict: what "auto" applies from now on for the person whose own choices these are.
+        help: whether it helps the person whose own choices these are; None for a file's.
     """
 
     outcomes: tuple[Outcomes, ...]
     protocol: dict[str, Any]
-    verdict: AutoDecision | None = None
+    help: HelpVerdict | None = None
 
     def __getitem__(self, method: str) -> Outcomes:
         """What one method was judged by."""
@@ -91,8 +93,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The ``--json`` shape of ``pocketpref eval``; what has no value is null there."""
         methods = {found.method: found.to_dict() for found in self.outcomes}
-        decided = {"verdict": self.verdict.to_dict()} if self.verdict else {}
-        return {"methods": without_nan(methods), "protocol": self.protocol, **decided}
+        helped = {"help": self.help.to_dict()} if self.help else {}
+        return {"methods": without_nan(methods), "protocol": self.protocol, **helped}
 
 
 def compare(

@@ -51,7 +51,7 @@ _HIDDEN_BLOCK: Final = re.compile(r'<details type="(?:reasoning|tool_calls|code_
 _BLOCK_END: Final = "</details>"
 
 
-class Preference(NamedTuple):
+class Rating(NamedTuple):
     """An answer in a chat that was preferred to another one, and how."""
 
     prompt: Turn
@@ -126,14 +126,14 @@ def _read_element(number: int, element: Any, seen: set[tuple[str, str, str]]) ->
         yield BadEntry(None, f"{place}: {made.message}") if isinstance(made, PairError) else made
 
 
-def from_chat(element: dict[str, Any]) -> tuple[str, list[Preference]]:
+def from_chat(element: dict[str, Any]) -> tuple[str, list[Rating]]:
     """Id and preferences of a chat, by the ratings and the branches in it."""
     history = _history(element)
     if history is None:
         raise _BadElementError('no "history" with "messages"')
     conversation = _conversation(history)
     on_path = {turn.id for turn in conversation.path}
-    found: list[Preference] = []
+    found: list[Rating] = []
     for prompt in conversation.turns.values():
         if prompt.role != "user" or not prompt.text.strip():
             continue
@@ -144,16 +144,16 @@ def from_chat(element: dict[str, Any]) -> tuple[str, list[Preference]]:
         elif kept is not None:
             went_on = bool(conversation.children.get(kept.id))
             found += [
-                Preference(prompt, kept, left, "kept")
+                Rating(prompt, kept, left, "kept")
                 for left in answers
                 if left.text != kept.text and (went_on or left.column == kept.column)
             ]
     return _id(element), found
 
 
-def _by_rating(prompt: Turn, answers: list[Turn]) -> list[Preference]:
+def _by_rating(prompt: Turn, answers: list[Turn]) -> list[Rating]:
     return [
-        Preference(prompt, good, other, "rated")
+        Rating(prompt, good, other, "rated")
         for good in answers
         if good.rating == 1
         for other in answers
@@ -170,7 +170,7 @@ def _usable(turn: Turn) -> bool:
     return turn.role == "assistant" and turn.complete and bool(turn.text.strip())
 
 
-def from_rating(element: dict[str, Any]) -> tuple[str, list[Preference]]:
+def from_rating(element: dict[str, Any]) -> tuple[str, list[Rating]]:
     """Id of the chat and preferences of one rating record."""
     chat = _object(_object(element.get("snapshot")).get("chat"))
     history = _history(chat)

@@ -6,8 +6,11 @@
     answers.went_on()              # and went on with that: preferred to what was thrown away
 
 or ``answers.chose(0)`` of several side by side, or ``answers.edited(text)`` where they rewrote it.
-No call waits for a model; a choice is durable when the call returns, and learned later. A chat and
-the MCP server, which keep their own answers, call `record_choice`.
+``answers.said("Shorter, please")`` reads what they wrote next: where it is about how they were
+answered, it returns a statement to offer them, and nothing is kept before they agree.
+
+No call waits for a model; a choice is durable when the call returns, and learned later. A chat
+and the MCP server, which keep their own answers, call `record_choice`.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pocketpref.errors import InputError
+from pocketpref.personalization.feedback import Scope, detect, statement_of
 from pocketpref.pocket import Pocket
-from pocketpref.records import Origin
+from pocketpref.records import Origin, RedactedRepr
 from pocketpref.summary.evidence import ANSWERED_UNDER
 
 PROGRAM: Final = "program"
@@ -27,6 +31,10 @@ PROGRAM: Final = "program"
 Not the key by which assistants find their own choices: an assistant with the same name has no right
 to these.
 """
+
+
+STATEMENT: Final = "a statement"
+"""What is kept beside a choice for a statement that its answers were written under."""
 
 
 def record_choice(
@@ -49,7 +57,8 @@ def record_choice(
         edited: whether they wrote the preferred one themselves.
         under: what any of the answers was written under, such as ``Personalized.attributes`` or the
             id of a summary; () if nothing, None if unknown. It is kept beside the choice, so that
-            an answer under a summary is never evidence for that summary.
+            an answer under a summary is never evidence for that summary. Of a statement only that
+            there was one is kept.
         meta: what else to keep beside the choice.
 
     Returns:
@@ -61,9 +70,33 @@ def record_choice(
     """
     kept = dict(meta or {})
     if under is not None:
-        kept[ANSWERED_UNDER] = list(dict.fromkeys(under))
+        # A statement comes as a quotation. Its words must go when it is taken back, and no summary
+        # that says it could leave if they were stored with a choice (see egress/dlp).
+        names = [STATEMENT if name.startswith('"') else name for name in under]
+        kept[ANSWERED_UNDER] = list(dict.fromkeys(names))
     origin: Origin = "edit" if edited else "chat"
     return tuple(pocket.add(prompt, chosen, other, origin=origin, meta=kept) for other in others)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StatementOffer(RedactedRepr):
+    """What a message says about how the person wants to be answered, to be offered to them.
+
+    Attributes:
+        statement: the sentence that would be remembered, in the language of the message.
+        scope: "always" if the wish sounds lasting, "once" if it is for this answer only, else
+            "unsaid".
+        rework: whether the last answer is asked for again, in the wished form.
+        rest: the part of the message that is no feedback, such as a new question; may be empty.
+        choices: ids of what is remembered of the reworked answer.
+    """
+
+    statement: str
+    scope: Scope
+    rework: bool
+    rest: str = ""
+    choices: tuple[str, ...] = ()
+    _open = ("scope", "rework", "choices")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -152,6 +185,52 @@ class Answers:
         if not self._shown:
             raise InputError("no answer was shown yet", hint="report it first: `shown`")
         return self._keep(text, [self._shown[-1].text], edited=True)
+
+    def said(
+        self, message: str, reworked: str | None = None, *, under: Sequence[str] = ()
+    ) -> StatementOffer | None:
+        """Read what the person wrote after the last answer.
+
+        Nothing is kept of the message: show the statement, and call `keep_statement` if they agree.
+
+        Args:
+            message: their whole message.
+            reworked: the answer that was given again as they wished, if it was. It is preferred to
+                the last one, unless the wish was for this answer only.
+            under: what the reworked answer was written under; see ``shown``.
+
+        Returns:
+            What was understood; None if the message is not about how they were answered, and then
+            nothing is remembered.
+
+        Raises:
+            InputError: no answer was shown yet.
+        """
+        if not self._shown:
+            raise InputError("no answer was shown yet", hint="report it first: `shown`")
+        before = self._shown[-1].text
+        found = detect(message, previous_answer=before)
+        if found is None:
+            return None
+        choices: tuple[str, ...] = ()
+        if reworked is not None:
+            self.shown(reworked, under=under)
+            # "Shorter, just this once" says nothing of the next answer.
+            choices = () if found.scope == "once" else self._keep(reworked, [before])
+        return StatementOffer(statement_of(found), found.scope, found.rework, found.rest, choices)
+
+    def keep_statement(self, offered: StatementOffer) -> str:
+        """Remember a statement that the person was shown and agreed to. Return its id.
+
+        Raises:
+            InputError: the wish was for one answer only.
+            VaultError: it cannot be kept.
+        """
+        if offered.scope == "once":
+            raise InputError(
+                "that was wished for one answer only", hint="ask the person to state it"
+            )
+        return self._pocket.state(offered.statement)
 
     def take_back(self) -> None:
         """Forget what was remembered of this prompt."""

@@ -74,7 +74,8 @@ def fit(designs: Matrix64, offsets: Matrix64, counts: Matrix64) -> Fits:
         at, value = at + size[:, None] * step, there
     _, curvature = _derivatives(designs, offsets, counts, at)
     evidences = value - 0.5 * np.linalg.slogdet(curvature)[1]
-    return Fits(at, np.linalg.inv(curvature), np.asarray(evidences, dtype=np.float64))
+    covariances = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
+    return Fits(at, covariances, np.asarray(evidences, dtype=np.float64))
 
 
 def _objective(designs: Matrix64, offsets: Matrix64, counts: Matrix64, at: Matrix64) -> Matrix64:

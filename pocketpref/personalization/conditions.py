@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 from pocketpref.errors import InputError
 from pocketpref.messages import compose, with_system
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact, PromptIndex
+from pocketpref.personalization import auto_switch
 from pocketpref.personalization.frames import Frame, Instruction
 from pocketpref.personalization.preferences import Preferences
 from pocketpref.protocols import EmbedderLoader, MemoryStore, ModelLoader
@@ -82,8 +82,10 @@ class Conditions:
             ModelError: the embedder is missing or failed.
             VaultError: the vault cannot be read.
         """
+        if method == "auto" and auto_switch.is_off(self._store):
+            method = "none"
         if method == "auto":
-            return self._instructed(prompt, system, history)
+            return self.instructed(prompt, system, history)
         condition = self._condition(prompt, method)
         messages = with_system(system, compose(prompt, condition.block, history))
         return Personalized(
@@ -95,10 +97,13 @@ class Conditions:
             instruction=condition.block.strip(),
         )
 
-    def _instructed(
+    def instructed(
         self, prompt: str, system: str | None, history: Sequence[Message]
     ) -> Personalized:
-        """Say what is sure and what was stated, in the frame that moves the model."""
+        """Say what is sure and what was stated, in the frame that moves the model.
+
+        Also where the person switched it off: ``evaluate`` asks what it would do.
+        """
         words = self._preferences.words(prompt)
         instruction = Instruction(
             orders=tuple(clause.order for clause in words.clauses),

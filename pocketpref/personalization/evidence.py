@@ -40,7 +40,7 @@ WEIGHTS: Final[dict[Kind, float]] = {
 """How much each kind counts for prediction, in choices."""
 
 HALF_LIFE: Final = 60.0
-"""Newer choices after which a choice counts half. A taste that turned is followed in about as many
+"""Newer choices after which one counts half. A taste that turned is followed in about as many
 choices as it took to learn; people whose taste stays lose nothing (docs/log.md)."""
 
 
@@ -92,8 +92,8 @@ class Evidence(RedactedRepr):
         return cls(kind, pair.prompt, pair.chosen, pair.rejected, memory.created, memory.id)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Differences:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Differences(RedactedRepr):
     """Evidence as numbers, oldest first.
 
     Attributes:
@@ -154,10 +154,12 @@ def differences_of(
         rows[up] = liked - np.nanmean(np.nan_to_num(disliked), axis=0)
         rows[down] = np.nanmean(np.nan_to_num(liked), axis=0) - disliked
     counts = np.array([WEIGHTS[evidence[place].kind] for place in order], dtype=np.float64)
-    counts *= 0.5 ** (np.arange(len(order))[::-1] / half_life)
     counts /= _repeats([evidence[place] for place in order])
     if not (up and down):
         counts[up + down] = 0.0
+    # Age in what newer evidence counts, so that ten thousand equal choices age others as ten do.
+    newer = counts[::-1].cumsum()[::-1] - counts
+    counts *= 0.5 ** (newer / half_life)
     return Differences(np.nan_to_num(rows), counts, np.array(order, dtype=np.int64))
 
 

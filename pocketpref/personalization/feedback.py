@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pocketpref.personalization.feedback_phrases import (
-    Clause,
     Cue,
     Grammar,
+    MessageClause,
     PhraseSet,
     Reading,
     clauses_of,
@@ -159,7 +159,7 @@ def targets(statement: str) -> tuple[Preference, ...]:
 
 
 def _best_reading(
-    clauses: Sequence[Clause], previous_answer: str
+    clauses: Sequence[MessageClause], previous_answer: str
 ) -> tuple[Grammar, list[Reading]] | None:
     """Read the clauses in every language and return the language that explains most words."""
     best: tuple[tuple[int, int], Grammar, list[Reading]] | None = None
@@ -229,7 +229,7 @@ def _is_draft(answer: str) -> bool:
     return sum(map(len, blocks)) > 0.6 * len(answer) > 0
 
 
-def _is_request(grammar: Grammar, clause: Clause) -> bool:
+def _is_request(grammar: Grammar, clause: MessageClause) -> bool:
     return clause.question or grammar.asks.starts(clause.tokens)
 
 

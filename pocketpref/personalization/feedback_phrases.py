@@ -40,7 +40,7 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Clause:
+class MessageClause:
     """A piece of a message between punctuation marks, and its words in their bare form."""
 
     text: str
@@ -65,13 +65,13 @@ class Cue:
 class Reading:
     """How a grammar reads a clause: with a cue, neutral, or not at all ("rest")."""
 
-    clause: Clause
+    clause: MessageClause
     kind: Literal["cue", "neutral", "rest"]
     cues: tuple[Cue, ...]
     uncovered: tuple[str, ...]
 
 
-def clauses_of(message: str) -> list[Clause]:
+def clauses_of(message: str) -> list[MessageClause]:
     """Split a message at its punctuation; emoji and other signs are no words."""
     clauses = []
     start = 0
@@ -81,7 +81,7 @@ def clauses_of(message: str) -> list[Clause]:
         if tokens:
             mark = message[here:after]
             question = "?" in unicodedata.normalize("NFKC", mark)
-            clauses.append(Clause((message[start:here] + mark).strip(), tokens, question))
+            clauses.append(MessageClause((message[start:here] + mark).strip(), tokens, question))
         start = after
     return clauses
 
@@ -277,7 +277,7 @@ class Grammar:
             return self._answer_in.format(language=self._names.get(pole, pole))
         return self._statements[preference]
 
-    def read(self, clause: Clause) -> Reading:
+    def read(self, clause: MessageClause) -> Reading:
         """Cover a clause with phrases, leaving as few words as possible uncovered."""
         if len(clause.tokens) > _MAX_WORDS:
             return Reading(clause, "rest", (), clause.tokens)
@@ -310,13 +310,13 @@ class Grammar:
         if self.negators.found(neutral):
             said, doubtful = _negated(said)
             unknown.extend(doubtful)
-        read = Clause(clause.text, tokens, clause.question)
+        read = MessageClause(clause.text, tokens, clause.question)
         if self._asks_or_asserts(read, said):
             return Reading(read, "rest", (), tokens)
         kind: Literal["cue", "neutral", "rest"] = "cue" if said else "neutral"
         return Reading(read, "rest" if unknown else kind, tuple(said), tuple(unknown))
 
-    def _asks_or_asserts(self, clause: Clause, cues: Sequence[Cue]) -> bool:
+    def _asks_or_asserts(self, clause: MessageClause, cues: Sequence[Cue]) -> bool:
         """Whether a clause only asks or asserts: "is it too long?", "it is shorter"."""
         if clause.question and self.inquiries.starts(clause.tokens):
             return True

@@ -16,7 +16,7 @@ import numpy as np
 from pocketpref.errors import InputError
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES
-from pocketpref.personalization.prior import Prior
+from pocketpref.personalization.prior import EVERYBODY, Prior
 from pocketpref.records import Matrix64
 
 _LEAST: Final[Mapping[str, float]] = {
@@ -56,7 +56,7 @@ def fit_prior(sets: Mapping[str, Sequence[Matrix64]]) -> Prior:
     scale = np.maximum(np.sqrt(np.mean(squares, axis=0)), least)
     scaled = {name: [one / scale for one in people] for name, people in known.items()}
     crowds = {name: _crowd(people) for name, people in scaled.items()}
-    crowds["all"] = _crowd([one for people in scaled.values() for one in people])
+    crowds[EVERYBODY] = _crowd([one for people in scaled.values() for one in people])
     covariance = np.mean([_covariance(people) for people in scaled.values()], axis=0)
     return Prior(scale, crowds, covariance / max(np.trace(covariance), 1e-12) * len(MEASURES))
 

@@ -33,11 +33,11 @@ from pocketpref.errors import InputError
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.prior import Hypothesis, Prior, log_shares, shipped_prior
-from pocketpref.records import Matrix64
+from pocketpref.records import Matrix64, RedactedRepr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Posterior:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Posterior(RedactedRepr):
     """What a person's choices say about the weights of features.
 
     Attributes:

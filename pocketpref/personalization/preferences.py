@@ -19,29 +19,27 @@ import numpy as np
 from pocketpref.attributes import AttributeBank
 from pocketpref.personalization import beliefs as believing
 from pocketpref.personalization import corrections as correcting
-from pocketpref.personalization import posterior as predicting
 from pocketpref.personalization.beliefs import Beliefs
 from pocketpref.personalization.corrections import Correction
 from pocketpref.personalization.dimensions import Dimensions
-from pocketpref.personalization.evidence import Evidence, differences_of
+from pocketpref.personalization.evidence import Evidence
 from pocketpref.personalization.feedback import targets
 from pocketpref.personalization.measures import MEASURES
-from pocketpref.personalization.posterior import Posterior
+from pocketpref.personalization.prediction import PreferencePredictor
 from pocketpref.personalization.questions import (
     Question,
     bundled_questions,
     differences_of_questions,
     pick_questions,
 )
-from pocketpref.personalization.topics import LEAST_CHOICES, Topics, find_topics
-from pocketpref.personalization.words import PreferenceWords, Statement, compose
+from pocketpref.personalization.topics import LEAST_CHOICES
+from pocketpref.personalization.words import PreferenceWords, StatedPreference, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64, Vector
 from pocketpref.results import Preference
 from pocketpref.summary import store as summary_store
-from pocketpref.summary.language import ENGLISH
 from pocketpref.summary.records import Clause, Summary
-from pocketpref.summary.wording import render
+from pocketpref.summary.wording import ENGLISH, render
 
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
@@ -53,30 +51,33 @@ _ABOUT: Final = 0.4
 with the bundled embedder questions have cosines of 0.2 to 0.5 with their topic's name, 0.15 at most
 with another one's."""
 _TOKENS_A_WORD: Final = 1.3
-_LENGTH: Final = MEASURES.index("length")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Choices:
-    """A person's choices as numbers, the oldest first.
+    """A person's choices, the oldest first.
 
     Attributes:
-        version: of the memories that they were read from.
         ids: of the memories.
         prompts: what was asked.
         contrasts: of the text, shape (choices, dimensions), NaN where a measure is missing.
         lengths: words of the chosen answers, shape (choices,).
-        features: what the posterior reads, shape (choices, features).
-        counts: how much each choice counts, shape (choices,).
     """
 
-    version: Hashable
     ids: tuple[str, ...]
     prompts: tuple[str, ...]
     contrasts: Matrix64
     lengths: Matrix64
-    features: Matrix64
-    counts: Matrix64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PersonState:
+    """What the memories of one version say."""
+
+    version: Hashable
+    choices: _Choices
+    predictor: PreferencePredictor
+    beliefs: Beliefs
 
 
 class Preferences:
@@ -95,9 +96,7 @@ class Preferences:
         self._embedder = embedder
         self._version = MemoryVersion(store)
         self._lock = threading.RLock()
-        self._choices: _Choices | None = None
-        self._inferred: tuple[_Choices, Posterior, Beliefs] | None = None
-        self._topics: tuple[_Choices, Vector, Topics] | None = None
+        self._inferred: _PersonState | None = None
 
     @cached_property
     def dimensions(self) -> Dimensions:
@@ -112,11 +111,11 @@ class Preferences:
         Raises:
             VaultError: the vault cannot be read.
         """
-        choices, _, everywhere = self._infer()
-        weights = self._topic_weights(choices, prompt)
-        if weights is None:
-            return everywhere
-        return self._believe(choices, choices.counts * weights)
+        state = self._infer()
+        vector = self._vector(state, prompt)
+        if vector is None:
+            return state.beliefs
+        return self._believe(state.choices, state.predictor.counts(vector))
 
     def rank(self, prompt: str, answers: Sequence[str]) -> tuple[float, ...]:
         """Return the probability of each answer to be the preferred one.
@@ -129,24 +128,8 @@ class Preferences:
             InputError: there is no answer.
             VaultError: the vault cannot be read.
         """
-        choices, posterior, _ = self._infer()
-        weights = self._topic_weights(choices, prompt)
-        if weights is not None:
-            posterior = predicting.infer(choices.features, choices.counts * weights)
-        return tuple(posterior.rank(answers).tolist())
-
-    def _infer(self) -> tuple[_Choices, Posterior, Beliefs]:
-        with self._lock:
-            choices = self._read()
-            if self._inferred is None or self._inferred[0] is not choices:
-                posterior = predicting.infer(choices.features, choices.counts)
-                self._inferred = choices, posterior, self._believe(choices, choices.counts)
-            return self._inferred
-
-    def _believe(self, choices: _Choices, weights: Matrix64) -> Beliefs:
-        return believing.infer(
-            self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
-        )
+        state = self._infer()
+        return tuple(state.predictor.rank(answers, self._vector(state, prompt)).tolist())
 
     def question(self, skipped: Collection[str] = ()) -> Question | None:
         """Return the bundled question whose answer would tell most now; None if all were asked.
@@ -157,67 +140,70 @@ class Preferences:
         Raises:
             VaultError: the vault cannot be read.
         """
-        choices, posterior, _ = self._infer()
+        state = self._infer()
         bank = bundled_questions()
         prompts = [question.prompt for question in bank]
-        done = {*choices.prompts, *skipped}
+        done = {*state.choices.prompts, *skipped}
         asked = [place for place, prompt in enumerate(prompts) if prompt in done]
         if len(asked) == len(bank):
             return None
         differences = differences_of_questions(bank)
+        posterior = state.predictor.posterior()
         (best,) = pick_questions(posterior, differences, 1, prompts=prompts, asked=asked)
         return bank[best]
 
-    # ------------------------------------------------------------------------------- topics
-
-    def _topic_weights(self, choices: _Choices, prompt: str) -> Matrix64 | None:
-        """How much each choice counts for a prompt, shape (choices,); None where all count fully.
-
-        Prompts are embedded only where choices contradict one another: else taste is the same
-        everywhere, and a prompt costs nothing.
-        """
-        if not prompt or not self._is_divided(choices):
-            return None
+    def _infer(self) -> _PersonState:
+        """Infer, unless the memories are those of the last call."""
         with self._lock:
-            if self._topics is None or self._topics[0] is not choices:
-                vectors = self._embedder().embed(choices.prompts)
-                topics = find_topics(vectors, choices.features, choices.counts)
-                self._topics = choices, vectors, topics
-            _, vectors, topics = self._topics
-        if topics.by_topic < _BY_TOPIC:
-            return None
-        similarities = np.asarray(vectors @ self._embedder().embed([prompt])[0], dtype=np.float64)
-        return topics.weights(similarities)
+            version = self._version()
+            if self._inferred is None or self._inferred.version != version:
+                self._inferred = self._inferred_from(version)
+            return self._inferred
 
-    def _is_divided(self, choices: _Choices) -> bool:
-        found = self._infer()[2]
-        explained = any(belief.contrary == 0 for belief in (*found.sure, *found.open))
-        return len(choices.ids) >= 2 * LEAST_CHOICES and not explained
-
-    def _read(self) -> _Choices:
-        """Measure the choices, unless the memories are those of the last call."""
-        version = self._version()
-        if self._choices is not None and self._choices.version == version:
-            return self._choices
+    def _inferred_from(self, version: Hashable) -> _PersonState:
         newest = islice(self._store.memories(), INFERRED_FROM)
-        evidence = [Evidence.of_memory(memory) for memory in newest][::-1]
+        evidence = [Evidence.of_memory(memory) for memory in newest]
         measured: dict[str, Matrix64] = {}  # by text: lives as long as this call
-        numbers = differences_of(evidence, measured=measured)
-        ordered = [evidence[place] for place in numbers.places]
-        better = [measured[str(one.better)] for one in ordered]
-        worse = [measured[str(one.worse)] for one in ordered]
+        predictor = PreferencePredictor(evidence, measured=measured)
+        choices = self._choices_of(evidence, predictor, measured)
+        beliefs = self._believe(choices, predictor.counts())
+        # Prompts are embedded only where choices contradict one another: else taste is the same
+        # everywhere, and a prompt costs nothing.
+        agreed = any(belief.contrary == 0 for belief in (*beliefs.sure, *beliefs.open))
+        if len(evidence) >= 2 * LEAST_CHOICES and not agreed:
+            vectors = self._embedder().embed([one.prompt for one in evidence])
+            predictor = PreferencePredictor(evidence, vectors, measured=measured)
+        return _PersonState(version, choices, predictor, self._believe(choices, predictor.counts()))
+
+    def _choices_of(
+        self,
+        evidence: Sequence[Evidence],
+        predictor: PreferencePredictor,
+        measured: dict[str, Matrix64],
+    ) -> _Choices:
+        ordered = [evidence[place] for place in predictor.differences.places]
         shape = (len(ordered), len(MEASURES))
-        differences = np.array(better).reshape(shape) - np.array(worse).reshape(shape)
-        self._choices = _Choices(
-            version,
+        better = np.array([measured[str(one.better)] for one in ordered]).reshape(shape)
+        worse = np.array([measured[str(one.worse)] for one in ordered]).reshape(shape)
+        return _Choices(
             ids=tuple(one.id for one in ordered),
             prompts=tuple(one.prompt for one in ordered),
-            contrasts=self.dimensions.text_contrasts(differences),
-            lengths=np.expm1(np.array([row[_LENGTH] for row in better])),
-            features=numbers.features,
-            counts=numbers.counts,
+            contrasts=self.dimensions.text_contrasts(better - worse),
+            lengths=np.expm1(better[:, MEASURES.index("length")]),
         )
-        return self._choices
+
+    def _believe(self, choices: _Choices, weights: Matrix64) -> Beliefs:
+        return believing.infer(
+            self.dimensions, choices.contrasts, weights=weights, lengths=choices.lengths
+        )
+
+    def _vector(self, state: _PersonState, prompt: str) -> Vector | None:
+        """The prompt's embedding where taste differs by topic, else None."""
+        topics = state.predictor.topics
+        if not prompt or topics is None or topics.by_topic < _BY_TOPIC:
+            return None
+        vector: Vector = self._embedder().embed([prompt])[0]
+        return vector
 
     # -------------------------------------------------------------------------------- words
 
@@ -228,7 +214,9 @@ class Preferences:
             VaultError: the vault cannot be read.
         """
         statements = summary_store.statements(self._store)
-        stated = [Statement(s.text, targets(s.text)) for s in statements if s.wanted]
+        # The newest come first; what an assistant reported counts as older than the person's own.
+        ordered = sorted(statements, key=lambda s: not s.program)
+        stated = [StatedPreference(s.text, targets(s.text)) for s in ordered if s.wanted]
         struck = {p for s in statements if not s.wanted for p in targets(s.text)}
         found = self.beliefs(prompt)
         if found.sure:
@@ -249,11 +237,11 @@ class Preferences:
         said = self.words().clauses
         if not said:
             return None
-        choices = self._infer()[0]
+        choices = self._infer().choices
         stated = [s for s in summary_store.statements(self._store) if s.wanted]
         learned = tuple(
-            Clause(
-                clause.clause,
+            Clause(  # without a number of words: it changes often, and numbers may not leave
+                self.dimensions[clause.belief.dimension].pole(clause.belief.pole).clause,
                 pairs=tuple(choices.ids[place] for place in clause.belief.choices),
                 attributes=(clause.belief.dimension,),
             )
@@ -322,7 +310,7 @@ class Preferences:
         Raises:
             VaultError: the vault cannot be read.
         """
-        choices, _, found = self._infer()
+        state = self._infer()
         applied = {clause.preference for clause in self.words().clauses}
         refused = {(one.dimension, one.pole): one for one in self.corrections()}
         return tuple(
@@ -333,11 +321,11 @@ class Preferences:
                 probability=belief.probability,
                 supporting=belief.supporting,
                 contrary=belief.contrary,
-                choices=tuple(choices.ids[place] for place in belief.choices),
+                choices=tuple(state.choices.ids[place] for place in belief.choices),
                 applied=(belief.dimension, belief.pole) in applied,
                 correction=_correction_words(refused.get((belief.dimension, belief.pole))),
             )
-            for belief in (*found.sure, *found.open)
+            for belief in (*state.beliefs.sure, *state.beliefs.open)
         )
 
 

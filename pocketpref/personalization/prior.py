@@ -1,16 +1,16 @@
 """The shipped prior: what one may expect of a person before their first choice.
 
 It is a mixture of hypotheses about the person, each a Gaussian over the weights of features. A
-person may be like a known crowd, exactly or roughly; like nobody; driven by length, in either
-direction; fond of answers of one length; fond of one single thing; or may have no taste at all.
-A feature is a measure of an answer's text in units of its usual size, or how near the answer is to
-a length in words.
+person may be like everybody, or like one known crowd, closely or loosely; like nobody; driven by
+length, in either direction; fond of answers of one length; fond of one single thing; or may have no
+taste at all. A feature is a measure of an answer's text in units of its usual size, or how near the
+answer is to a length in words.
 
 The crowds and the directions in which people differ are fitted on public choices
 (``tools/fit_preference_prior.py``); the file holds numbers about measures, nothing of a person.
 The shares of the families of hypotheses are round numbers that did well on sets of choices that
-the crowds were not fitted on: fitted shares trust a crowd too much as soon as a new set differs
-(docs/log.md).
+the crowds were not fitted on. Shares fitted by expectation maximization trust a crowd too much as
+soon as a new set differs (docs/log.md).
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ _LENGTH: Final = MEASURES.index("length")
 _USUAL_SIZE: Final = 0.3  # of a measure that the prior was not fitted with
 _OPEN: Final = 0.5  # identity added to the fitted covariance: a new person may differ in anything
 
+EVERYBODY: Final = "all"
+"""Name of the crowd of all sets together."""
+
 FAMILIES: Final[Mapping[str, float]] = {
     "no taste": 0.5,
-    "exactly like a crowd": 5.0,
-    "roughly like a crowd": 10.0,
+    "like everybody": 8.0,
+    "like a crowd": 12.0,
+    "roughly like a crowd": 8.0,
+    "loosely like a crowd": 5.0,
     "own taste": 2.5,
+    "own taste, anything": 6.0,
     "own taste, mostly length": 4.0,
     "near a length": 5.0,
     "one thing": 0.5,
@@ -126,12 +132,16 @@ class Prior:
         nothing = np.zeros(size)
         found = [_of_measures("no taste", "any", nothing, np.zeros((size, 0)))]
         for name, mean in self.crowds.items():
+            closest = "like everybody" if name == EVERYBODY else "like a crowd"
             found += [
-                _of_measures("exactly like a crowd", name, mean, 0.1 * eye),
-                _of_measures("roughly like a crowd", name, mean, 0.25 * around),
+                _of_measures(closest, name, mean, 0.1 * eye),
+                _of_measures("roughly like a crowd", name, mean, 0.12 * around),
+                _of_measures("loosely like a crowd", name, mean, 0.25 * around),
             ]
         for spread in (0.1, 0.25, 0.5):
             found.append(_of_measures("own taste", f"{spread}", nothing, spread * around))
+        for spread in (0.5, 1.0):
+            found.append(_of_measures("own taste, anything", f"{spread}", nothing, spread * eye))
         length = eye[:, _LENGTH]
         for spread in (0.1, 0.25):
             root = np.diag(np.where(length > 0, 1.5, spread))

@@ -127,4 +127,4 @@ def _draw(posterior: Posterior) -> Matrix64:
 
 def _entropy(probabilities: Matrix64) -> Matrix64:
     """Return the entropy over the first axis, nats."""
-    return -np.sum(probabilities * np.log(np.maximum(probabilities, 1e-300)), axis=0)
+    return np.asarray(-(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=0))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pocketpref.personalization.posterior import infer
 from pocketpref.personalization.prior import Prior
-from pocketpref.records import Matrix64, Vector
+from pocketpref.records import Matrix64, RedactedRepr, Vector
 
 Labels = NDArray[np.int64]
 
@@ -45,8 +45,8 @@ _BELONGS: Final = 0.6
 """Part of the mean cosine within a topic that a prompt must have to it to belong there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Topics:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Topics(RedactedRepr):
     """A person's choices by topic.
 
     Attributes:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pocketpref.formatting import certainty
 from pocketpref.personalization.beliefs import Belief, Beliefs
 from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.records import RedactedRepr
@@ -40,7 +41,7 @@ Preference = tuple[str, str]  # dimension, pole
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Statement(RedactedRepr):
+class StatedPreference(RedactedRepr):
     """A sentence in which a person says how they want to be answered.
 
     Attributes:
@@ -53,7 +54,7 @@ class Statement(RedactedRepr):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Clause(RedactedRepr):
+class InstructionClause(RedactedRepr):
     """One thing to say, in its three forms.
 
     Attributes:
@@ -78,7 +79,7 @@ class Clause(RedactedRepr):
 class PreferenceWords(RedactedRepr):
     """What is said of a person's preferences, the most important first; may be empty."""
 
-    clauses: tuple[Clause, ...] = ()
+    clauses: tuple[InstructionClause, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.clauses)
@@ -106,7 +107,7 @@ class PreferenceWords(RedactedRepr):
 
 
 def compose(
-    dimensions: Dimensions, beliefs: Beliefs, statements: Sequence[Statement] = ()
+    dimensions: Dimensions, beliefs: Beliefs, statements: Sequence[StatedPreference] = ()
 ) -> PreferenceWords:
     """Put a person's preferences into words.
 
@@ -115,7 +116,7 @@ def compose(
         beliefs: what was learned.
         statements: what the person said, the oldest first.
     """
-    clauses: list[Clause] = []
+    clauses: list[InstructionClause] = []
     said: list[Preference] = []
     for statement in reversed(statements):
         quotation = quote(statement.text)
@@ -151,13 +152,6 @@ def quote(text: str) -> str:
     return f'"{plain}"' if plain[-1] in ".!?…。！？" else f'"{plain}."'  # noqa: RUF001
 
 
-def certainty(probability: float) -> str:
-    """Return how sure a belief is, in words for people."""
-    if probability >= 0.95:
-        return "very sure"
-    return "sure" if probability >= 0.8 else "fairly sure"
-
-
 def contradict(dimensions: Dimensions, one: Preference, other: Preference) -> bool:
     """Return whether two preferences cannot both be asked for."""
     if one[0] == other[0]:
@@ -177,13 +171,15 @@ def _contradicted(dimensions: Dimensions, one: Preference, others: Iterable[Pref
     return any(contradict(dimensions, one, other) for other in others)
 
 
-def _stated(dimensions: Dimensions, quotation: str, statement: Statement) -> Clause:
+def _stated(
+    dimensions: Dimensions, quotation: str, statement: StatedPreference
+) -> InstructionClause:
     order = f"The user asks: {quotation}"
     known = [_rest(dimensions, p).order for p in statement.preferences if p[0] in dimensions]
     # A statement with a number ("at most 80 words") is more exact than the pole's order.
     if not any(c.isdigit() for c in quotation):
         order = " ".join([order, *known])
-    return Clause(
+    return InstructionClause(
         clause=quotation,
         order=order,
         plain=f"{quotation}: you said so",
@@ -192,22 +188,24 @@ def _stated(dimensions: Dimensions, quotation: str, statement: Statement) -> Cla
     )
 
 
-def _rest(dimensions: Dimensions, preference: Preference) -> Clause:
+def _rest(dimensions: Dimensions, preference: Preference) -> InstructionClause:
     dimension = dimensions[preference[0]]
     if preference[1] not in {"high", "low"}:  # a language, by its code
         name = _LANGUAGES.get(preference[1], preference[1])
-        return Clause(f"in {name}", f"Answer in {name}.", f"{name}: you said so", preference)
+        return InstructionClause(
+            f"in {name}", f"Answer in {name}.", f"{name}: you said so", preference
+        )
     pole = dimension.high if preference[1] == "high" else dimension.low
-    return Clause(pole.clause, pole.order, f"{pole.label}: you said so", preference)
+    return InstructionClause(pole.clause, pole.order, f"{pole.label}: you said so", preference)
 
 
-def _learned(dimensions: Dimensions, belief: Belief) -> Clause:
+def _learned(dimensions: Dimensions, belief: Belief) -> InstructionClause:
     pole = dimensions[belief.dimension].pole(belief.pole)
     clause, order = pole.clause, pole.order
     if belief.target is not None:
         clause, order = _with_length(belief.pole, belief.target)
     total = belief.supporting + belief.contrary
-    return Clause(
+    return InstructionClause(
         clause=clause,
         order=order,
         plain=f"{pole.label}: {belief.supporting} of {total} choices, "

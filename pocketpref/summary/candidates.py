@@ -1,6 +1,6 @@
 """Proposals for a summary: from attribute evidence by a template, and from the local model.
 
-A proposal knows which choices had a part in it, so that it is judged on others.
+A proposal names the choices that had a part in it, so that it is judged on others.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, RedactedRepr, Sampling
 from pocketpref.summary.draft_checks import MOST_CHARACTERS, ClauseDraft, flaw
 from pocketpref.summary.evidence import TOPICS, Signal
-from pocketpref.summary.language import NAMES
-from pocketpref.summary.records import Clause, Written
-from pocketpref.summary.wording import attribute_clause, headings, render
+from pocketpref.summary.records import Clause, Summary, Written
+from pocketpref.summary.wording import LANGUAGE_NAMES, attribute_clause, headings, render
 
 LEAST_FOR_TOPIC = 4
-"""Choices of one topic in the evidence from which on a clause may be conditioned on it."""
+"""Choices of one topic that it takes to condition a clause on it."""
 
 SHOWN = 4
-"""Choices that the model is shown for one draft: a small model loses its way in more."""
+"""Choices that the model is shown for one draft: more confuse a small model."""
 
 _EXCERPT = 240
 """Characters of each answer that it is shown."""
 
 _EVIDENCE = 8
-"""Ids of pairs that are named as evidence for a clause."""
+"""Most ids of pairs that are named as evidence for a clause."""
 
 _DRAFT_TOKENS = 90
 
@@ -42,7 +41,7 @@ class Proposal(RedactedRepr):
     """A possible summary.
 
     Attributes:
-        clauses: what it says.
+        clauses: its clauses.
         origin: who wrote it.
         seen: ids of the memories that had a part in it, and so cannot judge it.
         language: of its text.
@@ -56,9 +55,26 @@ class Proposal(RedactedRepr):
     made_of: frozenset[str] = frozenset()
     _open = ("origin", "language")
 
+    @classmethod
+    def of_summary(
+        cls, summary: Summary, stated: Sequence[Clause], seen: frozenset[str]
+    ) -> Proposal | None:
+        """Return a summary in force as a proposal, or None if nothing is left of it.
+
+        Args:
+            summary: the summary.
+            stated: the person's present statements, which take the place of its own.
+            seen: ids of memories that had a part in the search, besides the summary's sources.
+        """
+        own = [clause for clause in summary.clauses if not clause.stated]
+        if not summary.clauses or not (own or stated):
+            return None
+        sources = frozenset(summary.sources)
+        return cls((*stated, *own), summary.origin, sources | seen, summary.language, sources)
+
     @property
     def text(self) -> str:
-        """What it says, as a summary."""
+        """Its text as a summary."""
         return render(self.clauses, self.language) if self.clauses else ""
 
 
@@ -66,7 +82,7 @@ class Proposal(RedactedRepr):
 
 
 def attribute_evidence(signals: Sequence[Signal]) -> dict[str, float]:
-    """How much each attribute speaks for these choices: weighted mean leaning in standard errors.
+    """Return the evidence for each attribute: its weighted mean leaning in standard errors.
 
     Attributes that were never compared are left out.
     """
@@ -85,7 +101,7 @@ def attribute_evidence(signals: Sequence[Signal]) -> dict[str, float]:
 def single_clauses(
     signals: Sequence[Signal], bank: AttributeBank, *, wordings: int, opposites: int
 ) -> list[Clause]:
-    """Wordings of the attributes that most speak for these choices, opposites of those against.
+    """Return wordings of the attributes with most evidence, opposites of those with least.
 
     Where nothing was learned yet, all of both.
 
@@ -101,12 +117,15 @@ def single_clauses(
     order = sorted(evidence, key=lambda name: (-evidence[name], name))
     found = [(name, False) for name in order[:wordings]]
     found += [(name, True) for name in order[::-1][:opposites]]
-    return [
-        attribute_clause(
-            bank[name], _speaking(signals, name, -1 if against else 1), opposite=against
-        )
-        for name, against in found
-    ]
+    clauses = []
+    for name, against in found:
+        sign = -1 if against else 1
+        strength = {s.id: sign * s.weight * s.leanings.get(name, 0.0) for s in signals}
+        speaking = [
+            key for key in sorted(strength, key=lambda k: -strength[k]) if strength[key] > 0
+        ]
+        clauses.append(attribute_clause(bank[name], speaking[:_EVIDENCE], opposite=against))
+    return clauses
 
 
 def topics(signals: Sequence[Signal]) -> list[str]:
@@ -116,25 +135,18 @@ def topics(signals: Sequence[Signal]) -> list[str]:
     return [name for name in found if names.count(name) < len(names)]
 
 
-def _speaking(signals: Sequence[Signal], name: str, sign: int) -> tuple[str, ...]:
-    """Ids of the choices that an attribute speaks for (or against), the strongest first."""
-    strength = {s.id: sign * s.weight * s.leanings.get(name, 0.0) for s in signals}
-    order = sorted(strength, key=lambda key: -strength[key])
-    return tuple(key for key in order if strength[key] > 0)[:_EVIDENCE]
-
-
 # ------------------------------------------------------------------------------------ edits
 
 
 def edits(
     best: Proposal, pool: Sequence[Clause], reword: Mapping[str, Sequence[Clause]]
 ) -> list[Proposal]:
-    """A proposal with one clause dropped, added or reworded. What the person stated stays.
+    """Drop, add or reword one clause of a proposal. What the person stated stays.
 
     Args:
-        best: what is edited.
+        best: the proposal.
         pool: clauses that may be added, the best first.
-        reword: for the text of a clause, others that could stand in its place.
+        reword: for the text of a clause, others that could replace it.
     """
     found = []
     for place, clause in enumerate(best.clauses):
@@ -145,32 +157,28 @@ def edits(
         found += [(*before, other, *after) for other in reword.get(clause.text, ())]
     said = {(clause.text, clause.topic) for clause in best.clauses}
     found += [(*best.clauses, clause) for clause in pool if (clause.text, clause.topic) not in said]
-    return [
-        replace(best, clauses=clauses)
-        for clauses in dict.fromkeys(found)
-        if clauses and _distinct(clauses)
-    ]
-
-
-def _distinct(clauses: Sequence[Clause]) -> bool:
-    """Nothing is said twice, and no attribute is asked for together with its opposite."""
-    keys = [(clause.text.casefold(), clause.topic) for clause in clauses]
-    names = {(name, clause.topic) for clause in clauses for name in clause.attributes}
-    return len(set(keys)) == len(keys) and not any((f"not {n}", t) in names for n, t in names)
+    possible = []
+    for clauses in filter(None, dict.fromkeys(found)):
+        texts = {(clause.text.casefold(), clause.topic) for clause in clauses}
+        names = {(name, clause.topic) for clause in clauses for name in clause.attributes}
+        # Nothing is said twice, and no attribute is asked for together with its opposite.
+        if len(texts) == len(clauses) and not any((f"not {n}", t) in names for n, t in names):
+            possible.append(replace(best, clauses=clauses))
+    return possible
 
 
 # ---------------------------------------------------------------------------- local model
 
 SYMBOL = r"[^\x00-\x1F;:.<>{}\[\]|`#*0-9]"
-"""A character that a clause may have."""
+"""GBNF of one character of a clause."""
 
 
 def grammar(names: Sequence[str], language: str = "en") -> str:
-    """GBNF of a draft: what to do, what to avoid, and perhaps something for one topic.
+    """Return the GBNF of a draft: what to do, what to avoid, and perhaps a line on one topic.
 
     Args:
-        names: topics that it may have something for.
-        language: decides the words around the clauses.
+        names: topics that it may have a line on.
+        language: of the headings.
     """
     do, avoid, about = headings(language)
     places = " | ".join(f'"{name}"' for name in names)
@@ -187,20 +195,20 @@ def grammar(names: Sequence[str], language: str = "en") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A draft that was not taken, and why."""
+    """A rejected draft, with the reason."""
 
     reason: str
 
 
 def shown(signals: Sequence[Signal], draw: int) -> list[Signal]:
-    """Which choices one draft is written from: other ones with every draw, in turn."""
+    """Return the choices that one draft is written from: with every draw the next ones in turn."""
     count = min(SHOWN, len(signals))
     start = draw * count
     return [signals[(start + i) % len(signals)] for i in range(count)]
 
 
 def request(signals: Sequence[Signal], language: str) -> list[Message]:
-    """What the model is asked. What it is shown is quoted, and cut to a few lines."""
+    """Return the request for a draft, with the texts of choices cut to a few lines."""
     parts = ["Somebody compared answers. Find out how this person likes to be answered."]
     for signal in signals:
         pair = signal.pair
@@ -212,10 +220,11 @@ def request(signals: Sequence[Signal], language: str) -> list[Message]:
         parts.append(
             "\n".join([*lines, *([f"Why: {_excerpt(signal.reason)}"] if signal.reason else [])])
         )
+    name = LANGUAGE_NAMES.get(language, "English")
     parts.append(
         "What do the liked answers have in common that the disliked ones lack? Describe style, "
         "length and tone in a few general words, not the subjects. Say what kind of answers the "
-        f"user prefers, and what kind the user dislikes. Write in {NAMES.get(language, 'English')}."
+        f"user prefers, and what kind the user dislikes. Write in {name}."
     )
     return [Message(role="user", content="\n\n".join(parts))]
 
@@ -232,13 +241,13 @@ def draft(
     draw: int,
     most: Callable[[], bool],
 ) -> str | None:
-    """What the model writes about some choices; None if it was stopped.
+    """Return what the model writes about some choices; None if it was stopped.
 
     Args:
-        model: writes it.
+        model: the model.
         signals: the choices it is shown.
-        language: what it should write in.
-        draw: which draft it is; the same number and choices give the same draft.
+        language: of the draft.
+        draw: number of the draft; the same number and choices give the same draft.
         most: asked at every piece whether to stop.
 
     Raises:
@@ -249,7 +258,7 @@ def draft(
 
 
 def seed_of(signals: Sequence[Signal], draw: int) -> str:
-    """What a draft's sampling follows from."""
+    """Return the text that seeds the sampling of a draft."""
     return f"{draw} {' '.join(signal.id for signal in signals)}"
 
 
@@ -260,7 +269,7 @@ def generated(
     seed: str,
     most: Callable[[], bool],
 ) -> str | None:
-    """What a model writes within a grammar; None if it was stopped. See ``draft``."""
+    """Return what a model writes within a grammar; None if it was stopped. See ``draft``."""
     sampling = Sampling(
         max_tokens=_DRAFT_TOKENS,
         seed=int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big"),
@@ -274,7 +283,7 @@ def generated(
 
 
 def read_draft(text: str, signals: Sequence[Signal], language: str) -> Proposal | Refused:
-    """A draft as a proposal, or why it is none."""
+    """Return a draft as a proposal, or the reason to refuse it."""
     clauses = _clauses(text, tuple(signal.id for signal in signals), language)
     if clauses is None:
         return Refused("it is not in the form that was asked for")
@@ -288,7 +297,7 @@ def read_draft(text: str, signals: Sequence[Signal], language: str) -> Proposal 
 
 
 def _clauses(text: str, pairs: tuple[str, ...], language: str) -> tuple[Clause, ...] | None:
-    """The clauses of a draft; None if a line is something else, or it ends in the middle of one."""
+    """The clauses of a draft; None if a line has another form, or the last one is cut."""
     if not text.strip():
         return ()
     if len(text) > 8 * MOST_CHARACTERS or not text.endswith(".\n"):

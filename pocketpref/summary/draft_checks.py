@@ -1,27 +1,27 @@
-"""What a small model must not get into a summary, whatever it wrote.
+"""Checks that keep the faults of a small model out of a summary.
 
 A grammar keeps a model in form; it cannot keep it from refusing, from repeating itself, from
-copying what it was shown, or from obeying an instruction that stands in somebody's answer. Each
-check looks for one such fault. A reply with a fault is dropped whole, and the reason is shown.
+copying what it was shown, or from obeying an instruction in somebody's answer. Each check looks for
+one such fault. A draft with a fault is dropped whole, and the reason is shown.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from pocketpref.records import RedactedRepr
-from pocketpref.summary.language import detect
 from pocketpref.summary.records import Clause
+from pocketpref.summary.wording import detect
 
 MOST_CHARACTERS = 100
 """Longest clause; the wordings of attributes have 60 at most."""
 
 _COPIED = 5
-"""Words in a row that also stand in the evidence: then a clause is a quotation."""
+"""A clause that shares this many words in a row with the evidence is a quotation."""
 
 _REFUSALS = re.compile(
     r"\b(i|we) (can ?not|can't|could not|couldn't|won't|will not|am unable|am not able|'m sorry|"
@@ -47,16 +47,17 @@ _SMALL = (
     "a an and are as at be but by for from if in is it its of on or our that the their they this "
     "to very was which who with without your"
 )
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _OPEN_ENDED = frozenset(_SMALL.split())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClauseDraft(RedactedRepr):
-    """A reply and what it has to agree with.
+    """A draft and what it is checked against.
 
     Attributes:
-        clauses: what it says.
-        language: which language was asked for.
+        clauses: its clauses.
+        language: the language that was asked for.
         evidence: texts that the model was shown.
     """
 
@@ -69,74 +70,41 @@ class ClauseDraft(RedactedRepr):
         """The texts of its clauses."""
         return [clause.text for clause in self.clauses]
 
+    def contradicts_itself(self) -> bool:
+        """Whether the same thing is asked for and to be avoided."""
+        wanted = {c.text.casefold() for c in self.clauses if not c.avoid}
+        return any(c.avoid and c.text.casefold() in wanted for c in self.clauses)
 
-Check = Callable[[ClauseDraft], bool]
-"""Whether a draft has one fault."""
+    def repeats_itself(self) -> bool:
+        """Whether a word or phrase comes again and again, in a clause or from clause to clause."""
+        texts = [text.casefold() for text in self.texts]
+        if len(set(texts)) < len(texts):
+            return True
+        words = [_words(text) for text in texts]
+        return any(a == b for said in words for a, b in pairwise(said)) or any(
+            len(said) >= 6 and len(set(said)) * 5 <= len(said) * 3 for said in words
+        )
+
+    def is_foreign(self) -> bool:
+        """Whether it is in another language than was asked for, as far as can be told."""
+        return detect(". ".join(self.texts)) not in (None, self.language)
+
+    def copies_evidence(self) -> bool:
+        """Whether a clause quotes what the person or a model wrote."""
+        shown = {run for text in self.evidence for run in _runs(text)}
+        return any(run in shown for text in self.texts for run in _runs(text))
 
 
 def flaw(draft: ClauseDraft) -> str | None:
     """Why a draft cannot be used, in words without any of its text; None if it can."""
-    return next((reason for reason, found in CHECKS if found(draft)), None)
-
-
-def _says_nothing(draft: ClauseDraft) -> bool:
-    return not draft.clauses or any(len(_words(text)) < 1 for text in draft.texts)
-
-
-def _unprintable(draft: ClauseDraft) -> bool:
-    return any(
-        unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") or c == "\ufffd"
-        for text in draft.texts
-        for c in text
+    if not draft.clauses:
+        return "it is empty"
+    of_clause = (
+        reason for reason, wrong in CLAUSE_CHECKS if any(wrong(text) for text in draft.texts)
     )
-
-
-def _too_long(draft: ClauseDraft) -> bool:
-    return any(len(text) > MOST_CHARACTERS for text in draft.texts)
-
-
-def _refuses(draft: ClauseDraft) -> bool:
-    return any(_REFUSALS.search(text) for text in draft.texts)
-
-
-def _instructs(draft: ClauseDraft) -> bool:
-    return any(_ORDERS.search(text) for text in draft.texts)
-
-
-def _marked_up(draft: ClauseDraft) -> bool:
-    return any(_MARKUP.search(text) for text in draft.texts)
-
-
-def _loops(draft: ClauseDraft) -> bool:
-    """One word or one phrase again and again, in a clause or from clause to clause."""
-    texts = [text.casefold() for text in draft.texts]
-    return len(set(texts)) < len(texts) or any(_repeats(_words(text)) for text in texts)
-
-
-def _repeats(words: Sequence[str]) -> bool:
-    doubled = any(a == b for a, b in pairwise(words))
-    return doubled or (len(words) >= 6 and len(set(words)) * 5 <= len(words) * 3)
-
-
-def _unfinished(draft: ClauseDraft) -> bool:
-    """A clause that ends with a word after which something has to come: it was cut."""
-    return any(_words(text)[-1:] and _words(text)[-1] in _OPEN_ENDED for text in draft.texts)
-
-
-def _contradicts(draft: ClauseDraft) -> bool:
-    """The same thing is asked for and to be avoided."""
-    wanted = {c.text.casefold() for c in draft.clauses if not c.avoid}
-    return any(c.avoid and c.text.casefold() in wanted for c in draft.clauses)
-
-
-def _foreign(draft: ClauseDraft) -> bool:
-    found = detect(". ".join(draft.texts))
-    return found is not None and found != draft.language
-
-
-def _copies(draft: ClauseDraft) -> bool:
-    shown = {run for text in draft.evidence for run in _runs(text)}
-    return any(run in shown for text in draft.texts for run in _runs(text))
+    return next(of_clause, None) or next(
+        (reason for reason, wrong in DRAFT_CHECKS if wrong(draft)), None
+    )
 
 
 def _runs(text: str) -> Iterable[tuple[str, ...]]:
@@ -148,17 +116,25 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.casefold())
 
 
-CHECKS: tuple[tuple[str, Check], ...] = (
-    ("it is empty", _says_nothing),
-    ("it has characters that do not print", _unprintable),
-    ("it is too long", _too_long),
-    ("it refuses", _refuses),
-    ("it gives orders that are no preference", _instructs),
-    ("it has marks, addresses or long numbers in it", _marked_up),
-    ("it ends in the middle", _unfinished),
-    ("it contradicts itself", _contradicts),
-    ("it repeats itself", _loops),
-    ("it is in another language", _foreign),
-    ("it copies what the person or a model wrote", _copies),
+CLAUSE_CHECKS: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("it is empty", lambda text: not _words(text)),
+    (
+        "it has characters that do not print",
+        lambda text: any(unicodedata.category(c) in _UNPRINTABLE or c == "\ufffd" for c in text),
+    ),
+    ("it is too long", lambda text: len(text) > MOST_CHARACTERS),
+    ("it refuses", _REFUSALS.search),
+    ("it gives orders that are no preference", _ORDERS.search),
+    ("it has marks, addresses or long numbers in it", _MARKUP.search),
+    # A word after which something has to come: it was cut.
+    ("it ends in the middle", lambda text: not _OPEN_ENDED.isdisjoint(_words(text)[-1:])),
 )
-"""Reasons and what finds them, in the order in which they are asked."""
+"""Reasons and what finds them in the text of a clause, in the order in which they are asked."""
+
+DRAFT_CHECKS: tuple[tuple[str, Callable[[ClauseDraft], bool]], ...] = (
+    ("it contradicts itself", ClauseDraft.contradicts_itself),
+    ("it repeats itself", ClauseDraft.repeats_itself),
+    ("it is in another language", ClauseDraft.is_foreign),
+    ("it copies what the person or a model wrote", ClauseDraft.copies_evidence),
+)
+"""Reasons and what finds them in a whole draft, asked after those of its clauses."""

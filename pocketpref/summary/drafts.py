@@ -1,6 +1,9 @@
-"""What models write for one search for a summary: the local model, and a trained summarizer.
+"""Drafts of a summary by the local model and by a trained summarizer.
 
-Whatever they write is a proposal: it passes the same checks, and is judged by the same choices.
+The trained summarizer is the local model with an adapter that was trained to write summaries which
+explain choices (``tools/train/popi``). Its request is that of its training: a few choices, by the
+words and marks in which the answers differ, without their prompts. The drafts of both are proposals
+like any other: they pass the same checks, and are judged by the same choices.
 """
 
 from __future__ import annotations
@@ -27,22 +30,14 @@ from pocketpref.summary.candidates import (
     shown,
 )
 from pocketpref.summary.evidence import Signal
-from pocketpref.summary.language import ENGLISH
 from pocketpref.summary.objective import PopiSettings
-from pocketpref.summary.wording import headings
-
-# A trained summarizer: what it is asked, in which form it answers, and where its adapter is found.
-#
-# It is the local model with an adapter that was trained to write summaries which explain choices
-# (``tools/train/popi``). It is asked just as it was in training: of a few choices, by which
-# words and marks the answers differ, without their prompts. What it writes is a proposal like any
-# other.
+from pocketpref.summary.wording import ENGLISH, headings
 
 FILE_NAME = "popi-summarizer.json"
-"""The adapter's manifest; its GGUF file lies beside it."""
+"""The summarizer's manifest; its GGUF file is in the same folder."""
 
 _MOST_PIECES = 10
-"""Words and marks of an answer that it is shown."""
+"""Words and marks of an answer that the summarizer is shown."""
 
 _MOST_CLAUSES = 4
 
@@ -50,7 +45,7 @@ _QUESTION = "How does this person like to be answered?"
 
 
 def request(pairs: Sequence[Pair]) -> list[Message]:
-    """What the summarizer is asked about some choices."""
+    """Return the summarizer's request about some choices."""
     shown = [
         f"Liked {_apart(pair.chosen, pair.rejected)}\nDisliked {_apart(pair.rejected, pair.chosen)}"
         for pair in pairs
@@ -59,7 +54,7 @@ def request(pairs: Sequence[Pair]) -> list[Message]:
 
 
 def _apart(text: str, other: str) -> str:
-    """How many words an answer has, and which words and marks the other one has not, or less."""
+    """An answer's number of words, and the words and marks that it has more often than another."""
     said = _pieces(text)
     more = Counter(said) - Counter(_pieces(other))
     first = [piece for piece in dict.fromkeys(said) if piece in more][:_MOST_PIECES]
@@ -67,17 +62,17 @@ def _apart(text: str, other: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words and marks; a new line is a stroke."""
+    """Words and marks; a line break counts as a slash."""
     return re.findall(r"\w+(?:['\u2019]\w+)?|[^\w\s]", text.replace("\n", " / "))
 
 
 def heading() -> str:
-    """What every answer begins with."""
+    """Return the beginning of every answer."""
     return headings("en")[0]
 
 
 def grammar() -> str:
-    """GBNF of an answer: one sentence of one to four clauses."""
+    """Return the GBNF of an answer: one sentence of one to four clauses."""
     more = ' ("; " clause)?' * (_MOST_CLAUSES - 1)
     return f'root ::= "{heading()} " clause{more} "."\nclause ::= {SYMBOL}{{3,70}}'
 
@@ -85,7 +80,7 @@ def grammar() -> str:
 def trained_draft(
     model: LanguageModel, signals: Sequence[Signal], draw: int, most: Callable[[], bool]
 ) -> str | None:
-    """What the summarizer writes about some choices; see ``popi_proposals.draft``.
+    """Return what the summarizer writes about some choices; see ``candidates.draft``.
 
     Raises:
         ModelError: the model failed.
@@ -95,7 +90,7 @@ def trained_draft(
 
 
 def find(folders: Iterable[Path], base_sha256: str) -> Adapter | None:
-    """The first summarizer in these folders that is for a base model; None if there is none.
+    """Return the first summarizer in these folders for a base model, or None.
 
     Raises:
         AdapterError: a folder has one that cannot be read.
@@ -127,7 +122,7 @@ class SummaryModels:
 
 
 class Drafting:
-    """Asks the models for drafts; what was written once is noted."""
+    """Asks the models for drafts, and keeps each for later runs."""
 
     def __init__(
         self,
@@ -140,10 +135,10 @@ class Drafting:
         """Look for a trained summarizer; it writes English only.
 
         Args:
-            models: what writes.
+            models: the models.
             settings: how many drafts of each.
-            language: what drafts are written in.
-            noted: drafts by a name of what was asked; added to.
+            language: of the drafts.
+            noted: drafts by a key of the request; added to.
             stopped: asked at every piece whether to stop.
         """
         self._models = models
@@ -152,55 +147,50 @@ class Drafting:
         self._noted = noted
         self._stopped = stopped
         self._problem = ""
-        self._adapter = self._found() if language == ENGLISH else None
+        self._adapter: Adapter | None = None
         self._worn: LanguageModel | None = None
-
-    def _found(self) -> Adapter | None:
-        try:
-            return self._models.summarizer()
-        except AdapterError as error:
-            self._problem = error.message
-        return None
+        if language == ENGLISH:
+            try:
+                self._adapter = models.summarizer()
+            except AdapterError as error:
+                self._problem = error.message
 
     @property
     def count(self) -> int:
-        """How many drafts to ask for, for each half: those of the trained summarizer come last."""
+        """Drafts to ask for, for each half; those of the trained summarizer come last."""
         trained = self._adapter or self._problem
         return self._settings.drafts + (self._settings.trained if trained else 0)
 
     def write(self, signals: Sequence[Signal], draw: int) -> Proposal | Refused | None:
-        """One draft as a proposal, or why it is none; None if it was stopped.
+        """Return one draft as a proposal, or the reason to refuse it; None if it was stopped.
 
         Args:
             signals: the half that it is written for.
-            draw: which draft it is, below ``count``.
+            draw: number of the draft, below ``count``.
         """
-        number = draw - self._settings.drafts
-        if number < 0:
-            return self._draft(signals, draw)
-        if self._adapter is None:
+        adapter, trained_draw = self._adapter, draw - self._settings.drafts
+        if trained_draw < 0:
+            seen = shown(signals, draw)
+            text = self._noting(
+                f"{self._language} {draw} {' '.join(signal.id for signal in seen)}",
+                lambda: draft(self._models.model(), seen, self._language, draw, self._stopped),
+            )
+            return read_draft(text, seen, self._language) if isinstance(text, str) else text
+        if adapter is None:
             return Refused(f"the trained summarizer cannot be used: {self._problem}")
-        return self._trained(signals, number, self._adapter)
 
-    def _draft(self, signals: Sequence[Signal], draw: int) -> Proposal | Refused | None:
-        seen = shown(signals, draw)
-        text = self._noting(
-            f"{self._language} {draw} {' '.join(signal.id for signal in seen)}",
-            lambda: draft(self._models.model(), seen, self._language, draw, self._stopped),
-        )
-        return read_draft(text, seen, self._language) if isinstance(text, str) else text
+        def write() -> str | None:
+            if self._worn is None:
+                self._worn = wearing(self._models.model(), Blend(((adapter, 1.0),)))
+            return trained_draft(self._worn, seen, trained_draw, self._stopped)
 
-    def _trained(
-        self, signals: Sequence[Signal], draw: int, adapter: Adapter
-    ) -> Proposal | Refused | None:
-        seen = shown(signals, draw)
-        text = self._noting(
-            f"{adapter.manifest.sha256} {draw} {' '.join(signal.id for signal in seen)}",
-            lambda: trained_draft(self._wearing(adapter), seen, draw, self._stopped),
-        )
+        seen = shown(signals, trained_draw)
+        ids = " ".join(signal.id for signal in seen)
+        text = self._noting(f"{adapter.manifest.sha256} {trained_draw} {ids}", write)
         return read_draft(f"{text}\n", seen, ENGLISH) if isinstance(text, str) else text
 
     def _noting(self, key: str, write: Callable[[], str | None]) -> str | Refused | None:
+        """The draft of a key, written unless an earlier run did; None if it was stopped."""
         if key not in self._noted:
             try:
                 text = write()
@@ -210,11 +200,6 @@ class Drafting:
                 return None
             self._noted[key] = text
         return self._noted[key]
-
-    def _wearing(self, adapter: Adapter) -> LanguageModel:
-        if self._worn is None:
-            self._worn = wearing(self._models.model(), Blend(((adapter, 1.0),)))
-        return self._worn
 
     def close(self) -> None:
         """Take the summarizer's adapter off; a second call does nothing."""

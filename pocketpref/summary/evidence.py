@@ -1,16 +1,16 @@
-"""What a summary is made from: which of a person's choices, how much each counts, in which halves.
+"""The evidence for a summary: which choices, the weight of each, and their two halves.
 
 The rule for choosing, where there are more choices than are looked at:
 
-1. Answers that were given under a summary say what it led to, not what the person likes by
-   themselves: a choice among them is left out.
-2. A choice is worth its recency times how clear it is. Recency halves with every ``half_life`` of
-   time between a choice and the newest one, so that later choices overrule earlier ones that
-   contradict them, and a long pause makes nothing older. Clarity is how well attributes explain it.
+1. A choice among answers that were given under a summary is left out: it shows what the summary
+   led to, not what the person likes by themselves.
+2. A choice is worth its recency times its clarity. Recency halves with every ``half_life`` of time
+   between a choice and the newest one, so that later choices overrule earlier ones that contradict
+   them, and a long pause makes nothing older. Clarity is how well attributes explain it.
 3. Topics take turns, the worthiest choice of each first. Prompts are of one topic if the embedder
    calls them related.
 
-Of more than 256, the newest are read: reading takes time.
+Of more than 256 choices, the newest are read: reading takes time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import zip_longest
 
 import numpy as np
@@ -35,7 +35,7 @@ HALF_LIFE = timedelta(days=60)
 """Time after which a choice counts half as much as the newest."""
 
 READ = 800
-"""Characters of an answer that are looked at; style shows early, and time grows with length."""
+"""Characters of an answer that are read; style shows early, and time grows with length."""
 
 _CONSIDERED = 256
 """Choices that are read, at most."""
@@ -78,7 +78,7 @@ class Signal(RedactedRepr):
 
     Attributes:
         id: of its memory.
-        pair: prompt and answers, the answers cut to what is looked at.
+        pair: prompt and answers, the answers cut to ``READ`` characters.
         weight: how much it counts by its age, in (0, 1].
         prompt: which prompt it is about: choices on one prompt are never split up.
         subject: which cluster of related prompts it belongs to.
@@ -113,12 +113,12 @@ def gather(
     half_life: timedelta = HALF_LIFE,
     on_part: Callable[[float], None] = lambda _: None,
 ) -> list[Signal]:
-    """The choices that a summary is made from, by the rule above, the worthiest first.
+    """Return the choices that a summary is made from, by the rule above, the worthiest first.
 
     Args:
-        memories: everything remembered.
-        learned: what is known about them.
-        embedder: tells which prompts are related.
+        memories: all memories.
+        learned: what the index has of them.
+        embedder: decides which prompts are related.
         most: how many are wanted at most.
         half_life: time after which a choice counts half as much.
         on_part: told how much of the reading is done, in [0, 1]; what it raises ends it.
@@ -126,31 +126,52 @@ def gather(
     Raises:
         ModelError: the embedder failed.
     """
-    usable = _newest(_cut(memories), most)
+    usable = readable(memories, most)
     if not usable:
         return []
     known = {entry.memory_id: entry for entry in learned}
-    vectors = _vectors(usable, known, _EvidenceReader(embedder, on_part))
-    topics = _topics(vectors, embedder)
+    fresh = [pair.prompt for memory, pair in usable if memory.id not in known]
+    embedded = _embed(fresh, embedder, on_part)
+    rows = [known[m.id].vector if m.id in known else embedded[pair.prompt] for m, pair in usable]
+    vectors = np.stack(rows).astype(np.float32)
+    topics = nearest_topics(vectors, embedder)
     subjects = clusters(vectors, embedder.relevance)
     newest = max(memory.created for memory, _ in usable)
     signals, clarity = [], {}
     for place, (memory, pair) in enumerate(usable):
-        entry = known.get(memory.id)
+        entry, reason = known.get(memory.id), memory.meta.get("reason")
         clarity[memory.id] = entry.objective if entry else 0.0
         signals.append(
             Signal(
                 id=memory.id,
                 pair=pair,
-                weight=_recency(memory.created, newest, half_life),
+                weight=float(0.5 ** ((newest - memory.created) / half_life)),
                 prompt=hashlib.sha256(pair.prompt.encode()).hexdigest()[:16],
                 subject=subjects[place],
                 topic=topics[place],
                 leanings=leanings(entry.selection) if entry else {},
-                reason=_reason(memory),
+                reason=reason.strip() if isinstance(reason, str) else "",
             )
         )
     return balanced(signals, lambda s: s.weight * (1 + min(clarity[s.id] / _CLEAR, 1)), most)
+
+
+def readable(memories: Iterable[Memory], most: int) -> list[tuple[Memory, Pair]]:
+    """Return the newest evidence with its answers cut, in the order of the memories.
+
+    A choice whose answers differ only after the cut is left out.
+
+    Args:
+        memories: all memories.
+        most: how many a summary may be made from; no fewer than 256 are kept, to choose among.
+    """
+    usable = []
+    for memory in filter(is_evidence, memories):
+        chosen, rejected = _beginning(memory.pair.chosen), _beginning(memory.pair.rejected)
+        if chosen.strip() != rejected.strip():
+            usable.append((memory, Pair(memory.pair.prompt, chosen, rejected)))
+    order = sorted(range(len(usable)), key=lambda n: usable[n][0].created, reverse=True)
+    return [usable[n] for n in sorted(order[: max(_CONSIDERED, most)])]
 
 
 def balanced(
@@ -165,7 +186,7 @@ def balanced(
 
 
 def clusters(vectors: Vector, related: float) -> list[int]:
-    """Which cluster each vector belongs to, shape (n, dimensions) to n numbers from 0.
+    """Return the cluster of each vector, shape (n, dimensions) to n numbers from 0.
 
     The first of a cluster leads it: a vector joins the nearest leader that it is related to, or
     leads a new one.
@@ -182,8 +203,27 @@ def clusters(vectors: Vector, related: float) -> list[int]:
     return found
 
 
+def nearest_topics(vectors: Vector, embedder: Embedder) -> list[str]:
+    """Return the topic that each vector is nearest to, or "" where none is near.
+
+    Args:
+        vectors: embeddings of prompts, shape (n, dimensions).
+        embedder: embeds the descriptions of the topics.
+
+    Raises:
+        ModelError: the embedder failed.
+    """
+    names = list(TOPICS)
+    near: NDArray[np.float32] = vectors @ embedder.embed(list(TOPICS.values())).T
+    best = near.argmax(axis=1)
+    return [
+        names[place] if near[row, place] >= _RELATED_TO_TOPIC else ""
+        for row, place in enumerate(best)
+    ]
+
+
 def leanings(selection: Selection) -> dict[str, float]:
-    """How much each attribute speaks for a choice, in standard deviations of all of them.
+    """Return how much each attribute speaks for a choice, in standard deviations of all of them.
 
     From exact margins where a search had (nearly) all of them, else from first-order estimates.
     """
@@ -197,9 +237,9 @@ def leanings(selection: Selection) -> dict[str, float]:
 
 
 def halves(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
-    """Two halves of about the same weight, for cross-fitting; prompts are not split up.
+    """Split choices into two halves of about the same weight, for cross-fitting.
 
-    If all choices are about one prompt, they are: there is no other way.
+    Choices on one prompt stay together, unless all are on one.
     """
     groups: dict[str, list[Signal]] = defaultdict(list)
     for signal in signals:
@@ -212,7 +252,7 @@ def halves(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
         lighter = int(weights[1] < weights[0])
         sides |= {signal.id: lighter for signal in group}
         weights[lighter] += _weight(group)
-    # In their own order: whoever looks at the first few sees every subject.
+    # In their own order: the first few are of every subject.
     first, second = ([s for s in signals if sides[s.id] == side] for side in (0, 1))
     return first, second
 
@@ -221,26 +261,8 @@ def _weight(signals: Iterable[Signal]) -> float:
     return sum(signal.weight for signal in signals)
 
 
-def _cut(memories: Iterable[Memory]) -> list[tuple[Memory, Pair]]:
-    """Evidence with its answers cut; a choice whose answers differ only later is left out."""
-    found = []
-    for memory in memories:
-        pair = memory.pair
-        chosen, rejected = _beginning(pair.chosen), _beginning(pair.rejected)
-        if is_evidence(memory) and chosen.strip() != rejected.strip():
-            found.append((memory, Pair(pair.prompt, chosen, rejected)))
-    return found
-
-
-def _newest(usable: list[tuple[Memory, Pair]], most: int) -> list[tuple[Memory, Pair]]:
-    """As many of the newest as can matter, in their own order: reading each prompt takes time."""
-    order = sorted(range(len(usable)), key=lambda n: usable[n][0].created, reverse=True)
-    kept = sorted(order[: max(_CONSIDERED, most)])
-    return [usable[n] for n in kept]
-
-
 def _beginning(answer: str) -> str:
-    """As much of an answer as is looked at, ending with a whole word where there are words."""
+    """The first ``READ`` characters of an answer, up to a whole word where there are words."""
     if len(answer.strip()) <= READ:
         return answer
     start = answer.lstrip()[: READ + 1]
@@ -248,48 +270,14 @@ def _beginning(answer: str) -> str:
     return head if len(head) > READ // 2 else start[:READ]
 
 
-def _recency(created: datetime, newest: datetime, half_life: timedelta) -> float:
-    return float(0.5 ** ((newest - created) / half_life))
-
-
-def _reason(memory: Memory) -> str:
-    reason = memory.meta.get("reason")
-    return reason.strip() if isinstance(reason, str) else ""
-
-
-class _EvidenceReader:
-    """Embeds prompts a few at a time, so that the work can be seen and stopped."""
-
-    def __init__(self, embedder: Embedder, on_part: Callable[[float], None]) -> None:
-        self._embedder = embedder
-        self._on_part = on_part
-
-    def read(self, prompts: Sequence[str]) -> dict[str, Vector]:
-        """Prompt to embedding, each computed once."""
-        todo = list(dict.fromkeys(prompts))
-        found: dict[str, Vector] = {}
-        for start in range(0, len(todo), _AT_ONCE):
-            self._on_part(start / len(todo))
-            part = todo[start : start + _AT_ONCE]
-            found |= dict(zip(part, self._embedder.embed(part), strict=True))
-        return found
-
-
-def _vectors(
-    usable: Sequence[tuple[Memory, Pair]], known: Mapping[str, Learned], reader: _EvidenceReader
-) -> Vector:
-    """Embeddings of all prompts; those that were learned have theirs."""
-    fresh = reader.read([pair.prompt for memory, pair in usable if memory.id not in known])
-    rows = [known[m.id].vector if m.id in known else fresh[pair.prompt] for m, pair in usable]
-    return np.stack(rows).astype(np.float32)
-
-
-def _topics(vectors: Vector, embedder: Embedder) -> list[str]:
-    """The topic that each prompt is nearest to, or "" where none is near."""
-    names = list(TOPICS)
-    near: NDArray[np.float32] = vectors @ embedder.embed(list(TOPICS.values())).T
-    best = near.argmax(axis=1)
-    return [
-        names[place] if near[row, place] >= _RELATED_TO_TOPIC else ""
-        for row, place in enumerate(best)
-    ]
+def _embed(
+    prompts: Sequence[str], embedder: Embedder, on_part: Callable[[float], None]
+) -> dict[str, Vector]:
+    """Prompt to embedding, a few at a time, so that the work can be seen and stopped."""
+    todo = list(dict.fromkeys(prompts))
+    found: dict[str, Vector] = {}
+    for start in range(0, len(todo), _AT_ONCE):
+        on_part(start / len(todo))
+        part = todo[start : start + _AT_ONCE]
+        found |= dict(zip(part, embedder.embed(part), strict=True))
+    return found

@@ -8,15 +8,15 @@ What is known of the paper is its abstract; the objective here is ours and follo
 
 with m the anchored margin (``scoring.py``), on pairs that had no part in writing z. A summary is
 taken only if it beats the present one, none, and as many words that say nothing, each by more than
-the noise. A summarizer that was
-trained makes better proposals: it is the local model with an adapter (``popi_trained``).
+the noise. A trained summarizer makes better proposals (``drafts.py``).
 
-    popi_signals      which choices count, how much, and in which half they are
-    popi_proposals    what could be said
-    popi_trained      what a trained summarizer is asked, and where it is found
-    popi_checks       what a small model must not get in
-    popi_selection    margins, halving, verdicts
-    popi_search       one half's search for what explains it best
+    evidence      which choices count, how much, and in which half they are
+    candidates    proposals from attributes and from the local model
+    drafts        asking the local model, and a trained summarizer
+    draft_checks  faults of a small model
+    objective     margins, halving, verdicts
+    search        the search of one half
+    run           one call of ``summarize``
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from pocketpref.summary.records import Interval, Summary
 from pocketpref.summary.wording import NEUTRAL, block
 
 NAME = "popi"
-"""How the method is called in options and reports."""
+"""The method's name in options and reports."""
 
 VERSION = 1
-"""Changes with what a margin of a text means: notes of a search under another are not used."""
+"""Changes with the meaning of a margin: checkpoints of another version are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +82,39 @@ class PopiSettings:
         return hashlib.sha256(f"popi/{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()
 
 
+def recipe(index: str, settings: PopiSettings | None = None) -> str:
+    """Return the fingerprint of everything that a summary depends on besides the choices.
+
+    Args:
+        index: fingerprint of what decides the index: model, embedder, bank and settings.
+        settings: how to search.
+    """
+    text = f"{index} {(settings or PopiSettings()).fingerprint()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def utility(margins: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
     """Log sigma(beta m), the shape of ``margins``: log 1/2 where nothing is explained."""
     return np.asarray(-np.logaddexp(0.0, -beta * margins), dtype=np.float64)
 
 
 def condition(summary: Summary | None) -> Condition:
-    """What to inject for any prompt: the summary in force, or nothing."""
+    """Return what to inject for any prompt: the summary in force, or nothing."""
     if summary is None:
         return Condition()
     names = dict.fromkeys(name for clause in summary.clauses for name in clause.attributes)
     return Condition(tuple(names), block(summary.text), (), NAME)
 
 
-# Which proposal explains choices best: margins, screening by halves, verdicts with their noise.
-
 Known = dict[str, dict[str, float]]
 """Text to memory id to anchored margin, nats."""
 
 LEVEL = 0.9
-"""Of two-sided intervals: what beats something by more than noise does so with 95 %."""
+"""Of two-sided intervals: a lead above the noise is above 0 with 95 %."""
 
 _DRAWS = 4000
 _LEAST_GROUPS = 8
-"""Prompts below which a bootstrap draws choices instead: of a few it would draw the same again."""
+"""Prompts below which a bootstrap draws choices instead: of a few, most draws would be alike."""
 
 _CHUNK = 14
 """Texts that are evaluated between two looks at the clock."""
@@ -121,8 +130,8 @@ class Margins:
     """Anchored margins of texts on choices, each computed once.
 
     Attributes:
-        known: what has been computed, in this run or before.
-        estimated: first-order estimates that were.
+        known: margins computed in this run or before.
+        estimated: first-order estimates, likewise.
         evaluations: (text, choice) margins computed in this run.
     """
 
@@ -138,9 +147,9 @@ class Margins:
 
         Args:
             model: the model that scores.
-            known: what earlier runs with the same recipe found.
+            known: margins of earlier runs with the same recipe.
             on_step: called between evaluations; what it raises ends the work.
-            estimated: first-order estimates that they found.
+            estimated: first-order estimates of earlier runs.
         """
         self._model = model
         self._on_step = on_step
@@ -159,7 +168,12 @@ class Margins:
         for signal in signals:
             missing = [t for t in dict.fromkeys(texts) if t and signal.id not in self._of(t)]
             for start in range(0, len(missing), _CHUNK):
-                self._measure(missing[start : start + _CHUNK], signal)
+                chunk = missing[start : start + _CHUNK]
+                self._on_step()
+                found = self._scorer(signal).margins([block(text) for text in chunk])
+                self.evaluations += len(chunk)
+                for text, margin in zip(chunk, found.tolist(), strict=True):
+                    self._of(text)[signal.id] = margin
         rows = [[self._of(text)[s.id] if text else 0.0 for s in signals] for text in texts]
         return np.array(rows, dtype=np.float64).reshape(len(texts), len(signals))
 
@@ -209,19 +223,12 @@ class Margins:
     def _of(self, text: str) -> dict[str, float]:
         return self.known.setdefault(text, {})
 
-    def _measure(self, texts: Sequence[str], signal: Signal) -> None:
-        self._on_step()
-        found = self._scorer(signal).margins([block(text) for text in texts])
-        self.evaluations += len(texts)
-        for text, margin in zip(texts, found.tolist(), strict=True):
-            self._of(text)[signal.id] = margin
-
     def _scorer(self, signal: Signal) -> PairScorer:
         return self._scorers.setdefault(signal.id, PairScorer(self._model, signal.pair))
 
 
 class Objective:
-    """The objective of ``popi.py`` on some choices."""
+    """The objective above on some choices."""
 
     def __init__(self, margins: Margins, settings: PopiSettings) -> None:
         self.margins = margins
@@ -235,7 +242,7 @@ class Objective:
         return np.asarray(means - self.costs(texts), dtype=np.float64)
 
     def costs(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """What tokens cost, as utility; a nat is worth beta / 2 where margins are small."""
+        """Cost of tokens, as utility; a nat is worth beta / 2 where margins are small."""
         nats = self.settings.token_cost * self.margins.tokens(texts)
         return np.asarray(nats * self.settings.beta / 2, dtype=np.float64)
 
@@ -244,7 +251,7 @@ class Objective:
         return int(self.margins.tokens([text])[0]) <= self.settings.max_tokens
 
     def neutral(self, text: str) -> str:
-        """Words that say nothing about answers, with about as many tokens as a text."""
+        """Return words that say nothing about answers, with about as many tokens as a text."""
         wanted = int(self.margins.tokens([text])[0])
         words = NEUTRAL.split()
         few, many = 1, len(words)
@@ -255,7 +262,7 @@ class Objective:
         return _cut(words, few)
 
     def leads(self, text: str, rival: str, signals: Sequence[Signal]) -> NDArray[np.float64]:
-        """By how much one text's objective is above another's on each choice, shape (signals,)."""
+        """One text's objective less another's on each choice, shape (signals,)."""
         values = utility(self.margins.table([text, rival], signals), self.settings.beta)
         cost, rival_cost = self.costs([text, rival])
         return np.asarray(values[0] - values[1] - (cost - rival_cost), dtype=np.float64)
@@ -276,13 +283,13 @@ def _cut(words: Sequence[str], count: int) -> str:
 def halving(
     objective: Objective, proposals: Sequence[Proposal], signals: Sequence[Signal], keep: int
 ) -> list[Proposal]:
-    """The best proposals, the best first, by successive halving (Jamieson and Talwalkar, 2016).
+    """Rank proposals by successive halving (Jamieson and Talwalkar, 2016), the best first.
 
     A quarter of the choices screens, the better half goes on to half of the choices, and so on to
     all of them.
 
     Args:
-        objective: what decides.
+        objective: ranks them.
         proposals: at least one.
         signals: choices, the worthiest first.
         keep: how many are judged on all choices.
@@ -298,13 +305,13 @@ def halving(
 def screened(
     objective: Objective, proposals: Sequence[Proposal], signals: Sequence[Signal], keep: int
 ) -> list[Proposal]:
-    """The proposals that are worth an evaluation on all choices, as far as can be told cheaply.
+    """Return the proposals that look worth an evaluation on all choices.
 
     First-order estimates compare many texts on a choice in the time of a few margins; halving, for
     a model that gives none, judges most of them by a quarter of the choices.
 
     Args:
-        objective: what decides.
+        objective: has the margins.
         proposals: any number.
         signals: choices, the worthiest first.
         keep: how many are wanted.
@@ -325,7 +332,7 @@ def _ranked(
 
 
 def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
-    """Weighted mean of one value for each choice, with a bootstrap interval.
+    """Return the weighted mean of one value for each choice, with a bootstrap interval.
 
     Whole prompts are drawn, as choices on one prompt may have more in common than others; with
     fewer than 8 prompts, single choices are. The ends are those of the expanded percentile
@@ -347,16 +354,20 @@ def spread(values: NDArray[np.float64], signals: Sequence[Signal]) -> Interval:
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), _DRAWS)
     means = (drawn @ total) / (drawn @ weight)
-    tail = _tail((1 - LEVEL) / 2, len(total))
+    tail = expanded_tail((1 - LEVEL) / 2, len(total))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(values @ weights / weights.sum()), float(low), float(high))
 
 
-def _tail(part: float, count: int) -> float:
-    """Which quantile of bootstrapped means of ``count`` values has ``part`` of truths below it.
+def expanded_tail(part: float, count: int) -> float:
+    """Return the quantile of bootstrapped means that has ``part`` of truths below it.
 
     Phi(sqrt(n / (n - 1)) t), with Student's quantile t of n - 1 degrees of freedom by its expansion
     (Abramowitz and Stegun, 26.7.5). A single value says nothing: its interval is itself.
+
+    Args:
+        part: share of truths, in (0, 1).
+        count: how many values the means are of.
     """
     if count < 2:
         return part
@@ -373,13 +384,13 @@ def _tail(part: float, count: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How the best of every half did on choices that they had no part in.
+    """How the best proposals of the halves did on choices that had no part in them.
 
     Each choice is judged by the proposal that was found without it. So all choices speak for or
     against the way in which proposals are found, and no two proposals compete for the same luck.
 
     Attributes:
-        finalist: the proposal that did best on what it had no part in.
+        finalist: the proposal that did best.
         unseen: ids of these choices.
         margin: its mean margin on them, nats.
         over_none: how far they all are above no summary (what the person stated alone, if any).
@@ -398,7 +409,7 @@ class Comparison:
 
     @property
     def wins(self) -> bool:
-        """Whether they beat them all by more than the noise."""
+        """Whether they beat all rivals by more than the noise."""
         leads = (self.over_none, self.over_neutral, self.over_current)
         return all(lead is None or lead.low > 0 for lead in leads)
 
@@ -418,12 +429,12 @@ def verdict(
     that is in its favour, so that a summary changes only for a better one.
 
     Args:
-        objective: what decides.
+        objective: judges.
         best: one proposal of each half, or one that both found.
         signals: all choices.
-        ground: what stands there without any proposal: what the person stated, or "".
+        ground: the text without any proposal: what the person stated, or "".
         current: the text of the present summary, or "".
-        least: choices below which nothing can be said.
+        least: choices that a judgement takes.
     """
     judged = [(p, [s for s in signals if s.id not in p.seen]) for p in best]
     judged = [(proposal, unseen) for proposal, unseen in judged if unseen]

@@ -1,4 +1,4 @@
-"""The preference summary: what may be said about a person in a few words, with its evidence.
+"""The preference summary: a person's preferences in a few words, with the evidence for each.
 
 A summary is a sealed document. It names every memory that had a part in it, so that forgetting any
 of them removes it in the same transaction.
@@ -44,6 +44,18 @@ class Interval:
         """As JSON."""
         return {"mean": self.mean, "low": self.low, "high": self.high}
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Interval:
+        """Read what ``to_dict`` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not in that form.
+        """
+        numbers = [float(content[name]) for name in ("mean", "low", "high")]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError
+        return cls(*numbers)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Clause(RedactedRepr):
@@ -77,6 +89,22 @@ class Clause(RedactedRepr):
             "avoid": self.avoid,
             "stated": self.stated,
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Clause:
+        """Read what ``to_dict`` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not in that form.
+        """
+        return cls(
+            text=_text(content["text"]),
+            topic=_text(content["topic"]),
+            pairs=tuple(map(_text, content["pairs"])),
+            attributes=tuple(map(_text, content["attributes"])),
+            avoid=bool(content["avoid"]),
+            stated=bool(content["stated"]),
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,7 +161,7 @@ class Summary(RedactedRepr):
         }
 
     def dump(self) -> bytes:
-        """As the content of a document; the id and the sources are the document's own."""
+        """The content of a document, which holds the id and the sources itself."""
         content = self.to_dict()
         del content["id"], content["sources"]
         content |= {"form": _FORM, "recipe": self.recipe}
@@ -141,7 +169,7 @@ class Summary(RedactedRepr):
 
     @classmethod
     def load(cls, document: Document) -> Summary:
-        """What ``dump`` made.
+        """Read what ``dump`` returned.
 
         Raises:
             TamperedError: it is not in that form.
@@ -149,15 +177,29 @@ class Summary(RedactedRepr):
         # Raised outside of the handler: the decoder's error holds the text.
         with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
             content = json.loads(document.content.decode())
-            if content["form"] == _FORM:
-                return _summary(document, content)
+            margin, replaced = content["margin"], content["replaced"]
+            if content["form"] == _FORM and content["origin"] in get_args(Written):
+                return cls(
+                    id=document.id,
+                    text=_text(content["text"]),
+                    tokens=int(content["tokens"]),
+                    language=_text(content["language"]),
+                    clauses=tuple(map(Clause.from_dict, content["evidence"])),
+                    margin=None if margin is None else Interval.from_dict(margin),
+                    sources=document.sources,
+                    origin=content["origin"],
+                    model=_text(content["model"]),
+                    recipe=_text(content["recipe"]),
+                    created=_moment(content["created"]),
+                    replaced=None if replaced is None else _moment(replaced),
+                )
         raise TamperedError(
             "a summary in the vault is not in a form that this version can read",
             hint="it may come from a later version of pocketpref",
         )
 
     def retired(self, now: datetime) -> Summary:
-        """The same as a part of history."""
+        """Return the summary as a part of history."""
         return replace(self, replaced=now)
 
 
@@ -169,7 +211,7 @@ class SummaryReport(RedactedRepr):
         summary: the one in force now, or None.
         changed: whether this call put it in force, or retired the one before.
         complete: False if the budget ended first; the next call goes on from there.
-        reason: why the outcome is what it is, in words without any text of the person.
+        reason: why, in words without any text of the person.
         refused: why drafts of the local model were not taken, and how many for each reason.
         pairs: choices that were looked at.
         evaluations: margins that were computed.
@@ -192,48 +234,6 @@ class SummaryReport(RedactedRepr):
     tried: tuple[str, ...] = ()
     finalists: tuple[str, ...] = ()
     _open = ("changed", "complete", "reason", "refused", "pairs", "evaluations", "seconds", "spent")
-
-
-def _summary(document: Document, content: Mapping[str, Any]) -> Summary:
-    return Summary(
-        id=document.id,
-        text=_text(content["text"]),
-        tokens=int(content["tokens"]),
-        language=_text(content["language"]),
-        clauses=tuple(_clause(clause) for clause in content["evidence"]),
-        margin=None if content["margin"] is None else _interval(content["margin"]),
-        sources=document.sources,
-        origin=_origin(content["origin"]),
-        model=_text(content["model"]),
-        recipe=_text(content["recipe"]),
-        created=_moment(content["created"]),
-        replaced=None if content["replaced"] is None else _moment(content["replaced"]),
-    )
-
-
-def _clause(content: Mapping[str, Any]) -> Clause:
-    return Clause(
-        text=_text(content["text"]),
-        topic=_text(content["topic"]),
-        pairs=tuple(map(_text, content["pairs"])),
-        attributes=tuple(map(_text, content["attributes"])),
-        avoid=bool(content["avoid"]),
-        stated=bool(content["stated"]),
-    )
-
-
-def _interval(content: Mapping[str, Any]) -> Interval:
-    numbers = [float(content[name]) for name in ("mean", "low", "high")]
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError
-    return Interval(*numbers)
-
-
-def _origin(name: object) -> Written:
-    for known in get_args(Written):
-        if name == known:
-            return known  # type: ignore[no-any-return]  # get_args has no types
-    raise ValueError
 
 
 def _text(value: object) -> str:

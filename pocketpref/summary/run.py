@@ -1,6 +1,6 @@
-"""One call of ``summarize``: the summary that best explains a person's choices, if any does.
+"""One call of ``summarize``: find the summary that best explains a person's choices, if any does.
 
-What was measured is noted while it goes on, so that a run that was stopped goes on where it was.
+Measurements are saved meanwhile, so that the next run resumes where this one was stopped.
 """
 
 from __future__ import annotations
@@ -16,29 +16,34 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.errors import NotFoundError
 from pocketpref.protocols import MemoryStore
 from pocketpref.results import Progress
-from pocketpref.summary import checkpoint
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.candidates import Proposal, Refused
 from pocketpref.summary.drafts import Drafting, SummaryModels
-from pocketpref.summary.editing import recipe
 from pocketpref.summary.evidence import Signal, gather, halves, is_evidence
-from pocketpref.summary.language import ENGLISH, prevailing
-from pocketpref.summary.objective import Comparison, Margins, Objective, PopiSettings, verdict
-from pocketpref.summary.records import Clause, Interval, Summary, SummaryReport, Written
+from pocketpref.summary.objective import (
+    Comparison,
+    Margins,
+    Objective,
+    PopiSettings,
+    recipe,
+    verdict,
+)
+from pocketpref.summary.records import Interval, Summary, SummaryReport, Written
 from pocketpref.summary.search import HalfSearch, Meaning, Wishes, merge_finalists
+from pocketpref.summary.wording import ENGLISH, prevailing
 
 ProgressCallback = Callable[[Progress], None]
 
 _LEAST_UNSEEN = 5
-"""Choices that a finalist had no part in without which it cannot win."""
+"""Choices that had no part in a finalist, without which it cannot win."""
 
 _SAVE_EVERY = 10.0
-"""Seconds between two savings of the notes."""
+"""Seconds between two savings of the checkpoint."""
 
 _STAGES = 3
 
 _EVIDENCE = 8
-"""Choices that are named for a clause which brought no evidence of its own."""
+"""Choices that are named for a clause without evidence of its own."""
 
 
 class SummarizeRun:
@@ -61,9 +66,10 @@ class SummarizeRun:
         Args:
             store: the person's part of the vault.
             bank: the attributes.
-            models: what writes and judges.
+            models: write and judge.
             index: fingerprint of what decides the index.
-            inferred: gives what the choices make sure without a search: what a search must beat.
+            inferred: returns the summary that the choices imply without a search, which a search
+                must beat.
             budget: seconds after which to stop; the next call goes on from there.
             on_progress: told of every step; what it raises ends the run.
             settings: how to search.
@@ -94,17 +100,27 @@ class SummarizeRun:
             VaultError: the vault cannot be read or written.
         """
         self._recipe = recipe(self._index(), self._settings)
-        self._notes = checkpoint.read_checkpoint(self._store, self._recipe)
+        self._notes = summary_store.read_checkpoint(self._store, self._recipe)
         self._current = summary_store.current(self._store) or self._inferred()
-        self._wishes = self._read_wishes()
-        self._notes.sources |= self._borrowed()
+        statements = summary_store.statements(self._store)
+        self._stated = [s for s in statements if s.wanted]
+        unwanted = tuple(s.text for s in statements if not s.wanted)
+        self._wishes = Wishes(tuple(s.clause for s in self._stated), unwanted)
+        # The run begins with texts that were made of these memories, and may save them.
+        self._notes.sources |= {*(self._current.sources if self._current else ())}
+        self._notes.sources |= {source for s in self._stated for source in s.sources}
         try:
             self._signals = self._gather()
         except _RunStoppedError:
             hint = "give it more time, or `learn` first, which keeps what it reads"
             return self._stopped(f"the time was up while your choices were read; {hint}")
-        if len(self._signals) < self._settings.least_pairs:
-            return self._with_few()
+        count, least = len(self._signals), self._settings.least_pairs
+        if count < least:
+            can = "choice can" if count == 1 else "choices can"
+            reason = f"{count} {can} be used; at least {least} are needed"
+            if not self._says_more_than_current():
+                return self._outcome(self._current, reason)
+            return self._keep(self._stated_only(), f"what you stated; {reason}")
         try:
             found = self._search()
         except _RunStoppedError:
@@ -119,6 +135,13 @@ class SummarizeRun:
     # ------------------------------------------------------------------------------ reading
 
     def _gather(self) -> list[Signal]:
+        """Read the choices; raise _RunStoppedError if the budget ends first."""
+
+        def on_part(part: float) -> None:
+            if self._over():
+                raise _RunStoppedError
+            self._report("reading your choices", part / _STAGES)
+
         self._report("reading your choices", 0.0)
         with self._timed("reading"):
             memories = list(self._store.memories())
@@ -128,30 +151,13 @@ class SummarizeRun:
                 self._store.learned(self._index()),
                 self._models.embedder(),
                 most=self._settings.most_pairs,
-                on_part=self._reading,
+                on_part=on_part,
             )
-
-    def _reading(self, part: float) -> None:
-        if self._over():
-            raise _RunStoppedError
-        self._report("reading your choices", part / _STAGES)
-
-    def _read_wishes(self) -> Wishes:
-        found = summary_store.statements(self._store)
-        self._stated = [s for s in found if s.wanted]
-        return Wishes(
-            tuple(s.clause for s in self._stated), tuple(s.text for s in found if not s.wanted)
-        )
-
-    def _borrowed(self) -> frozenset[str]:
-        """Memories that the texts came from which this run begins with, and may note."""
-        present = self._current.sources if self._current else ()
-        return frozenset([*present, *(source for s in self._stated for source in s.sources)])
 
     # ------------------------------------------------------------------------------ searching
 
     def _search(self) -> Comparison | None:
-        """The best of both halves, each judged on the other half."""
+        """Load the model, search each half, and judge the finalists."""
         self._report("loading the model", 0.0)
         with self._timed("loading"):
             margins = Margins(
@@ -165,34 +171,33 @@ class SummarizeRun:
             return self._judge(Objective(margins, self._settings))
 
     def _judge(self, objective: Objective) -> Comparison | None:
+        """Judge the best of each half that could replace the present summary on the other half."""
         meaning = Meaning(self._models.embedder())
         found = [self._half(half, objective, meaning) for half in halves(self._signals)]
         self._report("judging on other choices", 0.0)
-        best = [self._challenger(finalists) for finalists in found]
+        present = self._current.text if self._current else ""
+        ids = {signal.id for signal in self._signals}
+        able = [
+            [p for p in half if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
+            for half in found
+        ]
         judged = verdict(
             objective,
-            merge_finalists(best, meaning),
+            merge_finalists([half[:1] for half in able], meaning),
             self._signals,
             ground=self._wishes.ground,
-            current=self._current.text if self._current else "",
+            current=present,
             least=_LEAST_UNSEEN,
         )
         self._report("judging on other choices", 0.5)
         self._waning = self._is_waning(objective)
         return judged
 
-    def _challenger(self, finalists: Sequence[Proposal]) -> list[Proposal]:
-        """The first finalist of a half that could take the present summary's place, if one can."""
-        present = self._current.text if self._current else ""
-        ids = {signal.id for signal in self._signals}
-        others = [p for p in finalists if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
-        return others[:1]
-
     def _half(
         self, half: Sequence[Signal], objective: Objective, meaning: Meaning
     ) -> list[Proposal]:
+        """The finalists of one half."""
         language = prevailing(signal.pair.prompt for signal in self._signals)
-
         drafting = Drafting(self._models, self._settings, language, self._notes.drafts, self._over)
 
         def write(signals: Sequence[Signal], draw: int) -> Proposal | Refused:
@@ -202,6 +207,10 @@ class SummarizeRun:
                 raise _RunStoppedError
             return written
 
+        current = None
+        if self._current is not None:
+            seen = frozenset(signal.id for signal in half)
+            current = Proposal.of_summary(self._current, self._wishes.stated, seen)
         search = HalfSearch(
             half,
             self._bank,
@@ -212,27 +221,14 @@ class SummarizeRun:
             on_part=self._report,
         )
         with closing(drafting):
-            found = search.finalists(write, self._current_proposal(half))
+            found = search.finalists(write, current)
         self._refused.update(search.refused)
         self._tried += [proposal.text for proposal in search.tried]
         self._stage += 1
         return found
 
-    def _current_proposal(self, half: Sequence[Signal]) -> Proposal | None:
-        """The present summary as a proposal: it has seen what it was made of, and this half."""
-        if self._current is None or not self._current.clauses:
-            return None
-        sources = frozenset(self._current.sources)
-        seen = sources | {signal.id for signal in half}
-        stated = self._wishes.stated
-        own = tuple(c for c in self._current.clauses if not c.stated)
-        if not (own or stated):
-            return None
-        present = self._current
-        return Proposal((*stated, *own), present.origin, seen, present.language, sources)
-
     def _is_waning(self, objective: Objective) -> bool:
-        """Whether the present summary explains the choices since worse than none, beyond noise."""
+        """Whether the present summary explains later choices worse than none, beyond noise."""
         present = self._current
         if present is None or present.origin == "edit" or present.text == self._wishes.ground:
             return False
@@ -242,24 +238,15 @@ class SummarizeRun:
 
     # ------------------------------------------------------------------------------ deciding
 
-    def _with_few(self) -> SummaryReport:
-        """Too few choices to infer anything: what the person stated stands alone."""
-        count, least = len(self._signals), self._settings.least_pairs
-        can = "choice can" if count == 1 else "choices can"
-        reason = f"{count} {can} be used; at least {least} are needed"
-        if not self._says_more_than_current():
-            return self._outcome(self._current, reason)
-        return self._keep(self._stated_only(), f"what you stated; {reason}")
-
     def _says_more_than_current(self) -> bool:
         """Whether something was stated that the present summary does not say yet."""
-        return bool(self._wishes.ground) and (self._current is None or self._unsaid())
-
-    def _unsaid(self) -> bool:
-        present = self._current.text.casefold() if self._current else ""
+        if self._current is None:
+            return bool(self._wishes.ground)
+        present = self._current.text.casefold()
         return any(s.text.casefold().rstrip(".") not in present for s in self._stated)
 
     def _decide(self, judged: Comparison | None) -> SummaryReport:
+        """Put what won in force, or say why nothing did."""
         self._finalists = list(judged.judged) if judged else []
         if judged is not None and judged.wins:
             reason = f"it explains {len(judged.unseen)} choices that it was not written from"
@@ -271,18 +258,17 @@ class SummarizeRun:
             return self._outcome(
                 None, "later choices speak against it, and nothing else beats the noise", new=True
             )
-        return self._outcome(self._current, self._why_not(judged))
-
-    def _why_not(self, judged: Comparison | None) -> str:
         if judged is None:
-            return "no proposal could be judged on choices that it was not written from"
-        rival = "the present summary" if self._current else "no summary"
-        if judged.over_none.low > 0 and judged.over_neutral.low <= 0:
-            return "what proposals explain, words that say nothing explain nearly as well"
-        return f"no proposal beats {rival} by more than the noise"
+            reason = "no proposal could be judged on choices that it was not written from"
+        elif judged.over_none.low > 0 and judged.over_neutral.low <= 0:
+            reason = "what proposals explain, words that say nothing explain nearly as well"
+        else:
+            rival = "the present summary" if self._current else "no summary"
+            reason = f"no proposal beats {rival} by more than the noise"
+        return self._outcome(self._current, reason)
 
     def _stated_only(self) -> Summary:
-        """What the person stated, with what the present summary says besides."""
+        """What the person stated, with the other clauses of the present summary."""
         own = self._current.clauses if self._current else ()
         said = tuple(c for c in own if not c.stated)
         language = self._current.language if self._current and said else ENGLISH
@@ -292,7 +278,16 @@ class SummarizeRun:
         return self._summary(Proposal(clauses, origin, seen, language), None)
 
     def _summary(self, proposal: Proposal, margin: Interval | None) -> Summary:
+        """A proposal as a summary; a clause without evidence gets what the text explains best."""
         text = proposal.text
+        margins = self._notes.margins.get(text, {})
+        best = sorted((name for name in margins if margins[name] > 0), key=lambda n: -margins[n])
+        clauses = [
+            clause
+            if clause.pairs or clause.stated
+            else replace(clause, pairs=tuple(best[:_EVIDENCE]))
+            for clause in proposal.clauses
+        ]
         looked_at = [s.id for s in self._signals] if margin else []
         words = [source for s in self._stated for source in s.sources]
         made_of = proposal.seen | proposal.made_of
@@ -303,7 +298,7 @@ class SummarizeRun:
             text=text,
             tokens=int(counted[0]),
             language=proposal.language,
-            clauses=tuple(self._with_pairs(clause, text) for clause in proposal.clauses),
+            clauses=tuple(clauses),
             margin=margin,
             sources=tuple(dict.fromkeys([*looked_at, *sorted(made_of), *words])),
             origin=proposal.origin,
@@ -311,14 +306,6 @@ class SummarizeRun:
             recipe=self._recipe,
             created=datetime.now(UTC),
         )
-
-    def _with_pairs(self, clause: Clause, text: str) -> Clause:
-        """A clause with its evidence; if it brought none, what the summary explains best."""
-        if clause.pairs or clause.stated:
-            return clause
-        margins = self._notes.margins.get(text, {})
-        best = sorted((name for name in margins if margins[name] > 0), key=lambda n: -margins[n])
-        return replace(clause, pairs=tuple(best[:_EVIDENCE]))
 
     def _keep(self, summary: Summary, reason: str) -> SummaryReport:
         try:
@@ -349,7 +336,7 @@ class SummarizeRun:
     # ------------------------------------------------------------------------------ time
 
     def _step(self) -> None:
-        """Between two evaluations: stop if it is time, save if it is time, tell how far it is."""
+        """Between two evaluations: stop if the time is up, report, save now and then."""
         if self._over():
             raise _RunStoppedError
         self._report(*self._at)
@@ -357,9 +344,9 @@ class SummarizeRun:
             self._save()
 
     def _save(self) -> None:
-        """Keep the notes: they name every choice looked at, and go with any of them."""
+        """Save the checkpoint; it names every choice looked at, and is deleted with any of them."""
         ids = frozenset(signal.id for signal in self._signals)
-        checkpoint.write_checkpoint(self._store, self._notes, ids)
+        summary_store.write_checkpoint(self._store, self._notes, ids)
         self._saved = time.monotonic()
 
     def _over(self) -> bool:
@@ -385,4 +372,4 @@ class SummarizeRun:
 
 
 class _RunStoppedError(Exception):
-    """Ends a run whose time is up."""
+    """The time of a run is up."""

@@ -1,8 +1,8 @@
-"""The search for what explains one half of a person's choices best.
+"""Search for the summary that explains one half of a person's choices best.
 
-It sees that half only: what it finds is judged on the other. In it, clauses are tried alone, the
-best are put together one by one, the local model's drafts and the present summary join, and the
-best so far is edited until nothing gets better.
+The search sees that half only: its finalists are judged on the other. It tries clauses alone, puts
+the best together one by one, adds the local model's drafts and the present summary, and edits the
+best so far until nothing gets better.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.protocols import Embedder
 from pocketpref.summary.candidates import Proposal, Refused, edits, single_clauses, topics
 from pocketpref.summary.evidence import Signal
-from pocketpref.summary.language import ENGLISH
 from pocketpref.summary.objective import Objective, halving, screened
 from pocketpref.summary.records import Clause
-from pocketpref.summary.wording import render
+from pocketpref.summary.wording import ENGLISH, render
 
 SAME = 0.9
-"""Cosine from which on two clauses in other words say the same."""
+"""Least cosine of two clauses that say the same in other words."""
 
 _JUDGED = 4
 """Single clauses that are judged on all choices of a half, and may be added."""
@@ -34,15 +33,15 @@ _EDITS_JUDGED = 2
 """Edits of one round that are judged on all choices of a half."""
 
 Write = Callable[[Sequence[Signal], int], Proposal | Refused]
-"""Choices and draw number to what the local model proposes."""
+"""Choices and draw number to the local model's proposal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the person said themselves.
+    """What the person stated.
 
     Attributes:
-        stated: clauses that stand in every proposal.
+        stated: clauses that are in every proposal.
         unwanted: texts of clauses that the person struck out.
     """
 
@@ -51,12 +50,12 @@ class Wishes:
 
     @property
     def ground(self) -> str:
-        """What stands there without any proposal: what the person stated, or nothing."""
+        """The text without any proposal: what the person stated, or nothing."""
         return render(self.stated) if self.stated else ""
 
 
 class Meaning:
-    """Which clauses and proposals say the same, by the embedder."""
+    """Compares the meaning of clauses and proposals by the embedder."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -67,7 +66,7 @@ class Meaning:
         return a.casefold() == b.casefold() or float(self._vector(a) @ self._vector(b)) >= SAME
 
     def same_clause(self, a: Clause, b: Clause) -> bool:
-        """Whether two clauses do; attributes are told apart by name, as opposites share words."""
+        """Whether two clauses do; those of attributes by name, as opposites share words."""
         if (a.topic, a.avoid) != (b.topic, b.avoid):
             return False
         if a.attributes and b.attributes:
@@ -83,7 +82,7 @@ class Meaning:
         )
 
     def merged(self, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """Without those that say what an earlier one does."""
+        """Return the proposals without those that say the same as an earlier one."""
         kept: list[Proposal] = []
         for proposal in proposals:
             if not any(self.same(proposal, other) for other in kept):
@@ -101,7 +100,7 @@ class HalfSearch:
 
     Attributes:
         refused: why drafts of the local model were not taken.
-        tried: the single clauses and drafts that were compared.
+        tried: single clauses and drafts that were compared.
     """
 
     def __init__(
@@ -120,11 +119,11 @@ class HalfSearch:
         Args:
             signals: the half, the worthiest first.
             bank: the attributes.
-            objective: what decides, and how to search.
-            meaning: tells duplicates.
-            wishes: what the person said.
+            objective: ranks proposals, and has the settings.
+            meaning: finds duplicates.
+            wishes: what the person stated.
             drafts: how many to ask for; None for as many as the settings say.
-            on_part: told what is being done and how much of the half's work is done, in [0, 1].
+            on_part: told the present step and the part of the half's work done, in [0, 1].
         """
         self._signals = list(signals)
         self._seen = frozenset(signal.id for signal in signals)
@@ -139,7 +138,7 @@ class HalfSearch:
         self.tried: list[Proposal] = []
 
     def finalists(self, write: Write, current: Proposal | None) -> list[Proposal]:
-        """The best proposals of this half, the best first.
+        """Return the best proposals of this half, the best first.
 
         Args:
             write: asks the local model for a draft.
@@ -149,7 +148,11 @@ class HalfSearch:
             ModelError: a model failed.
         """
         self._on_part("comparing single preferences", 0.0)
-        singles = self._singles()
+        singles = self._alone(self._signals, self._settings.wordings, self._settings.opposites)
+        if singles:
+            merged = self._meaning.merged(singles)
+            few = screened(self._objective, merged, self._signals, _JUDGED)
+            singles = self._best(few, _JUDGED)
         self._on_part("putting preferences together", 0.35)
         found = self._composed(singles)
         self._on_part("reading drafts", 0.55)
@@ -161,7 +164,12 @@ class HalfSearch:
         pool = [p.clauses[-1] for p in (*singles, *topical)]
         pool += [clause for d in drafts if d.language == ENGLISH for clause in d.clauses]
         for turn in range(self._settings.rounds):
-            if not found or not self._helps(found[0]):
+            if not found:
+                break
+            # Editing is worth it only for a proposal that explains its own half at all.
+            texts = [found[0].text, self._wishes.ground]
+            score, without = self._objective.scores(texts, self._signals)
+            if score <= without:
                 break
             self._on_part("editing the best", 0.7 + 0.3 * turn / self._settings.rounds)
             better = self._edited(found, pool)
@@ -170,25 +178,16 @@ class HalfSearch:
             found = better
         return found
 
-    def _singles(self) -> list[Proposal]:
-        """Single clauses from attribute evidence, the best first."""
-        settings = self._settings
-        proposals = self._alone(self._signals, settings.wordings, settings.opposites)
-        if not proposals:
-            return []
-        merged = self._meaning.merged(proposals)
-        return self._best(screened(self._objective, merged, self._signals, _JUDGED), _JUDGED)
-
     def _alone(self, signals: Sequence[Signal], wordings: int, opposites: int) -> list[Proposal]:
-        """Single clauses that the attribute evidence of some choices speaks for."""
+        """Single clauses with attribute evidence from some choices."""
         clauses = single_clauses(signals, self._bank, wordings=wordings, opposites=opposites)
         return self._allowed([self._proposal((clause,)) for clause in clauses])
 
     def _topical(self) -> list[Clause]:
-        """What explains the choices of one topic best, confined to it.
+        """The clauses that explain the choices of one topic best, confined to it.
 
-        They are looked for among the choices of that topic: what holds for one topic and not for
-        others is nothing in the mean of all.
+        They are looked for among the choices of that topic: a preference that holds for one topic
+        only disappears in the mean of all.
         """
         found: list[Clause] = []
         for topic in topics(self._signals):
@@ -214,7 +213,7 @@ class HalfSearch:
         return found
 
     def _drafts(self, write: Write) -> list[Proposal]:
-        """What the local model proposes, as far as it can be used."""
+        """The usable drafts of the local model."""
         found = []
         for draw in range(self._drafts_wanted):
             self._on_part("asking the model for a draft", 0.55 + 0.15 * draw / self._drafts_wanted)
@@ -238,30 +237,19 @@ class HalfSearch:
         return self._best([*found, *tops], self._settings.finalists)
 
     def _rewordings(self, clause: Clause) -> list[Clause]:
-        """Other ways to say a clause: as what to avoid, or for a topic if it harms elsewhere."""
-        others = [
-            replace(clause, topic=topic)
-            for topic in topics(self._signals)
-            if not clause.topic and self._harms_outside(topic, clause)
-        ]
+        """Other forms of a clause: as a dislike, or for a topic if it harms elsewhere."""
+        known = self._objective.margins.known.get(self._proposal((clause,)).text, {})
+        others = []
+        for topic in [] if clause.topic else topics(self._signals):
+            outside = [s for s in self._signals if s.topic != topic and s.id in known]
+            if sum(s.weight * known[s.id] for s in outside) < 0:
+                others.append(replace(clause, topic=topic))
         if len(clause.attributes) == 1:
             name = clause.attributes[0]
             attribute = self._bank[name.removeprefix("not ")]
             contrary = attribute.wording if name.startswith("not ") else attribute.opposite
             others.append(replace(clause, text=contrary, avoid=True))
         return others
-
-    def _harms_outside(self, topic: str, clause: Clause) -> bool:
-        """Whether what is known of a clause alone speaks against it where the topic is another."""
-        known = self._objective.margins.known.get(self._proposal((clause,)).text, {})
-        outside = [s for s in self._signals if s.topic != topic and s.id in known]
-        return sum(s.weight * known[s.id] for s in outside) < 0
-
-    def _helps(self, proposal: Proposal) -> bool:
-        """Whether it explains its own half better than what stands there without it."""
-        texts = [proposal.text, self._wishes.ground]
-        score, without = self._objective.scores(texts, self._signals)
-        return bool(score > without)
 
     def _best(self, proposals: Sequence[Proposal], keep: int) -> list[Proposal]:
         merged = self._meaning.merged(proposals)
@@ -272,25 +260,24 @@ class HalfSearch:
         return [
             proposal
             for proposal in proposals
-            if not any(self._struck(clause) for clause in proposal.clauses)
+            if not any(
+                self._meaning.same_text(clause.text, text)
+                for clause in proposal.clauses
+                if not clause.stated
+                for text in self._wishes.unwanted
+            )
             and self._objective.fits(proposal.text)
         ]
 
-    def _struck(self, clause: Clause) -> bool:
-        unwanted = self._wishes.unwanted
-        return not clause.stated and any(
-            self._meaning.same_text(clause.text, text) for text in unwanted
-        )
-
     def _proposal(self, clauses: tuple[Clause, ...], like: Proposal | None = None) -> Proposal:
-        """Clauses as a proposal of this half, with what the person stated before them."""
+        """Clauses as a proposal of this half, after what the person stated."""
         own = tuple(c for c in clauses if c not in self._wishes.stated)
         origin, language = (like.origin, like.language) if like else ("template", ENGLISH)
         return Proposal((*self._wishes.stated, *own), origin, self._seen, language)
 
 
 def merge_finalists(halves: Sequence[Sequence[Proposal]], meaning: Meaning) -> list[Proposal]:
-    """Finalists of all halves. What several halves found independently is unseen by each."""
+    """Join the finalists of all halves; one that several halves found is unseen by each."""
     found: list[Proposal] = []
     for proposal in (p for half in halves for p in half):
         for place, other in enumerate(found):

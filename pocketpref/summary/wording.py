@@ -1,12 +1,68 @@
-"""How clauses become the text of a summary, and a summary a part of a conversation."""
+"""The words of a summary: its language, its text, and how it joins a conversation.
+
+Languages are told by small words and letters, which is enough to notice that a model answered in
+another language than it was asked to. Where a text is too short to tell, nothing is claimed.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pocketpref.records import Attribute
 from pocketpref.summary.records import Clause
+
+ENGLISH = "en"
+
+_SMALL_WORDS = {
+    "en": "the and of to is that it in for you with are this be on not or as have what how",
+    "de": "der die das und ist nicht ein eine zu mit auf für den von ich sie wie auch es dem",
+    "fr": "le la les et est une un des pour que dans qui pas sur avec ce je vous du au",
+    "es": "el los las y es una que de en por con para no se como más del al qué su",
+    "it": "il che di e è per una non con sono del della si come più anche gli nel al questo",
+    "pt": "o os as e é uma que de em para com não se como mais do da um por ao",
+    "nl": "de het een en is niet van dat met voor op zijn ik je wat hoe ook aan te er",
+}
+_SETS = {name: frozenset(words.split()) for name, words in _SMALL_WORDS.items()}
+_SCRIPTS = {
+    "CYRILLIC": "ru",
+    "GREEK": "el",
+    "HEBREW": "he",
+    "ARABIC": "ar",
+    "DEVANAGARI": "hi",
+    "THAI": "th",
+    "HANGUL": "ko",
+    "HIRAGANA": "ja",
+    "KATAKANA": "ja",
+    "CJK": "zh",
+}
+LANGUAGE_NAMES = {
+    "en": "English",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "ru": "Russian",
+    "el": "Greek",
+    "he": "Hebrew",
+    "ar": "Arabic",
+    "hi": "Hindi",
+    "th": "Thai",
+    "ko": "Korean",
+    "ja": "Japanese",
+    "zh": "Chinese",
+}
+"""Names of the languages in an instruction to a model."""
+
+_LEAST_WORDS = 2
+"""Small words of a language that it takes to recognize it."""
+
+_READ = 4000
+"""Characters of a text that are looked at."""
 
 _HEADINGS = {
     "en": ("The user prefers answers that are", "The user dislikes answers that are", "About"),
@@ -17,8 +73,7 @@ _HEADINGS = {
     "pt": ("Respostas preferidas:", "Respostas a evitar:", "Sobre"),
     "nl": ("Gewenste antwoorden:", "Ongewenste antwoorden:", "Over"),
 }
-"""What precedes what to do, what to avoid, and a topic; other languages have English headings."""
-
+"""Headings of preferences, of dislikes, and of a topic; other languages have the English ones."""
 
 NEUTRAL = (
     "The house of the user stands near a river and has a green door, two windows and a small "
@@ -26,17 +81,39 @@ NEUTRAL = (
     "boat lies on the sand beside an old bench under the bridge, while on the other side there "
     "are fields, a barn with a red roof, and a road that goes over the hills to the next village"
 )
-"""Any text before an answer shifts its likelihood, that of long answers most. What a summary says
-has to explain more than what these words do, which say nothing about answers."""
+"""Any text before an answer shifts its likelihood, most for long answers. A summary has to explain
+more than these words, which say nothing about answers."""
+
+
+def detect(text: str) -> str | None:
+    """The language of a text (ISO 639-1), or None if it cannot be told."""
+    text = text[:_READ]
+    letters = [unicodedata.name(c, "").split(" ")[0].split("-")[0] for c in text if c.isalpha()]
+    scripts = Counter(_SCRIPTS.get(name, "") for name in letters)
+    if scripts["ja"]:  # Japanese is written with Chinese characters as well
+        scripts["ja"] += scripts.pop("zh", 0)
+    language, count = scripts.most_common(1)[0] if scripts else ("", 0)
+    if language and count * 2 > len(letters):
+        return language
+    counts = Counter(re.findall(r"[^\W\d_]+", text.casefold()))
+    hits = {name: sum(counts[word] for word in words) for name, words in _SETS.items()}
+    (best, most), (_, second) = Counter(hits).most_common(2)
+    return best if most >= _LEAST_WORDS and most > second else None
+
+
+def prevailing(texts: Iterable[str]) -> str:
+    """The language that most of the texts are in; English if none can be told."""
+    found = Counter(language for text in texts if (language := detect(text)))
+    return found.most_common(1)[0][0] if found else ENGLISH
 
 
 def headings(language: str) -> tuple[str, str, str]:
-    """What precedes what to do, what to avoid, and a topic."""
+    """Return the headings of preferences, of dislikes, and of a topic."""
     return _HEADINGS.get(language, _HEADINGS["en"])
 
 
 def render(clauses: Sequence[Clause], language: str = "en") -> str:
-    """The text of a summary, one line: what to do, what to avoid, what by topic, own words last.
+    """Return a summary in one line: what to do, what to avoid, by topic, own words last.
 
     Raises:
         ValueError: there is no clause.
@@ -53,7 +130,7 @@ def render(clauses: Sequence[Clause], language: str = "en") -> str:
 
 
 def _preferences(clauses: Sequence[Clause], language: str) -> list[str]:
-    """What to do and what to avoid, a sentence each."""
+    """A sentence on what to do and one on what to avoid."""
     do, avoid, _ = headings(language)
     parts = {
         do: [clause.text for clause in clauses if not clause.avoid],
@@ -68,13 +145,13 @@ def ended(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """A person's own text in the parts that can be compared with clauses."""
+    """Split a person's own text into parts that can be compared with clauses."""
     parts = re.split(r"(?<=[.!?。])\s+|\s*[;\n]\s*", text)
     return [part.strip() for part in parts if part.strip()]
 
 
 def bare(sentence: str) -> str:
-    """A sentence of a summary without its headings and its end, to compare it with a clause."""
+    """Strip a summary's sentence of headings and full stop, to compare it with a clause."""
     for do, avoid, about in _HEADINGS.values():
         sentence = re.sub(rf"^{re.escape(about)} [\w ]+: ", "", sentence)
         sentence = sentence.removeprefix(f"{do} ").removeprefix(f"{avoid} ")
@@ -82,24 +159,24 @@ def bare(sentence: str) -> str:
 
 
 def attribute_clause(attribute: Attribute, pairs: Sequence[str], *, opposite: bool) -> Clause:
-    """What an attribute's evidence says: its wording, or its opposite's."""
+    """Return an attribute's wording, or its opposite's, as a clause."""
     if opposite:
         return Clause(attribute.opposite, "", tuple(pairs), (f"not {attribute.name}",))
     return Clause(attribute.wording, "", tuple(pairs), (attribute.name,))
 
 
 def block(text: str) -> str:
-    """What is injected after a prompt for a summary, or "" for none.
+    """Return what is injected after a prompt for a summary, or "" for no text.
 
-    It stands apart at the end of the user's turn, so that everything before it is common to all
-    summaries and is computed once. Of the ways that were measured (docs/summary.md) it is one of
-    those that a small model understands best.
+    It comes last in the user's turn, so that everything before it is common to all summaries and is
+    computed once. Of the forms that were measured (docs/summary.md) it is one of those that a small
+    model understands best.
     """
     return f"\n({text})" if text else ""
 
 
 def without_block(prompt: str, texts: Iterable[str]) -> str:
-    """The prompt without a block that one of these summaries was injected by.
+    """Return the prompt without the block of one of these summaries.
 
     A line that only looks like a block stays: it is the person's own.
     """

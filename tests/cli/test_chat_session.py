@@ -301,3 +301,42 @@ def test_no_repr_shows_what_was_said(pocket, view):
     hear(chat, "SECRET")
     for thing in (chat, chat._options, *chat._turns):
         assert "SECRET" not in repr(thing)
+
+
+# ------------------------------------------------------------------------ feedback in words
+
+
+def test_feedback_in_words_is_offered_to_be_remembered(chat, view, pocket):
+    hear(chat, "Explain DNS", "Shorter please, from now on")
+    assert view.notes[-1].startswith("Remember ")
+    assert view.notes[-1].endswith("? y or n")
+    assert pocket.statements() == [], "nothing is kept unasked"
+
+
+def test_yes_keeps_the_statement_and_the_reworked_answer(chat, view, pocket, pairs_of):
+    hear(chat, "Explain DNS", "Shorter please", "y")
+    assert len(pocket.statements()) == 1
+    first, second = (answer.strip() for answer in view.answers[:2])
+    assert pairs_of(pocket) == [("Explain DNS", second, first)]
+
+
+def test_no_keeps_nothing(chat, view, pocket):
+    hear(chat, "Explain DNS", "Shorter please", "n")
+    assert view.notes[-1] == "not remembered"
+    assert (pocket.statements(), pocket.counts().memories) == ([], 0)
+
+
+def test_an_offer_lapses_with_the_next_prompt(chat, view, pocket):
+    hear(chat, "Explain DNS", "Shorter please", "What is TCP?", "y")
+    assert pocket.statements() == []
+    assert chat.history[-2]["content"] == "y", "a y that answers nothing is a prompt"
+
+
+def test_a_new_question_is_no_feedback(chat, view, pocket):
+    hear(chat, "Explain DNS", "What is a shorter name for it?")
+    assert not any(note.startswith("Remember") for note in view.notes)
+
+
+def test_nothing_is_offered_where_nothing_is_recorded(view, pocket):
+    hear(ChatSession(pocket, view, ChatOptions(record=False)), "Explain DNS", "Shorter please")
+    assert not any(note.startswith("Remember") for note in view.notes)

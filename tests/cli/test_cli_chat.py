@@ -10,18 +10,25 @@ from pocketpref.cli.chat.terminal import edit_in, memory_folder
 from pocketpref.errors import InputError
 
 
-def test_a_chat_by_pipe_answers_records_and_learns(desk):
+def test_a_chat_by_pipe_answers_and_records(desk):
     result = desk.run("chat", stdin="hello\n/retry\n/prefer 2\nexit\n")
     assert result.code == 0
     assert "You said: hello (draw 1)\nYou said: hello (draw 2)\n" in result.out
     header = result.err.splitlines()[0]
     assert header == (
-        "Chatting with scripted as default, 0 choices learned, egress: off, "
+        "Chatting with scripted as default, 0 choices remembered, egress: off, "
         "runs on: as its owner decides"
     )
+    assert result.err.endswith("1 choice remembered; nothing is sure yet\n")
+    with desk.open() as pocket:
+        assert (pocket.counts().memories, pocket.counts().learned) == (1, 0)
+
+
+def test_a_chat_with_exact_learns_at_its_end(desk):
+    result = desk.run("chat", "--method", "exact", stdin="hello\n/retry\n/prefer 2\nexit\n")
     assert "learned from 1 choice" in result.out
     with desk.open() as pocket:
-        assert (pocket.counts().memories, pocket.counts().learned) == (1, 1)
+        assert pocket.counts().learned == 1
 
 
 def test_the_end_of_input_ends_the_chat(desk):

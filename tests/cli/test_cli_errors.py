@@ -152,6 +152,7 @@ def commands(group=cli, path=()):
 
 def test_the_commands_are_those_that_are_promised():
     assert {" ".join(path) for path, _ in commands()} == {
+        *("state", "ask", "rank", "correct"),
         *("demo", "chat", "personalize", "add", "import", "learn", "profile", "forget", "score"),
         *("memory", "memory ls", "memory show", "memory history"),
         *("models", "models ls", "models show", "models default", "models pull", "models rm"),

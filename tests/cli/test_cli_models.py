@@ -95,21 +95,20 @@ def test_prepare_makes_the_copy_that_learning_uses_once(desk):
     assert desk.run("models", "prepare").out == first.out
 
 
-def test_the_demo_learns_compares_and_leaves_nothing(desk):
+def test_demo_applies_what_it_shows_and_leaves_nothing(desk):
     result = desk.run("demo")
     assert result.code == 0, result.err
     for words in (
-        "10 choices between two answers",
-        "learned from 10 choices",
-        "10 choices remembered, 10 learned",
-        "What is better, watching TV or reading books?",
-        "plain",
-        "personalized",
+        "30 choices between two answers",
+        "short answers: 30 of 30 choices, very sure",
+        "How do I brew a good cup of tea?",
+        "said to the model: Answer in one or two short sentences.",
+        "plain: ",
+        "personalized: ",
         "encryption: AES-256-GCM",
         "key:        ephemeral",
         "egress:     off",
         "It has been deleted.",
     ):
         assert words in result.out
-    assert "learning: 10 of 10 pairs" in result.err
     assert not (desk.home / "vault.db").exists(), "the person's own vault is not touched"

@@ -37,6 +37,8 @@ NOT_RUN = [
     ("uninstall",),
     ("adapters", "check"),
     ("adapters", "ask"),
+    ("ask",),
+    ("correct",),
     ("eval",),
 ]
 

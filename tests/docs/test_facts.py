@@ -13,11 +13,12 @@ import pytest
 
 import pocketpref
 from pocketpref.attributes import AttributeBank
-from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.cli.main import cli
 from pocketpref.config import Config
+from pocketpref.personalization.beliefs import infer_from_pairs
+from pocketpref.personalization.dimensions import Dimensions
 from pocketpref.samples import sample_pairs
-from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, shell_lines, text_of
+from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, text_of
 
 DOCS = ROOT / "docs"
 
@@ -84,16 +85,13 @@ def test_the_figures_of_the_relevance_threshold_are_those_that_were_measured() -
     assert rows == [f"{100 * share:.2f}" for share in shares]
 
 
-def test_the_tutorial_recalls_what_it_says_and_nothing_for_the_other_prompt() -> None:
-    """By the real embedder, from the newest choice of the sample, which is learned first."""
-    lines = [*shell_lines(ROOT / "README.md"), *shell_lines(DOCS / "tutorial.md")]
-    prompts = [line.arguments[-1] for line in lines if line.arguments[0] == "personalize"]
-    in_readme, on_topic, off_topic = prompts
-    assert in_readme == on_topic
-    embedder = open_embedder()
-    newest = embedder.embed([sample_pairs("demo")[-1].pair.prompt])[0]
-    near, far = embedder.embed([on_topic, off_topic]) @ newest
-    assert near > embedder.relevance > far
+def test_the_tutorials_person_likes_what_it_corrects() -> None:
+    """``short answers`` is what the sample's choices say."""
+    pairs = [feedback.pair for feedback in sample_pairs("descriptions")]
+    dimensions = Dimensions.standard()
+    (belief,) = infer_from_pairs(dimensions, pairs).sure
+    assert dimensions[belief.dimension].pole(belief.pole).label == "short answers"
+    assert 'correct -u ada "short answers"' in text_of(DOCS / "tutorial.md")
 
 
 # ---------------------------------------------------------------------------- architecture

@@ -304,3 +304,34 @@ def test_a_grant_that_never_stands_still_ends_in_a_denial(make, door, offer) -> 
     door.clear(ASKED, offer, GPT)
     with pytest.raises(DeniedError):
         make(restless).clear(ASKED, offer, GPT)
+
+
+# ---------------------------------------------------------------------------------- the least
+
+
+@pytest.mark.parametrize("level", [Level.NONE, Level.ATTRIBUTES])
+def test_what_falls_short_of_the_least_is_denied_and_logged(door, offer, level) -> None:
+    grant = door.allow(GPT, level, daily=1)
+    with pytest.raises(DeniedError) as caught:
+        door.clear(ASKED, offer, GPT, least=Level.SUMMARY)
+    assert "less than what was asked for" in str(caught.value)
+    assert door.log()[-1].event == "denied"
+    assert door.clear(ASKED, offer, GPT).level is level  # it did not use up the day
+    assert grant.level is level
+
+
+def test_a_summary_held_back_by_the_checks_falls_short_of_one(door, offer) -> None:
+    door.allow(GPT, Level.SUMMARY, any_summary=True)
+    assert door.clear(ASKED, offer, GPT, least=Level.SUMMARY).level is Level.SUMMARY
+    for held_back in (f"Prefers what {SECRET} says.", ""):
+        with pytest.raises(DeniedError):
+            door.clear(ASKED, replace(offer, summary=held_back), GPT, least=Level.SUMMARY)
+
+
+def test_nobody_is_asked_about_what_falls_short_of_the_least(make, offer) -> None:
+    person = Person()
+    with pytest.raises(DeniedError):
+        make(person).clear(
+            ASKED, replace(offer, summary=""), GPT, level=Level.NONE, least=Level.SUMMARY
+        )
+    assert person.shown == []

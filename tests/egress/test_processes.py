@@ -18,7 +18,7 @@ from tests.egress.conftest import ASKED, GPT
 PROGRAM = """
 import json, sys
 from pocketpref.attributes import AttributeBank
-from pocketpref.egress import Destination, Door, Known, Offer, Request
+from pocketpref.egress import Destination, EgressGate, Known, Offer, Request
 from pocketpref.errors import DeniedError
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile
@@ -26,7 +26,7 @@ from pocketpref.vault.crypto.key_stores import KeyFile
 path, key, action, times = sys.argv[1:]
 gpt = Destination.parse("openai:gpt-x")
 with Vault.open(path, KeyFile(key), busy_seconds=60) as vault:
-    door = Door(vault.store("ada"), (), Known(list, (), ()))
+    door = EgressGate(vault.store("ada"), (), Known(list, (), ()))
     sys.stdin.readline()
     if action == "revoke":
         print(door.revoke(gpt))

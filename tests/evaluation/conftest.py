@@ -9,7 +9,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence
 from pocketpref.records import Attribute, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 
@@ -87,5 +87,5 @@ def pairs_of(cases: Sequence[Case]) -> list[Pair]:
 
 
 @pytest.fixture(scope="session")
-def evidence() -> Evidence:
-    return Evidence(CachedModel(seeing_model()), small_bank())
+def evidence() -> CaseEvidence:
+    return CaseEvidence(CachedModel(seeing_model()), small_bank())

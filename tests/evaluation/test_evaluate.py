@@ -13,11 +13,10 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.evaluation.predictors.base import Case, Evidence
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence
+from pocketpref.evaluation.predictors.bradley_terry import shipped
 from pocketpref.evaluation.registry import Roster
 from pocketpref.evaluation.runner import READINGS, compare
-from pocketpref.methods.reranking.bradley_terry import shipped
-from pocketpref.methods.reranking.style import MEASURES
 from pocketpref.records import Feedback
 from pocketpref.samples import sample_pairs
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -60,8 +59,11 @@ def test_a_pocket_evaluates_its_own_choices_and_others(tmp_path: Path) -> None:
         model=ScriptedModel(),
         embedder=HashEmbedder(),
     ) as pocket:
+        nothing = pocket.evaluate()
+        assert nothing.help is not None
+        assert (nothing.outcomes, nothing.help.answer) == ((), "too few")
         with pytest.raises(InputError, match="nobody here has"):
-            pocket.evaluate()
+            pocket.evaluate(feedback_of(people(1, 3)))
         for case in person("ada", {"Warm": 1.0}, 12, 1):
             pocket.add(case.pair.prompt, case.pair.chosen, case.pair.rejected)
         own = pocket.evaluate(methods=QUICK)
@@ -194,13 +196,6 @@ def test_eval_says_what_is_wrong(desk: Desk, tmp_path: Path) -> None:
     assert "secret" not in done.err
 
 
-def test_the_shipped_prior_fits_the_measures() -> None:
-    prior = shipped()
-    assert prior.names == tuple(MEASURES)
-    assert prior.mean.shape == prior.scale.shape == prior.spread.shape == (len(MEASURES),)
-    assert (prior.scale > 0).all()
-
-
 def test_a_real_model_on_a_real_persons_choices(
     model: LlamaModel, tmp_path: Path, bank: pocketpref.attributes.AttributeBank
 ) -> None:
@@ -212,7 +207,7 @@ def test_a_real_model_on_a_real_persons_choices(
 
     def run(model: LlamaModel | None) -> dict[str, object]:
         file = LikelihoodFile(tmp_path / "x.likelihoods", "starter")
-        evidence = Evidence(CachedModel(model, file), few)
+        evidence = CaseEvidence(CachedModel(model, file), few)
         roster = Roster(evidence, k=1, shipped=shipped())
         return compare(cases, roster.pick(names), seeds=1).to_dict()
 

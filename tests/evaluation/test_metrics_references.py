@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
-from pocketpref.evaluation.predictors.auto import _chances
-from pocketpref.methods.reranking.bradley_terry import fit
+from pocketpref.evaluation.predictors.bradley_terry import posterior
 
 pytestmark = pytest.mark.train  # scikit-learn and scipy come with what needs torch
 
@@ -71,17 +70,5 @@ def test_the_preference_model_is_scikit_learns_logistic_regression() -> None:
     sides = np.repeat([1, 0], 120)
     reference = LogisticRegression(C=1 / (2 * ridge), fit_intercept=False, tol=1e-10)
     reference.fit(both, sides)
-    found = fit(differences, np.zeros(4), np.full(4, ridge))
+    found = posterior(differences, np.zeros(4), np.full(4, ridge**-0.5))
     assert found.mean == pytest.approx(reference.coef_[0], abs=1e-4)
-
-
-def test_autos_chance_is_scipys_permutation_test() -> None:
-    """One candidate: the sign of each group's gain is exchanged, and nothing else."""
-    from scipy.stats import permutation_test
-
-    gains = RANDOM.normal(0.25, 1.0, 30)
-    expected = permutation_test(
-        (gains,), np.sum, permutation_type="samples", alternative="greater", n_resamples=20_000
-    ).pvalue
-    found = _chances(gains[None, :], np.arange(30), 30)
-    assert found[0] == pytest.approx(expected, abs=0.02)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
+from pocketpref.evaluation.predictors.attributes import Drift
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement
 from pocketpref.evaluation.predictors.baselines import Longer, Plain
-from pocketpref.evaluation.predictors.drift import Drift
 from pocketpref.evaluation.runner import READINGS, Outcomes, compare, curve
 from tests.evaluation.conftest import people, person
 
@@ -66,7 +66,7 @@ def test_every_method_is_asked_the_same() -> None:
     assert found.outcomes[0].users == found.outcomes[1].users
 
 
-def test_the_report_is_what_was_promised(evidence: Evidence) -> None:
+def test_the_report_is_what_was_promised(evidence: CaseEvidence) -> None:
     found = compare(people(6, 10), [Plain(evidence), Longer(), Spy()], seeds=2)
     value = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert list(value["methods"]) == ["none", "longer", "spy"]
@@ -78,7 +78,7 @@ def test_the_report_is_what_was_promised(evidence: Evidence) -> None:
     assert value["protocol"]["seeds"] == 2
 
 
-def test_one_person_alone_gets_a_mean_and_no_interval(evidence: Evidence) -> None:
+def test_one_person_alone_gets_a_mean_and_no_interval(evidence: CaseEvidence) -> None:
     value = compare(person("me", {"Warm": 1.0}, 20, 1), [Longer()]).to_dict()
     assert value["methods"]["longer"]["absolute"]["low"] is None
     json.dumps(value, allow_nan=False)
@@ -90,7 +90,7 @@ def test_people_with_too_few_pairs_are_left_out() -> None:
     assert {c.user for _, _, asked in spy.seen for c in asked} == {"many"}
 
 
-def test_a_learning_curve_learns_from_so_many_choices(evidence: Evidence) -> None:
+def test_a_learning_curve_learns_from_so_many_choices(evidence: CaseEvidence) -> None:
     spy = Spy()
     curve(people(2, 20), [spy], [0, 1, 5, 100], seeds=1)
     assert [len(past) for past, _, _ in spy.seen] == [0, 1, 5, 16] * (len(spy.seen) // 4)

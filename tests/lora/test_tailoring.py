@@ -20,8 +20,8 @@ from pocketpref.evaluation.runner import LEAST_PAIRS, READINGS
 from pocketpref.lora import Base, HypernetworkManifest
 from pocketpref.lora.manifest import FILE_NAME
 from pocketpref.lora.store import keep, kept
-from pocketpref.methods.profile_to_peft import encoding
-from pocketpref.methods.profile_to_peft.service import KEPT
+from pocketpref.methods import profile_to_peft
+from pocketpref.methods.profile_to_peft import KEPT
 from pocketpref.models.bundled import models_folder
 from pocketpref.records import Feedback, Message, Pair, Sampling, Vector
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -187,12 +187,12 @@ def test_an_answer_given_under_a_summary_is_no_part_of_a_profile(told: Pocket) -
 def test_the_profile_reads_the_summary_and_the_differences_of_two_choices() -> None:
     embedder = HashEmbedder()
     pairs = [Pair(f"Question {i}?", f"yes {i}", f"no {i}") for i in range(3)]
-    vector = encoding.encode("The user likes tea.", pairs, embedder)
+    vector = profile_to_peft.encode("The user likes tea.", pairs, embedder)
     said = embedder.embed(["The user likes tea."])[0]
     shown = [embedder.embed([p.chosen])[0] - embedder.embed([p.rejected])[0] for p in pairs[:2]]
     np.testing.assert_allclose(vector, np.concatenate([said, np.mean(shown, axis=0)]), atol=1e-6)
-    assert not encoding.encode("", pairs, embedder)[: len(said)].any()
-    assert not encoding.encode("Tea.", [], embedder)[len(said) :].any()
+    assert not profile_to_peft.encode("", pairs, embedder)[: len(said)].any()
+    assert not profile_to_peft.encode("Tea.", [], embedder)[len(said) :].any()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_what_is_no_adapter_is_refused_by_name(
     factors = network.write(np.ones(4, np.float32))
     factors[name] = change(factors[name])  # type: ignore[operator]  # one of the above
     with pytest.raises(AdapterError, match=message) as caught:
-        encoding.adapter(factors, network.manifest, "00")
+        profile_to_peft.adapter(factors, network.manifest, "00")
     assert name in caught.value.message
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import LEAST, MOST, Exact, ExactSettings
+from pocketpref.methods.exact import LEAST, MOST, Exact, ExactSettings, PromptIndex
 from pocketpref.records import Attribute, Effort, Learned, Likelihoods, Message, Pair, Selection
 from pocketpref.scoring import PairScorer
 from tests.methods import reference

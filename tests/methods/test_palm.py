@@ -13,7 +13,6 @@ import pytest
 from pocketpref.errors import AdapterError
 from pocketpref.evaluation.predictors.adapters import Weighed
 from pocketpref.evaluation.predictors.base import Case
-from pocketpref.methods.palm.decision import SURE, best_question, choose, in_words
 from pocketpref.methods.palm.inference import (
     STRICTNESS,
     TraitPosterior,
@@ -22,6 +21,7 @@ from pocketpref.methods.palm.inference import (
     simplex,
 )
 from pocketpref.methods.palm.portfolio import Part, Portfolio
+from pocketpref.methods.palm.service import SURE, best_question, choose, in_words
 from pocketpref.records import Matrix64, Pair
 
 TRAITS = ["brevity", "plainness", "formality"]

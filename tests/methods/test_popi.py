@@ -25,7 +25,6 @@ from pocketpref.summary.candidates import (
 )
 from pocketpref.summary.draft_checks import ClauseDraft, flaw
 from pocketpref.summary.evidence import Signal
-from pocketpref.summary.language import detect, prevailing
 from pocketpref.summary.objective import (
     Comparison,
     Margins,
@@ -40,7 +39,7 @@ from pocketpref.summary.objective import (
 )
 from pocketpref.summary.records import Clause
 from pocketpref.summary.search import HalfSearch, Meaning, Wishes, merge_finalists
-from pocketpref.summary.wording import attribute_clause, bare, render, sentences
+from pocketpref.summary.wording import attribute_clause, bare, detect, prevailing, render, sentences
 from pocketpref.testing import HashEmbedder, ScriptedModel
 
 BANK = AttributeBank.standard()

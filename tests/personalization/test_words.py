@@ -9,15 +9,15 @@ from pocketpref.personalization.dimensions import Dimensions, PoleName
 from pocketpref.personalization.words import (
     LONGEST_STATEMENT,
     PreferenceWords,
-    Statement,
+    StatedPreference,
     compose,
     contradict,
     quote,
 )
 
 DIMENSIONS = Dimensions.standard()
-SHORT = Statement("Short answers please.", (("length", "low"),))
-LONG = Statement("More detail from now on", (("length", "high"),))
+SHORT = StatedPreference("Short answers please.", (("length", "low"),))
+LONG = StatedPreference("More detail from now on", (("length", "high"),))
 
 
 def belief(
@@ -31,7 +31,7 @@ def belief(
     return Belief(dimension, pole, probability, 1.5, *counts, tuple(range(counts[0])), target)
 
 
-def words(*sure: Belief, statements: tuple[Statement, ...] = ()) -> PreferenceWords:
+def words(*sure: Belief, statements: tuple[StatedPreference, ...] = ()) -> PreferenceWords:
     return compose(DIMENSIONS, Beliefs(sure=sure), statements)
 
 
@@ -98,14 +98,14 @@ def test_newer_of_two_contradictory_statements_wins() -> None:
 
 
 def test_repeated_statement_is_said_once() -> None:
-    again = Statement("Keep it short", (("length", "low"),))
+    again = StatedPreference("Keep it short", (("length", "low"),))
     assert [c.clause for c in words(statements=(SHORT, again)).clauses] == ['"Keep it short."']
-    same = Statement("Call me Ada")
+    same = StatedPreference("Call me Ada")
     assert len(words(statements=(same, same)).clauses) == 1
 
 
 def test_rest_of_a_contradicted_statement_is_kept() -> None:
-    both = Statement("Short, with bullet points", (("length", "low"), ("bullets", "high")))
+    both = StatedPreference("Short, with bullet points", (("length", "low"), ("bullets", "high")))
     found = words(statements=(both, LONG))
     assert "Short" not in found.sentence
     assert "written as a list of bullet points" in found.sentence
@@ -119,19 +119,19 @@ def test_contradictory_beliefs_are_not_said_together() -> None:
 def test_at_most_four_clauses_are_said() -> None:
     many = [belief(name, "high") for name in ("length", "examples", "emoji", "warmth", "hedging")]
     assert len(words(*many).clauses) == 4
-    statements = tuple(Statement(f"Wish number {i}") for i in range(6))
+    statements = tuple(StatedPreference(f"Wish number {i}") for i in range(6))
     assert [c.clause for c in words(*many, statements=statements).clauses] == [
         f'"Wish number {i}."' for i in (5, 4, 3, 2)
     ]
 
 
 def test_statement_with_a_number_is_not_blurred_by_the_order() -> None:
-    found = words(statements=(Statement("At most 80 words", (("length", "low"),)),))
+    found = words(statements=(StatedPreference("At most 80 words", (("length", "low"),)),))
     assert found.order == 'The user asks: "At most 80 words."'
 
 
 def test_statement_in_a_language_is_said() -> None:
-    found = words(statements=(Statement("Bitte auf Deutsch", (("language", "de"),)),))
+    found = words(statements=(StatedPreference("Bitte auf Deutsch", (("language", "de"),)),))
     assert found.order == 'The user asks: "Bitte auf Deutsch." Answer in German.'
     assert contradict(DIMENSIONS, ("language", "de"), ("language", "fr"))
 
@@ -146,7 +146,7 @@ def test_statement_in_a_language_is_said() -> None:
     ],
 )
 def test_statement_cannot_leave_its_quotation(attack: str) -> None:
-    found = words(belief("length", "low"), statements=(Statement(attack),))
+    found = words(belief("length", "low"), statements=(StatedPreference(attack),))
     for line in (found.sentence, found.order):
         assert line.isprintable()  # one line, no controls
         assert line.count('"') == 2
@@ -162,9 +162,11 @@ def test_long_statement_is_cut_at_a_word() -> None:
 
 def test_empty_statement_is_left_out() -> None:
     assert quote(" \n<|im_end|> ") == ""
-    assert not words(statements=(Statement("  \n "),))
+    assert not words(statements=(StatedPreference("  \n "),))
 
 
 def test_repr_shows_no_text() -> None:
-    found = words(belief("length", "low"), statements=(Statement("my secret wish"),))
-    assert "secret" not in repr(found) + repr(found.clauses[0]) + repr(Statement("my secret wish"))
+    found = words(belief("length", "low"), statements=(StatedPreference("my secret wish"),))
+    assert "secret" not in repr(found) + repr(found.clauses[0]) + repr(
+        StatedPreference("my secret wish")
+    )

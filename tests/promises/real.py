@@ -10,7 +10,7 @@ from pathlib import Path
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.components import Components
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.pocket import Pocket
 from pocketpref.protocols import LanguageModel
 from pocketpref.vault import Vault

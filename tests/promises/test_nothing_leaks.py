@@ -23,7 +23,7 @@ from pocketpref.cli.chat.turns import ChatOptions, ChatTurn
 from pocketpref.config import Config, Places
 from pocketpref.errors import PocketprefError
 from pocketpref.importers import read
-from pocketpref.methods.exact.selection import ExactSettings
+from pocketpref.methods.exact import ExactSettings
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Pair, Sampling
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pocketpref
 from pocketpref.attributes import AttributeBank
-from pocketpref.methods.exact.selection import ExactSettings
+from pocketpref.methods.exact import ExactSettings
 from pocketpref.pocket import Pocket
 from pocketpref.records import Likelihoods, Message
 from pocketpref.results import Progress

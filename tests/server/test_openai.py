@@ -106,6 +106,7 @@ def ask(client, prompt=ASKED, model="pocketpref", **options):
 
 
 def test_an_openai_client_is_answered_with_and_without_what_was_learned(server, taught):
+    taught.state("Answers that are short and to the point")
     client = server.client()
     assert "Yes." in ask(client).choices[0].message.content
     assert "Yes." not in ask(client, model="pocketpref-plain").choices[0].message.content
@@ -114,6 +115,29 @@ def test_an_openai_client_is_answered_with_and_without_what_was_learned(server, 
     assert "Yes." in text
     assert pieces[-1].finish_reason == "stop"
     assert [model.id for model in client.models.list()] == ["pocketpref", "pocketpref-plain"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("pocketpref", True), ("pocketpref-exact", False)])
+def test_the_name_of_the_model_picks_the_method(taught, name, told):
+    taught.state("Metric units, please")  # said by the default method, not by this one
+    model = taught._components.model()
+    with served(taught) as server:
+        ask(server.client(), model=name)
+    assert ("Metric units" in model.conversations[-1][-1]["content"]) is told
+
+
+def test_a_reply_leaves_nothing_of_what_the_model_was_told(taught):
+    taught.state("Metric units, please")
+    before = taught.counts()
+    with served(taught) as server:
+        text = ask(server.client()).choices[0].message.content
+    assert "Metric units" not in text
+    assert taught.counts() == before
+
+
+def test_a_field_of_an_unknown_name_is_ignored(server):
+    status, _, _ = server.post(json.dumps(GOOD | {"chat_template_kwargs": {"Žquux77": 1}}))
+    assert status == 200
 
 
 def test_system_and_history_reach_the_model(taught):
@@ -259,7 +283,6 @@ GOOD = {"model": "pocketpref", "messages": [{"role": "user", "content": "Žquux7
         {"n": 2},
         {"tools": [{"type": "function"}]},
         {"response_format": {"type": "json_object"}},
-        {"Žquux77": 1},
     ],
     ids=str,
 )

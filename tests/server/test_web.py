@@ -29,7 +29,7 @@ from tests.server.conftest import ASKED, SECRETS, SUMMARY, begun
 from tests.server.visiting import serving
 
 PLANTED = [*SECRETS.values(), SUMMARY]
-PATHS = ["", "choices", "helps", "leaving", "machine", "everything"]
+PATHS = ["", "ask", "choices", "helps", "leaving", "machine", "everything"]
 MARKUP = """<script>alert("x")</script> & "quoted" 'so' <b>bold</b>"""
 
 
@@ -147,7 +147,20 @@ def everywhere(taught):
         *(f"choices/{name}" for name in ids),
         *(f"choices/{name}/forget" for name in ids),
         *(f"leaving/{name}" for name in log),
-        *("preview", "summary", "state", "forget", "allow", "key", "model", "end", "nothing"),
+        *(
+            "preview",
+            "summary",
+            "state",
+            "correct",
+            "uncorrect",
+            "ask/skip",
+            "forget",
+            "allow",
+            "key",
+            "model",
+            "end",
+            "nothing",
+        ),
     ]
 
 
@@ -261,7 +274,7 @@ def test_a_form_without_the_token_of_this_visit_changes_nothing(lasting, token):
     assert lasting.served.pocket.memory(first(lasting.served.pocket))
 
 
-@pytest.mark.parametrize("path", ["forget", "everything", "allow", "key", "end"])
+@pytest.mark.parametrize("path", ["forget", "everything", "ask", "correct", "allow", "key", "end"])
 def test_nothing_is_changed_by_following_a_link(lasting, path):
     before = lasting.served.pocket.counts()
     lasting.get(f"{path}?id={first(lasting.served.pocket)}&token={lasting.token}&word=forget")
@@ -358,6 +371,138 @@ def test_it_says_what_is_known_and_which_choices_say_so(visitor, taught):
     assert f'{visitor.home}/choices/{taught_id}"' in page.body
 
 
+@pytest.fixture
+def brief(taught):
+    """Somebody who chose the short answer eight times more."""
+    for number in range(8):
+        taught.add(f"Is number {number} good?", "Yes.", f"That depends on {number} things. " * 20)
+    return taught
+
+
+def section(page, title):
+    """The markup of one section."""
+    return re.search(rf'<section aria-labelledby="{title}">.*?</section>', page.body, re.DOTALL)[0]
+
+
+def test_preferences_come_first_in_plain_words(visitor, brief):
+    page = visitor.get()
+    (found,) = (each for each in brief.preferences() if each.applied)
+    assert found.likes == "short answers"
+    total = found.supporting + found.contrary
+    assert f"short answers applied {found.supporting:g} of {total:g} choices, " in page.text
+    assert "sure" in section(page, "likes-title")
+    for name in found.choices[:3]:
+        assert f'{visitor.home}/choices/{name}"' in section(page, "likes-title")
+    titles = ("likes-title", "stated-title", "summary-title", "learned-title")
+    places = [page.body.index(f'id="{title}"') for title in titles]
+    assert places == sorted(places)
+    assert "nats" not in section(page, "likes-title")
+    assert "nats" in section(page, "learned-title")
+
+
+def test_a_preference_is_corrected_and_the_correction_taken_back(visitor, brief):
+    fields = {"name": "length", "pole": "low", "how": "wrong"}
+    assert "it is not said now" in visitor.follow("correct", fields).text
+    assert "You corrected it: that is not you." in visitor.get().text
+    assert not any(each.applied for each in brief.preferences())
+    page = visitor.follow("correct", fields | {"how": "only", "topic": "cooking & more"})
+    assert "You corrected it: only about cooking & more." in page.text
+    (correction,) = brief.corrections()
+    assert correction.only == "cooking & more"
+    assert "taken back" in visitor.follow("uncorrect", {"id": correction.id}).text
+    assert brief.corrections() == []
+    assert visitor.send("uncorrect", {"id": correction.id}).status == 404
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Zanzibar"},
+        {"pole": "Zanzibar"},
+        {"how": ""},
+        {"how": "only"},
+        {"how": "only", "topic": "Zanzibar" * 50},
+        {"how": "only", "topic": "Zanzibar\x00"},
+    ],
+    ids=str,
+)
+def test_a_correction_that_cannot_be_is_refused(visitor, brief, change):
+    page = visitor.send("correct", {"name": "length", "pole": "low", "how": "wrong"} | change)
+    assert page.status == 400
+    assert 'role="alert"' in page.body
+    alert = re.search(r'<p class="note problem" role="alert".*?</p>', page.body)[0]
+    assert "Zanzibar" not in alert
+    assert brief.corrections() == []
+
+
+def test_a_correction_of_what_is_no_longer_believed_can_be_taken_back(visitor, brief):
+    brief.correct("emoji", "high", only="letters")
+    page = visitor.get()
+    assert "What else you corrected (1)" in page.text
+    assert "emoji: only about letters" in page.text
+    (correction,) = brief.corrections()
+    visitor.follow("uncorrect", {"id": correction.id})
+    assert brief.corrections() == []
+
+
+def test_a_statement_names_the_assistant_that_reported_it(visitor, taught):
+    taught.state("Metric units, please", program="desk")
+    assert "reported by mcp:desk" in visitor.get().text
+
+
+def asked(page):
+    return int(re.search(r'name="question" value="(\d+)"', page.body)[1])
+
+
+def test_a_question_is_answered_and_the_next_one_is_put(visitor, taught):
+    page, before = visitor.get("ask"), taught.counts().memories
+    question = taught.question()
+    for text in (question.prompt, *question.answers):
+        assert " ".join(text.split()) in page.text
+    page = visitor.follow("ask", {"question": str(asked(page)), "answer": "1"})
+    assert "Remembered" in page.text
+    kept = next(iter(taught.memories()))
+    assert (kept.pair.prompt, kept.pair.chosen) == (question.prompt, question.answers[1])
+    assert kept.pair.rejected == question.answers[0]
+    assert taught.counts().memories == before + 1
+    assert question.prompt not in page.text
+
+
+def test_a_question_that_is_passed_over_teaches_nothing_and_does_not_return(visitor, taught):
+    first_asked, before = taught.question().prompt, taught.counts()
+    page = visitor.follow("ask/skip", {"question": str(asked(visitor.get("ask")))})
+    assert first_asked not in page.text
+    assert first_asked not in visitor.get("ask").text
+    assert taught.counts() == before
+
+
+def test_when_every_question_was_asked_the_page_says_so(visitor, taught):
+    while (page := visitor.get("ask")) and 'name="question"' in page.body:
+        visitor.send("ask/skip", {"question": str(asked(page))})
+    assert "There is nothing left to ask." in page.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"question": "0"},
+        {"answer": "0"},
+        {"question": "100000", "answer": "0"},
+        {"question": "-1", "answer": "0"},
+        {"question": "0", "answer": "2"},
+        {"question": "Zanzibar", "answer": "0"},
+    ],
+    ids=str,
+)
+def test_an_answer_to_no_question_is_refused(lasting, fields):
+    before = lasting.served.pocket.counts()
+    page = lasting.send("ask", fields)
+    assert page.status == 400
+    assert "Zanzibar" not in page.text
+    assert lasting.served.pocket.counts() == before
+
+
 def test_a_choice_is_shown_whole_with_what_it_taught(visitor, taught):
     taught_id = next(m.id for m in taught.memories() if m.pair.prompt == ASKED)
     page = visitor.get(f"choices/{taught_id}")
@@ -384,18 +529,13 @@ def test_many_choices_come_in_pages(visitor, taught):
 
 
 def test_the_verdict_is_shown_with_its_figures(visitor, taught):
-    assert "Not tested yet" in visitor.get("helps").text
+    assert "too few choices to tell" in visitor.get("helps").text
     for number in range(12):
         taught.add(f"Is number {number} good?", "Yes.", f"That depends on {number} things.")
-    taught.learn()
-    report = taught.evaluate(methods=("none", "longer", "auto"), seeds=1)
-    assert report.verdict is not None
+    verdict = taught.verdict()
     page = visitor.get("helps")
-    assert "Not tested yet" not in page.text
-    words = report.verdict.words()
-    assert words[1:] in page.text
-    for share in report.verdict.accuracies.values():
-        assert f"{100 * share:.0f} %" in page.text
+    assert verdict.words() in page.text
+    assert f"{verdict.predicted:g} of {verdict.asked}" in page.text
 
 
 def test_where_nothing_is_known_each_page_says_so(place):

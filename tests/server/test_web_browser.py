@@ -35,7 +35,7 @@ from tests.server.browsing import (
 from tests.server.conftest import ASKED, SUMMARY, begun
 from tests.server.visiting import Served, serving
 
-PATHS = ["", "choices", "helps", "leaving", "machine", "everything"]
+PATHS = ["", "ask", "choices", "helps", "leaving", "machine", "everything"]
 WITHOUT_SCRIPTS = {"java_script_enabled": False}
 
 
@@ -82,7 +82,6 @@ def _fill(pocket):
     pocket.add(ASKED, "Yes.", "Well, that depends on many things. " * 20)
     pocket.learn()
     pocket.state("Metric units, please")
-    pocket.evaluate(methods=("none", "longer", "auto"), seeds=1)
     pocket.egress.allow(Destination.parse("mcp:desk"), Level.SUMMARY, offer=pocket.offer())
     pocket.egress.allow(Destination.parse("openai:gpt-5"), Level.ATTRIBUTES, daily=20)
     pocket.egress.finished(pocket.clear("How far is the moon?", to="mcp:desk"), "handed over")
@@ -224,7 +223,7 @@ def test_the_summary_is_edited_by_keyboard(here, full):
     here.reach("Keep this summary", "button")
     here.press()
     assert "Your summary is kept." in here.text()
-    assert full.summary().text == "Metric units. Short answers."
+    assert full.summaries()[-1].text == "Metric units. Short answers."
 
 
 def test_a_statement_is_made_and_taken_back_by_keyboard(here, full):
@@ -236,6 +235,29 @@ def test_a_statement_is_made_and_taken_back_by_keyboard(here, full):
     here.press()
     assert "Taken back." in here.text()
     assert "No emoji" not in [each.text for each in full.statements()]
+
+
+def test_a_preference_is_corrected_by_keyboard(here, full):
+    likes = next(each.likes for each in full.preferences() if each.applied)
+    here.reach(f"Correct it for {likes}", "summary")
+    here.page.keyboard.press("Enter")
+    here.reach(f"Only about this topic: {likes}", "input")
+    here.page.keyboard.type("cooking")
+    here.press()
+    assert "You corrected it: only about cooking." in here.text()
+    here.reach(f"Take the correction back: {likes}", "button")
+    here.press()
+    assert full.corrections() == []
+
+
+def test_a_question_is_answered_by_keyboard(here, full):
+    before = full.counts().memories
+    here.reach("Ask me", "a")
+    here.press()
+    here.reach("I prefer the second", "button")
+    here.press()
+    assert "Remembered" in here.text()
+    assert full.counts().memories == before + 1
 
 
 def test_evidence_leads_to_a_choice_and_that_is_forgotten_by_keyboard(here, full):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.components import Components
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact
 from pocketpref.records import Feedback, Message, Pair, Sampling
 from pocketpref.summary.run import SummarizeRun
 from pocketpref.testing import HashEmbedder, ScriptedModel

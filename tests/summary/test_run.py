@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from pocketpref.errors import InputError, NotFoundError
-from pocketpref.methods.exact.indexing import LearnRun
-from pocketpref.summary import checkpoint, editing
+from pocketpref.methods.exact import LearnRun
+from pocketpref.summary import service
 from pocketpref.summary import store as summary_store
 from pocketpref.summary.objective import PopiSettings
 from pocketpref.summary.wording import block, without_block
@@ -23,7 +23,7 @@ def summarize(parts, budget=None, tell=lambda _: None, **settings):
 
 
 def edit(parts, text):
-    return editing.edit(parts.store, parts.model(), parts.recipe(), text)
+    return service.edit(parts.store, parts.model(), parts.recipe(), text)
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def documents(parts) -> list[bytes]:
         return [document.content for document in kept.all("summary")]
 
 
-def notes(parts) -> checkpoint.SearchCheckpoint:
-    found = checkpoint.last_checkpoint(parts.store)
+def notes(parts) -> summary_store.SearchCheckpoint:
+    found = summary_store.last_checkpoint(parts.store)
     assert found is not None
     return found
 
@@ -134,7 +134,7 @@ def test_later_choices_overrule_earlier_ones_and_the_old_is_history(parts):
     assert SHORT in spring.text
     later = (choice(n, likes="lengthy", other="brief", days=150) for n in range(24, 48))
     parts.store.add_many(later)
-    assert "new" in editing.stale(parts.store, parts.recipe)
+    assert "new" in service.stale(parts.store, parts.recipe)
     june = summarize(parts).summary
     assert LONG in june.text
     assert SHORT not in june.text
@@ -160,7 +160,7 @@ def test_replies_given_under_a_summary_are_no_evidence(parts):
     marked = (choice(n, answered_under="0123456789ab") for n in range(40))
     parts.store.add_many(marked)
     assert summarize(parts).pairs == 0
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
 
 
 # --------------------------------------------------------------------- interrupted, forgotten
@@ -257,21 +257,21 @@ def test_the_time_is_looked_at_while_prompts_are_read(parts, ids):
 
 def test_a_summary_is_offered_once_and_again_when_there_is_something_new(parts):
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11))
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(11, 100))
-    assert editing.stale(parts.store, parts.recipe) == "there is none yet"
+    assert service.stale(parts.store, parts.recipe) == "there is none yet"
     assert summarize(parts).summary is None
     # Nothing was found, in 64 of the 100 choices: there is no use in asking again.
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes=f"this{n}", other=f"that{n}") for n in range(100, 119))
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
     parts.store.add_many([choice(119, likes="this119", other="that119")])
-    assert editing.stale(parts.store, parts.recipe) == "20 choices are new"
+    assert service.stale(parts.store, parts.recipe) == "20 choices are new"
 
 
 def test_a_statement_alone_calls_for_no_search(parts):
     summary_store.state(parts.store, "Use metric units")
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
 
 
 def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
@@ -280,7 +280,7 @@ def test_forgetting_one_choice_removes_summary_history_and_notes(parts, ids):
     parts.store.forget([ids[7]])
     assert documents(parts) == []
     assert summary_store.current(parts.store) is None
-    assert editing.stale(parts.store, parts.recipe) is not None
+    assert service.stale(parts.store, parts.recipe) is not None
 
 
 def test_a_planted_string_is_nowhere_after_forgetting(parts, writer, tmp_path):
@@ -289,7 +289,7 @@ def test_a_planted_string_is_nowhere_after_forgetting(parts, writer, tmp_path):
     writer._tastes[canary] = {"brief": 20.0}
     ids = parts.store.add_many(choice(n) for n in range(24))
     assert canary in summarize(parts).summary.text
-    editing.edit(
+    service.edit(
         parts.store,
         parts.model(),
         parts.recipe(),
@@ -350,7 +350,7 @@ def test_what_the_person_stated_needs_no_choices(parts):
 
 def test_what_is_stated_later_joins_the_summary(parts, ids):
     first = summarize(parts).summary
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
     summary_store.state(parts.store, "Use metric units")
     second = summarize(parts).summary
     assert first.text in second.text
@@ -359,13 +359,13 @@ def test_what_is_stated_later_joins_the_summary(parts, ids):
 
 def test_an_edit_is_in_force_at_once_and_respected_later(parts, ids):
     before = summarize(parts).summary
-    edited = editing.edit(
+    edited = service.edit(
         parts.store, parts.model(), parts.recipe(), f"{before.text} Never use emojis."
     )
     assert summary_store.current(parts.store) == edited
     assert edited.origin == "edit"
     assert "Never use emojis." in [c.text for c in edited.clauses if c.stated]
-    assert editing.stale(parts.store, parts.recipe) is None
+    assert service.stale(parts.store, parts.recipe) is None
     parts.store.add_many(choice(n, likes="brief haha", days=200) for n in range(24, 64))
     later = summarize(parts).summary
     assert "Never use emojis." in later.text

@@ -12,12 +12,11 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.egress.dlp import Known
-from pocketpref.egress.dlp.identifiers import luhn, mod_97
 from tools.attack import covers as attack_covers
 from tools.attack import reworded as attack_reworded
 from tools.attack import summaries as attack_summaries
 from tools.attack import tricks as attack_tricks
-from tools.attack.memory import USERS, Secret, memory, plant
+from tools.attack.memory import USERS, Secret, luhn, memory, mod_97, plant
 
 NAME = Secret("name", "Anna Short", "My neighbour is called Anna Short.")
 

@@ -8,7 +8,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import Evidence
+from pocketpref.evaluation.predictors.base import CaseEvidence
 from pocketpref.evaluation.runner import compare
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -37,7 +37,7 @@ def _halves(cases: list) -> tuple[list, list]:
 
 def test_where_tastes_depend_on_the_topic_recall_finds_them_and_one_set_does_not() -> None:
     world = worlds.world(HashEmbedder(), worlds.scripted_answer)
-    evidence = Evidence(CachedModel(worlds.scripted_model()), world.bank)
+    evidence = CaseEvidence(CachedModel(worlds.scripted_model()), world.bank)
     people = worlds.people(world, "steady", 6)
     wanted = [m for m in eval_simulated.methods(evidence) if m.name.startswith("exact")]
     report = compare(eval_simulated.cases_of(people), wanted, seeds=1)

@@ -132,7 +132,7 @@ def test_onnx_and_llama_compute_what_torch_does(
     from pocketpref.backends.onnx.embedder import open_embedder
     from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork, find_hypernetwork
     from pocketpref.lora import permuted
-    from pocketpref.methods.profile_to_peft.encoding import adapter
+    from pocketpref.methods.profile_to_peft import adapter
     from tools.train.check import llama_logits, torch_logits
     from tools.train.export import Made
     from tools.train.graphs import rounded

@@ -6,12 +6,12 @@ Everything planted is invented; numbers have right checksums, so that they are w
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pocketpref.egress.dlp.identifiers import luhn, mod_97
 from pocketpref.samples import SAMPLES, sample_pairs
 
 Kind = Literal[
@@ -60,6 +60,20 @@ _PRIVATE = (
     "I lost most of the money that we had and could not tell it at home.",
     "My answers at the interview were too long and too honest and I did not get the job.",
 )
+
+
+def luhn(number: list[int]) -> bool:
+    """Whether the last digit of a number is its Luhn checksum (ISO/IEC 7812)."""
+    doubled = [digit if place % 2 == 0 else 2 * digit for place, digit in enumerate(number[::-1])]
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def mod_97(text: str) -> bool:
+    """Whether a text is an IBAN by length and checksum (ISO 13616), blanks and hyphens aside."""
+    number = re.sub(r"[ -]", "", text).upper()
+    if not 15 <= len(number) <= 34 or not number.isascii() or not number.isalnum():
+        return False
+    return int("".join(str(int(c, 36)) for c in number[4:] + number[:4])) % 97 == 1
 
 
 @dataclass(frozen=True, slots=True)

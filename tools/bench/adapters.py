@@ -34,8 +34,8 @@ from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm.portfolio import Portfolio
-from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.models import Catalogue
 from pocketpref.models.gguf_file import file_sha256
 from pocketpref.records import Pair
@@ -161,19 +161,21 @@ def tailored(path: Path, folder: Path, repeats: int) -> dict[str, Any]:
         repeats: how often each part is done.
     """
     embedder, network = open_embedder(None), OnnxHypernetwork(folder)
-    vector = encoding.encode(_SUMMARY, _CHOICES, embedder)
+    vector = profile_to_peft.encode(_SUMMARY, _CHOICES, embedder)
     factors = network.write(vector)
-    made = encoding.adapter(factors, network.manifest, "00")
+    made = profile_to_peft.adapter(factors, network.manifest, "00")
     weights = Weights(path)
     rack = AdapterPool(weights, path, network.manifest.base.sha256)
     blend = Blend(((made, 1.0),))
     data = rack.checked(blend)
     pointer, plain = from_memory(weights, data, personal=True), bare(weights)
     parts = {
-        "read_profile_ms": timed(lambda: encoding.encode(_SUMMARY, _CHOICES, embedder), repeats),
+        "read_profile_ms": timed(
+            lambda: profile_to_peft.encode(_SUMMARY, _CHOICES, embedder), repeats
+        ),
         "hypernetwork_ms": timed(lambda: network.write(vector), repeats),
         "write_adapter_ms": timed(
-            lambda: encoding.adapter(factors, network.manifest, "00"), repeats
+            lambda: profile_to_peft.adapter(factors, network.manifest, "00"), repeats
         ),
         "check_ms": timed(lambda: rack.checked(blend), repeats),
         "load_ms": timed(lambda: rack.free(from_memory(weights, data, personal=True)), repeats),

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.methods.exact.selection import Exact
+from pocketpref.methods.exact import Exact
 from pocketpref.models import Catalogue
 from pocketpref.records import Message, Sampling
 from pocketpref.samples import sample_pairs

@@ -24,7 +24,7 @@ from typing import Any
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel, prepare
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.models import Catalogue
 from pocketpref.records import Pair
 from pocketpref.scoring import PairScorer

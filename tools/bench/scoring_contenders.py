@@ -14,7 +14,7 @@ import numpy as np
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import WORTH, LlamaModel, bindings, speedup
 from pocketpref.backends.scheduling import threads
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Pair, Selection
 from pocketpref.scoring import PairScorer, noise_floor

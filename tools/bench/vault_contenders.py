@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketpref.methods.exact.retrieval import PromptIndex
+from pocketpref.methods.exact import PromptIndex
 from pocketpref.records import Feedback, Vector
 from pocketpref.vault import Vault
 from pocketpref.vault.crypto.key_stores import KeyFile

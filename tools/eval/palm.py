@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from pocketpref.methods.palm.decision import best_question, choose
 from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.methods.palm.service import best_question, choose
 from pocketpref.records import Matrix64
 
 _LONGEST = 150  # words of an answer that is put to a person: longer ones nobody reads for it

@@ -30,7 +30,7 @@ from pocketpref.evaluation.cases import by_user, cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement, Predictor
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Other
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours, Part, Reward
 from pocketpref.evaluation.registry import Roster
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.texts_only:
         methods = text_methods()
     else:
-        evidence = Evidence(_model(options), bank_of(options.attributes))
+        evidence = CaseEvidence(_model(options), bank_of(options.attributes))
         cases = _complete(cases, evidence)
         methods = [
             *Roster(evidence, k=1, thorough=True).pick(options.methods.split(",")),
@@ -130,13 +130,13 @@ def _model(options: argparse.Namespace) -> CachedModel:
     return open_cached(options.cache, options.weights, compute=options.compute)
 
 
-def _complete(cases: Sequence[Case], evidence: Evidence) -> list[Case]:
+def _complete(cases: Sequence[Case], evidence: CaseEvidence) -> list[Case]:
     """Cases of the prompts that are scored to the end: of others the short answers came first."""
     missing = {case.pair.prompt for case in cases if not _is_there(case, evidence)}
     return [case for case in cases if case.pair.prompt not in missing]
 
 
-def _is_there(case: Case, evidence: Evidence) -> bool:
+def _is_there(case: Case, evidence: CaseEvidence) -> bool:
     """Whether everything of a pair is in the cache."""
     model = evidence.model
     assert isinstance(model, CachedModel)
@@ -157,12 +157,11 @@ def text_methods() -> list[Predictor]:
     recent = Ours(style, name="ours, recent choices", half_life=HALF_LIFE)
     length = Ours(FeatureSet(("length",)), name="ours, length alone")
     plain, longer = Nothing(), Longer()
-    auto = Auto(plain, (longer, pooled, ours))
     others = Other(ours, "ours-other")
-    return [plain, longer, Reward(style), length, pooled, ours, others, near, recent, auto]
+    return [plain, longer, Reward(style), length, pooled, ours, others, near, recent, Auto()]
 
 
-def ablations(evidence: Evidence) -> list[Predictor]:
+def ablations(evidence: CaseEvidence) -> list[Predictor]:
     """Ours with less, with other features, and with past choices weighted."""
     found: list[Predictor] = []
     for name, parts in OURS.items():

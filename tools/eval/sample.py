@@ -33,13 +33,12 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import cases_of, shuffled
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Predictor
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo, Plain
-from pocketpref.evaluation.predictors.drift import Drift
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import READINGS, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.records import Pair, Sampling, Selection
 from pocketpref.samples import sample_pairs
 from pocketpref.scoring import PairScorer, noise_floor
@@ -75,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         model = open_cached(given.cache or Path(folder), given.weights)
-        evidence = Evidence(model, both_sides())
+        evidence = CaseEvidence(model, both_sides())
         blocks = [evidence.bank.block([name]) for name in evidence.bank.names[:6]]
         assert model.model is not None
         noise = noise_floor(model.model, blocks)  # not what was kept: that has no noise
@@ -123,7 +122,7 @@ class OneClause:
 
     name = "popi, one clause"
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: CaseEvidence) -> None:
         self._evidence = evidence
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
@@ -133,11 +132,11 @@ class OneClause:
         best = int(np.argmax(worths))
         wording = list(self._evidence.bank)[best].wording
         says = worths[best] > np.log(0.5)
-        frame = Frame(block(render([Clause(wording)]))) if says else Frame()
+        frame = ScoringFrame(block(render([Clause(wording)]))) if says else ScoringFrame()
         return lambda case: self._evidence.judge(case.pair, frame)
 
 
-def compared(evidence: Evidence, cases: list[Case], noise: float) -> dict[str, Any]:
+def compared(evidence: CaseEvidence, cases: list[Case], noise: float) -> dict[str, Any]:
     """All methods on one person's held-out choices."""
     found = explained(evidence, cases, noise, max(SIZES))
     sizes = [len(selection.attributes) for selection in found.values()]
@@ -149,7 +148,7 @@ def compared(evidence: Evidence, cases: list[Case], noise: float) -> dict[str, A
 
 
 def explained(
-    evidence: Evidence, cases: Sequence[Case], noise: float, size: int
+    evidence: CaseEvidence, cases: Sequence[Case], noise: float, size: int
 ) -> dict[Pair, Selection]:
     """Algorithm 1 on every choice, up to so many attributes; a smaller k is its beginning."""
     exact = Exact(evidence.bank, ExactSettings(k=size, exhaustive=True))
@@ -161,7 +160,7 @@ def explained(
     return found
 
 
-def _methods(evidence: Evidence, found: dict[Pair, Selection]) -> list[Predictor]:
+def _methods(evidence: CaseEvidence, found: dict[Pair, Selection]) -> list[Predictor]:
     methods: list[Predictor] = [
         *(Plain(evidence), Placebo(evidence), Longer(), Drift(evidence)),
         *(History(evidence, characters=HISTORY), OneClause(evidence)),
@@ -173,7 +172,7 @@ def _methods(evidence: Evidence, found: dict[Pair, Selection]) -> list[Predictor
     return methods
 
 
-def _exact(evidence: Evidence, found: dict[Pair, Selection], size: int) -> Explained:
+def _exact(evidence: CaseEvidence, found: dict[Pair, Selection], size: int) -> Explained:
     known = {p: Selection(s.attributes[:size], s.gains[:size]) for p, s in found.items()}
     exact = Exact(evidence.bank, ExactSettings(k=size, exhaustive=True))
     return Explained(evidence, exact, known=known)
@@ -231,7 +230,9 @@ def worth(model: CachedModel, people: dict[str, list[Case]]) -> dict[str, Any]:
     return found
 
 
-def generated(evidence: Evidence, people: dict[str, list[Case]], noise: float) -> dict[str, Any]:
+def generated(
+    evidence: CaseEvidence, people: dict[str, list[Case]], noise: float
+) -> dict[str, Any]:
     """Answers under what EXACT recalls against plain ones, on prompts not learned from."""
     rulings, whose = [], []
     for name, cases in people.items():
@@ -253,7 +254,7 @@ def generated(evidence: Evidence, people: dict[str, list[Case]], noise: float) -
     return {"comparisons": len(rulings), "win rate": rate, "ties": tied}
 
 
-def _answer(evidence: Evidence, prompt: str, block: str, seed: int) -> str:
+def _answer(evidence: CaseEvidence, prompt: str, block: str, seed: int) -> str:
     sampling = Sampling(max_tokens=WORDS, seed=seed)
     return "".join(evidence.model.generate(compose(prompt, block), sampling=sampling))
 

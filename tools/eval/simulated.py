@@ -26,15 +26,14 @@ from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.likelihood_cache import CachedModel
 from pocketpref.evaluation.metrics import interval
+from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, Evidence, Predictor
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Placebo, Plain
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
-from pocketpref.evaluation.predictors.drift import Drift
-from pocketpref.evaluation.predictors.exact import Explained, Global, Recalled
 from pocketpref.evaluation.runner import After, Outcomes, Report, compare
 from pocketpref.messages import compose
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.summary.records import Interval
 from tools.eval.margins import open_cached
 from tools.eval.simulated_worlds import (
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     began = time.monotonic()
     here, model = _world(options)
-    evidence = Evidence(model, here.bank)
+    evidence = CaseEvidence(model, here.bank)
     found: dict[str, Any] = {}
     with threadpool_limits(1):
         for kind in options.kinds.split(","):
@@ -111,7 +110,7 @@ def _score(here: World, model: CachedModel) -> None:
         print(f"{number} of {len(here.topic)} prompts scored", file=sys.stderr, flush=True)
 
 
-def methods(evidence: Evidence) -> list[Predictor]:
+def methods(evidence: CaseEvidence) -> list[Predictor]:
     """What is compared; EXACT takes one attribute, as many as are planted for a topic."""
     explained = Explained(evidence, Exact(evidence.bank, ExactSettings(k=1, exhaustive=True)))
     traits = FeatureSet(("contrast",), evidence)
@@ -120,14 +119,13 @@ def methods(evidence: Evidence) -> list[Predictor]:
     ours = Ours(traits)
     near = Ours(traits, name="ours, similar prompts", width=WIDTH)
     recent = Ours(traits, name="ours, recent choices", half_life=HALF_LIFE)
-    auto = Auto(plain, (longer, pooled, recalled, ours, near))
     return [
         *(plain, longer, Placebo(evidence), drift, Global(explained), recalled),
-        *(pooled, ours, near, recent, auto),
+        *(pooled, ours, near, recent, Auto()),
     ]
 
 
-def _one_kind(here: World, evidence: Evidence, kind: Kind, seeds: int) -> dict[str, Any]:
+def _one_kind(here: World, evidence: CaseEvidence, kind: Kind, seeds: int) -> dict[str, Any]:
     who = people(here, kind, EVERYBODY)
     cases = cases_of(who)
     compared = methods(evidence)
@@ -156,7 +154,7 @@ def _one_kind(here: World, evidence: Evidence, kind: Kind, seeds: int) -> dict[s
 
 
 def recovered(
-    here: World, evidence: Evidence, who: dict[str, Person], seeds: int
+    here: World, evidence: CaseEvidence, who: dict[str, Person], seeds: int
 ) -> dict[str, Interval]:
     """Of recalled attributes, how many were planted; of planted ones, how many are recalled.
 

@@ -45,8 +45,7 @@ from pocketpref.bootstrap.open import throwaway
 from pocketpref.components import Components
 from pocketpref.config import Config, Places
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.methods.exact.indexing import LearnRun
-from pocketpref.methods.exact.selection import Exact, ExactSettings
+from pocketpref.methods.exact import Exact, ExactSettings, LearnRun
 from pocketpref.models import Catalogue
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Feedback

@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 import pocketpref
-from pocketpref.personalization.frames import QUESTION_ORDER, Instruction
+from pocketpref.personalization.frame_probe import frame_for
+from pocketpref.personalization.frames import Frame, Instruction
 from pocketpref.pocket import Pocket
 from pocketpref.records import Feedback, Message, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
@@ -114,11 +115,24 @@ def turned(pair: Pair) -> Pair:
 
 @dataclass(frozen=True)
 class Told:
-    """What a model is told for one person."""
+    """What a model is told for one person: names for people, and the words for each question."""
 
     person: Person
     labels: tuple[str, ...]
-    contents: tuple[str, ...]
+    instructions: tuple[str, ...]
+
+    def contents(self, frame: Frame) -> list[str]:
+        """The prompts in a frame."""
+        said = [Instruction((text,)) if text else Instruction() for text in self.instructions]
+        return framed(frame, said)
+
+
+def framed(frame: Frame, said: Sequence[Instruction]) -> list[str]:
+    """The held-out questions, each with an instruction in a frame."""
+    return [
+        frame.apply([Message(role="user", content=question)], instruction)[-1]["content"]
+        for question, instruction in zip(QUESTIONS, said, strict=False)
+    ]
 
 
 def told(person: Person, questions: Sequence[str]) -> Told:
@@ -126,7 +140,7 @@ def told(person: Person, questions: Sequence[str]) -> Told:
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as pocket:
         pocket.add_many(Feedback(pair) for pair in person.pairs)
         found = [pocket.personalize(question) for question in questions]
-        return Told(person, found[0].attributes, tuple(each.prompt for each in found))
+        return Told(person, found[0].attributes, tuple(each.instruction for each in found))
 
 
 def opened(folder: Path) -> Pocket:
@@ -151,12 +165,9 @@ def carried(
     taste: Taste, everybody: Sequence[Told], model: BatchedModel, cache: ReplyCache
 ) -> dict[str, Any]:
     """Taste carried by condition, with the means it comes from."""
-    questions = QUESTIONS[: len(everybody[0].contents)]
-    said = Instruction((taste.order,), (taste.clause,))
-    outright = [
-        QUESTION_ORDER.apply([Message(role="user", content=q)], said)[-1]["content"]
-        for q in questions
-    ]
+    questions = QUESTIONS[: len(everybody[0].instructions)]
+    frame = frame_for(model.fingerprint)
+    outright = framed(frame, [Instruction((taste.order,), (taste.clause,))] * len(questions))
     plain = taste.shown(cache.replies(model, requests(questions, taste.most)))
     best = taste.shown(cache.replies(model, requests(outright, taste.most)))
     found: dict[str, Any] = {"plain": plain, "told outright": best}
@@ -167,7 +178,7 @@ def carried(
             if (each.person.choices, each.person.noise) == (choices, noise)
         ]
         shown = [
-            taste.shown(cache.replies(model, requests(each.contents, taste.most)))
+            taste.shown(cache.replies(model, requests(each.contents(frame), taste.most)))
             for each in theirs
         ]
         moved = [(value - plain) / (best - plain) for value in shown] if best > plain else []

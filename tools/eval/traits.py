@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from pocketpref.methods.palm import traits
-from pocketpref.methods.palm.decision import SURE
 from pocketpref.methods.palm.inference import infer
+from pocketpref.methods.palm.service import SURE
 from tools.eval.summary_styles import CASES
 
 FORMULAS: Mapping[str, Callable[[str], float]] = {

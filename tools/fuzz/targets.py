@@ -29,9 +29,9 @@ from pocketpref.config import Config, Places
 from pocketpref.errors import ModelError, PocketprefError, TamperedError
 from pocketpref.importers import BadEntry, Format, read
 from pocketpref.lora import AdapterManifest, read_lora
-from pocketpref.methods.palm.decision import choose
 from pocketpref.methods.palm.inference import infer
 from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.methods.palm.service import choose
 from pocketpref.models.bundled import Manifest
 from pocketpref.models.discovery import foreign_models
 from pocketpref.models.gguf_file import check_gguf, read_record

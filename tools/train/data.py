@@ -4,7 +4,7 @@
 
 Answers are drawn from the base model, plainly and under an attribute, and rewritten by rule. An
 answer is kept only where measures that know nothing of the rewards agree that it became what it
-should (`methods/reranking/style.py`), and where the embedder finds that it is about its prompt. A
+should (`personalization/measures.py`), and where the embedder finds that it is about its prompt. A
 person is a weighting of the traits and chooses between two answers by Bradley-Terry in the weighted
 reward. Everything in INTO is made again by this command; its licences are in `licences.txt`.
 
@@ -27,8 +27,8 @@ import numpy as np
 from pocketpref.backends.llama import prepare
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.methods.palm.traits import REWARDS, rewards
-from pocketpref.methods.reranking.style import MEASURES, measures
 from pocketpref.models.gguf_file import file_sha256
+from pocketpref.personalization.measures import MEASURES, measures
 from pocketpref.protocols import Embedder
 
 from .base import Tokens, starter_path
@@ -53,8 +53,8 @@ _EXPECTED: dict[str, tuple[tuple[str, int], ...]] = {
     "easy": (("word length", -1),),
     "informal": (("word length", -1),),
     "shorter": (("length", -1),),
-    "listed": (("lists", 1),),
-    "flowing": (("lists", -1),),
+    "listed": (("bullets", 1),),
+    "flowing": (("bullets", -1),),
     "plain": (("word length", -1), ("sentence length", -1)),
     "formal": (("word length", 1),),
     "casual": (("word length", -1),),

@@ -9,11 +9,11 @@ import click
 
 from pocketpref.cli.chat.session import ChatSession, shortened
 from pocketpref.cli.chat.terminal import TerminalView, line_reader
-from pocketpref.cli.chat.turns import ChatOptions, View
+from pocketpref.cli.chat.turns import ChatOptions
 from pocketpref.cli.context import App, pass_app, without_network
 from pocketpref.cli.egress.rendering import somebody_to_ask, terminal_ask
 from pocketpref.cli.learn import learn_visibly
-from pocketpref.cli.output import note, printable
+from pocketpref.cli.output import note
 from pocketpref.cli.params import (
     TEXT,
     MisuseError,
@@ -114,15 +114,17 @@ def chat(
         raise MisuseError("what was kept goes on here: leave out --to, and say /remote in the chat")
     if best_of is not None and to is not None:
         raise MisuseError("--best-of is for answers of the local model; leave out --to")
+    if policy + adapter + (method != "auto") > 1:
+        raise MisuseError("choose one of --method, --policy and --adapter")
     options = ChatOptions(
         system=system,
-        sampling=_sampling(settings),
+        sampling=parsed_sampling(settings),
         stream=not no_stream,
         record=not no_learn,
         to=to,
         ask=terminal_ask(for_this_chat=True) if somebody_to_ask() else None,
         offline=offline,
-        method=_method(method, policy=policy, adapter=adapter),
+        method="palm" if policy else "profile-to-peft" if adapter else method,
         best_of=best_of or 1,
     )
     guard = without_network(offline, own_process=app.own_process)
@@ -132,30 +134,43 @@ def chat(
             keep = go_on or (app.config.keep_chat == "yes" and not no_learn)
         view = TerminalView(app.environ)
         conversation = ChatSession(pocket, view, options, notebook, keep=keep)
-        note(_header(pocket, to))
-        if adapter and pocket.tailoring.profile() is None:
-            note("an adapter is written once there is a summary: pocketpref summary refresh")
-        _tell_kept(view, notebook, keep=keep)
-        _converse(conversation, line_reader())
-        if conversation.recorded:
+        greet(pocket, options, notebook, keep=keep)
+        converse(conversation, line_reader())
+        if not conversation.recorded:
+            return
+        if options.method == "exact":
             note(f"learning from {plural(conversation.recorded, 'choice')} (Ctrl-C: later)")
             learn_visibly(pocket, _LEARN_SECONDS)
             offer_refresh(pocket)
+            return
+        sure = [found.likes for found in pocket.preferences() if found.applied]
+        said = f"known so far: {', '.join(sure)}" if sure else "nothing is sure yet"
+        note(f"{plural(conversation.recorded, 'choice')} remembered; {said}")
 
 
-def _tell_kept(view: View, notebook: ChatRecorder, *, keep: bool) -> None:
-    """Where a chat that is gone on with stands, and that this one is kept."""
+def greet(pocket: Pocket, options: ChatOptions, notebook: ChatRecorder, *, keep: bool) -> None:
+    """Say who chats with which model, where an earlier chat ended, and whether this one is kept."""
+    status, to = pocket.status(), options.to
+    note(
+        f"Chatting with {to or status['model']} as {status['user']}, "
+        f"{plural(status['pairs'], 'choice')} remembered, "
+        f"egress: {status['egress'].partition(',')[0]}"
+        f"{'' if to else ', runs on: ' + status['device']}\n"
+        "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
+    )
+    if options.method == "profile-to-peft" and pocket.tailoring.profile() is None:
+        note("an adapter is written once there is a summary: pocketpref summary refresh")
     if notebook.earlier:
         last = notebook.earlier[-1]
-        view.note(f"going on after {plural(len(notebook.earlier), 'exchange')}; the last one:")
-        view.note(f"> {shortened(last.prompt)}")
-        view.note(shortened(last.answer))
+        note(f"going on after {plural(len(notebook.earlier), 'exchange')}; the last one:")
+        note(f"> {shortened(last.prompt)}")
+        note(shortened(last.answer))
     if keep:
-        view.note("this chat is kept, sealed; `pocketpref chat -c` goes on with it")
+        note("this chat is kept, sealed; `pocketpref chat -c` goes on with it")
 
 
-def _converse(conversation: ChatSession, read: Callable[[str], str]) -> None:
-    """Hear lines until the person leaves; Ctrl-C at the prompt gives up the line."""
+def converse(conversation: ChatSession, read: Callable[[str], str]) -> None:
+    """Pass lines to a chat until the person leaves; Ctrl-C at the prompt drops the line."""
     going_on = True
     while going_on:
         try:
@@ -170,24 +185,12 @@ def _converse(conversation: ChatSession, read: Callable[[str], str]) -> None:
             note(error.words)
 
 
-def _header(pocket: Pocket, to: str | None) -> str:
-    status = pocket.status()
-    egress = status["egress"].partition(",")[0]
-    return printable(
-        f"Chatting with {to or status['model']} as {status['user']}, "
-        f"{plural(status['indexed'], 'choice')} learned, egress: {egress}"
-        f"{'' if to else ', runs on: ' + status['device']}\n"
-        "Type 'exit' or press Ctrl-D to leave, '/help' for what else there is"
-    )
+def parsed_sampling(settings: tuple[tuple[str, str], ...]) -> Sampling | None:
+    """Return what the ``-o KEY VALUE`` options set, or None without any.
 
-
-def _method(method: PersonalizeMethod, *, policy: bool, adapter: bool) -> PersonalizeMethod:
-    if policy + adapter + (method != "auto") > 1:
-        raise MisuseError("choose one of --method, --policy and --adapter")
-    return "palm" if policy else "profile-to-peft" if adapter else method
-
-
-def _sampling(settings: tuple[tuple[str, str], ...]) -> Sampling | None:
+    Raises:
+        MisuseError: a key is unknown, or its value is no number.
+    """
     from pocketpref.records import Sampling
 
     kinds: dict[str, Callable[[str], Any]] = {

@@ -58,7 +58,7 @@ class Away:
             sampling=sampling,
             level=level,
         )
-        self._tell(shown)
+        self._announce(shown)
         pieces = self._pocket.reply_remotely(
             prompt,
             to=self.to,
@@ -97,9 +97,9 @@ class Away:
             lines.append("exactly these bytes would leave:")
         self._say("\n".join([*lines, shown.body.decode()]))
 
-    def _tell(self, shown: Preview) -> None:
+    def _announce(self, shown: Preview) -> None:
         """Say what leaves, the first time and whenever that has changed."""
-        # Who is asked is shown it then; what is refused says why.
+        # The question shows it to whoever is asked; a refusal names its reason.
         if not shown.allowed or self._told == shown.text:
             return
         self._told = shown.text
@@ -135,9 +135,10 @@ class Sides:
     @property
     def commands(self) -> dict[str, Callable[[str], None]]:
         """What a person can say about it in a chat."""
-        return {"/remote": self._remote, "/local": self._local, "/preview": self._preview}
+        return {"/remote": self.remote, "/local": self.local, "/preview": self.preview}
 
-    def _remote(self, rest: str) -> None:
+    def remote(self, rest: str) -> None:
+        """Have a remote model answer: the one that is named, or the last one."""
         to = rest or self._last_to
         if to is None:
             raise InputError("name a destination", hint="for example /remote openai:gpt-5")
@@ -154,27 +155,24 @@ class Sides:
         self._last_to = str(Destination.parse(to))
         self.away = Away(self._pocket, self._last_to, self._view.note, self._options.ask)
 
-    def _local(self, _: str) -> None:
+    def local(self, _: str = "") -> None:
+        """Have the model on this machine answer."""
         self.away = None
         self._view.note("the model on this machine answers now; nothing leaves")
 
-    def _preview(self, rest: str) -> None:
+    def preview(self, rest: str) -> None:
+        """Show what would leave for a prompt, or without one what left with the last."""
         if self.away is None:
             raise InputError(
                 "nothing would leave: the model on this machine answers",
                 hint="/remote DESTINATION has another one answer",
             )
-        if not rest:
-            self._show_last(self.away)
-            return
-        options = self._options
-        self.away.describe(
-            self.away.preview(
+        shown = self.away.shown
+        if rest:
+            options = self._options
+            shown = self.away.preview(
                 rest, history=self._history(), system=options.system, sampling=options.sampling
             )
-        )
-
-    def _show_last(self, away: Away) -> None:
-        if away.shown is None:
+        if shown is None:
             raise InputError("nothing has left yet", hint="/preview PROMPT shows what would")
-        away.describe(away.shown)
+        self.away.describe(shown)

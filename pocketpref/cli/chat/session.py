@@ -1,21 +1,28 @@
-"""What a chat does with each line it hears, apart from any terminal."""
+"""A chat apart from any terminal: what it does with each line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pocketpref.cli.chat.remote import Away, Sides
-from pocketpref.cli.chat.turns import ENDS, HELP, ChatOptions, ChatTurn, View
+from pocketpref.cli.chat.turns import (
+    ANSWERS_TO_OFFER,
+    ENDS,
+    HELP,
+    ChatOptions,
+    ChatTurn,
+    MemoryOffer,
+    View,
+)
 from pocketpref.cli.egress.rendering import level_name, mark
 from pocketpref.errors import EgressError, InputError, PocketprefError
 
 if TYPE_CHECKING:
     from pocketpref.chat_history import ChatRecorder, Exchange
-    from pocketpref.personalization.conditions import PersonalizeMethod
     from pocketpref.pocket import Pocket
     from pocketpref.records import Message, Sampling
 
@@ -57,15 +64,16 @@ class ChatSession:
         self._turns: list[ChatTurn] = []
         self._multi: tuple[str, list[str]] | None = None
         self._plain_next = False
+        self._offer: MemoryOffer | None = None
         self._sides = Sides(pocket, view, self._options, lambda: self.history)
         self._commands: dict[str, Callable[[str], None]] = {
-            "/retry": self._retry,
-            "/prefer": self._prefer,
-            "/edit": self._edit_answer,
-            "/why": self._why,
-            "/plain": self._plain,
-            "/forget": self._forget,
-            "/summary": self._summary,
+            "/retry": self.retry,
+            "/prefer": self.prefer,
+            "/edit": self.edit_answer,
+            "/why": self.explain,
+            "/plain": self.answer_plainly,
+            "/forget": self.forget,
+            "/summary": self.show_summary,
             **self._sides.commands,
             "/help": lambda _: self._view.note(HELP),
         }
@@ -99,11 +107,21 @@ class ChatSession:
             ModelError, VaultError: what the chat cannot go on without failed.
         """
         if self._multi is not None:
-            self._hear_more(line)
+            end, lines = self._multi
+            if line.strip() != end:
+                lines.append(line)
+                return True
+            self._multi = None
+            if text := "\n".join(lines).strip():
+                self.hear_prompt(text)
             return True
         word, _, rest = line.strip().partition(" ")
         if word in ENDS and not rest:
             return False
+        offer, self._offer = self._offer, None
+        if offer is not None and line.strip().casefold() in ANSWERS_TO_OFFER:
+            self._take_up(offer, ANSWERS_TO_OFFER[line.strip().casefold()])
+            return True
         try:
             self._act(line.strip(), word, rest.strip())
         except (InputError, EgressError) as error:
@@ -132,23 +150,15 @@ class ChatSession:
         if word == "!multi":
             self._multi = (f"!end {rest}".strip(), [])
         elif word == "!edit":
-            self._edit_prompt(rest)
+            text = self._view.edit(rest)
+            if text and text.strip():
+                self.hear_prompt(text.strip())
         elif word in self._commands:
             self._commands[word](rest)
         elif _COMMAND.match(word):
             self._view.note("no such command; /help lists them")
         else:
             self._ask(line)
-
-    def _hear_more(self, line: str) -> None:
-        assert self._multi is not None
-        end, lines = self._multi
-        if line.strip() != end:
-            lines.append(line)
-            return
-        self._multi = None
-        if text := "\n".join(lines).strip():
-            self.hear_prompt(text)
 
     def hear_prompt(self, text: str) -> None:
         """Answer a text that is a prompt whatever it looks like."""
@@ -167,12 +177,49 @@ class ChatSession:
         if answer:
             turn.answers.append(answer)
             self._turns.append(turn)
+            if self._options.record:
+                self._offer_to_remember()
+
+    def _offer_to_remember(self) -> None:
+        """MemoryOffer to keep what the last prompt said of the answer before it, if it did."""
+        from pocketpref.personalization.feedback import detect, statement_of
+
+        if len(self._turns) < 2:
+            return
+        earlier, turn = self._turns[-2:]
+        found = detect(turn.prompt, previous_answer=earlier.answers[earlier.standing])
+        if found is None:
+            return
+        statement = "" if found.scope == "once" else statement_of(found)
+        self._offer = MemoryOffer(statement, earlier, turn, found.rework)
+        what = f'"{statement}" for all answers' if statement else "that you prefer this answer"
+        self._view.note(f"Remember {what}? y or n")
+
+    def _take_up(self, offer: MemoryOffer, agreed: bool) -> None:
+        """Keep what was offered, or nothing."""
+        if not agreed:
+            self._view.note("not remembered")
+            return
+        if offer.statement:
+            self._pocket.state(offer.statement)
+            self._view.note("remembered: it counts from the next answer on")
+        if offer.reworked:
+            earlier, later = offer.earlier, offer.later
+            answer, reworked = earlier.answers[earlier.standing], later.answers[later.standing]
+            if answer.strip() != reworked.strip():
+                earlier.under += later.under
+                self._record(earlier, reworked, [answer], edited=False)
 
     def _answer(self, turn: ChatTurn, history: tuple[Message, ...]) -> str:
         """One more answer, shown as it comes; Ctrl-C keeps what there is of it."""
-        pieces: list[str] = []
+        away, pieces = self._sides.away, list[str]()
+        reply = (
+            self._local_reply(turn, history)
+            if away is None
+            else self._remote_reply(away, turn, history)
+        )
         try:
-            with closing(self._reply(turn, history)) as reply:
+            with closing(reply):  # which stops the model at once
                 for piece in reply:
                     pieces.append(piece)
                     if self._options.stream:
@@ -190,55 +237,43 @@ class ChatSession:
             self._view.note(mark(turn.left))
         return "".join(pieces).strip()
 
-    def _reply(self, turn: ChatTurn, history: tuple[Message, ...]) -> Generator[str, None, None]:
-        away = self._sides.away
-        stream = (
-            self._local_reply(turn, history)
-            if away is None
-            else self._remote_reply(away, turn, history)
-        )
-        # A generator by any back end's making; closing it stops the model at once.
-        return cast("Generator[str, None, None]", stream)
-
-    def _local_reply(self, turn: ChatTurn, history: tuple[Message, ...]) -> Iterator[str]:
+    def _local_reply(
+        self, turn: ChatTurn, history: tuple[Message, ...]
+    ) -> Generator[str, None, None]:
         turn.left = None
-        system = self._options.system
-        method = self._options.method
+        system, method = self._options.system, self._options.method
         if not turn.plain:
             turn.used = self._pocket.personalize(
                 turn.prompt, system=system, history=history, method=method
             )
             turn.under += turn.used.attributes
-        if self._options.best_of > 1 and not turn.plain:
-            return self._best_reply(turn, history, method)
-        return self._pocket.reply(
-            turn.prompt,
-            stream=True,
-            system=system,
-            history=history,
-            sampling=self._sampling(len(turn.answers)),
-            plain=turn.plain,
-            method=method,
-        )
-
-    def _best_reply(
-        self, turn: ChatTurn, history: tuple[Message, ...], method: PersonalizeMethod
-    ) -> Iterator[str]:
-        """One piece, the best answer as a whole: which one it is, is known with the last."""
-        count = self._options.best_of
+        count = 1 if turn.plain else self._options.best_of
+        sampling = self._sampling(count * len(turn.answers))
+        if count == 1:
+            yield from self._pocket.reply(
+                turn.prompt,
+                stream=True,
+                system=system,
+                history=history,
+                sampling=sampling,
+                plain=turn.plain,
+                method=method,
+            )
+            return
+        # In one piece: which answer is the best is known when all are there.
         self._view.note(f"drawing {count} answers, of which the best is shown")
         yield self._pocket.reply(
             turn.prompt,
-            system=self._options.system,
+            system=system,
             history=history,
-            sampling=self._sampling(count * len(turn.answers)),
+            sampling=sampling,
             method=method,
             best_of=count,
         )
 
     def _remote_reply(
         self, away: Away, turn: ChatTurn, history: tuple[Message, ...]
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         stream = away.reply(
             turn.prompt,
             history=history,
@@ -249,7 +284,7 @@ class ChatSession:
         turn.left = away.shown
         if turn.left is not None and turn.left.text:
             turn.under.append(f"{level_name(turn.left.level)} sent")
-        return stream
+        yield from stream
 
     def _sampling(self, earlier: int) -> Sampling | None:
         """With a fixed seed another answer needs another seed."""
@@ -270,12 +305,8 @@ class ChatSession:
 
     # ------------------------------------------------------------------------------ commands
 
-    def _edit_prompt(self, begun: str) -> None:
-        text = self._view.edit(begun)
-        if text and text.strip():
-            self.hear_prompt(text.strip())
-
-    def _retry(self, _: str) -> None:
+    def retry(self, _: str = "") -> None:
+        """Answer the last prompt once more."""
         turn = self._last()
         answer = self._answer(turn, self._history(len(self._turns) - 1))
         if not answer:
@@ -285,7 +316,8 @@ class ChatSession:
         numbers = " or ".join(f"/prefer {n}" for n in range(1, len(turn.answers) + 1))
         self._view.note(f"that was answer {len(turn.answers)}; {numbers} says which is better")
 
-    def _prefer(self, rest: str) -> None:
+    def prefer(self, rest: str) -> None:
+        """Remember that the answer of this number is better than the others."""
         turn = self._last()
         if len(turn.answers) < 2:
             raise InputError("there is one answer only", hint="/retry gives another")
@@ -298,7 +330,8 @@ class ChatSession:
             raise InputError("the answers are the same", hint="/retry gives another")
         self._record(turn, chosen, others, edited=False)
 
-    def _edit_answer(self, _: str) -> None:
+    def edit_answer(self, _: str = "") -> None:
+        """Let the person edit the last answer, and remember that the edited one is better."""
         turn = self._last()
         original = turn.answers[turn.standing]
         edited = self._view.edit(original)
@@ -313,31 +346,23 @@ class ChatSession:
         if not self._options.record:
             self._view.note("noted for this chat only (--no-learn)")
             return
-        # What the answers were written under is kept beside them, so that nothing that came out of
-        # memory is ever counted as new evidence for itself.
-        meta = {"answered_under": list(dict.fromkeys(turn.under))}
-        before, turn.recorded = (
-            turn.recorded,
-            [
-                self._pocket.add(
-                    turn.prompt, chosen, other, origin="edit" if edited else "chat", meta=meta
-                )
-                for other in others
-            ],
+        from pocketpref.integrations.feedback_session import record_choice
+
+        before = turn.recorded
+        turn.recorded = list(
+            record_choice(
+                *(self._pocket, turn.prompt, chosen, others), edited=edited, under=turn.under
+            )
         )
-        # Who changes their mind about a turn takes back what they said of it before. What is kept
-        # of the chat would go with that, so it must not speak of it any more.
+        # A new choice about a turn replaces an earlier one. Forgetting that would take along the
+        # chat that names it, so the chat is written first.
         self._keep()
         if before:
             self._pocket.forget(*before)
         self._view.note(f"remembered ({' '.join(turn.recorded)}); /forget takes it back")
 
-    def _take_back(self, turn: ChatTurn) -> None:
-        if turn.recorded:
-            self._pocket.forget(*turn.recorded)
-            turn.recorded = []
-
-    def _why(self, _: str) -> None:
+    def explain(self, _: str = "") -> None:
+        """Show which attributes the last answer was given under, and where they come from."""
         turn = self._last()
         used = turn.used
         if turn.left is not None:
@@ -361,20 +386,23 @@ class ChatSession:
                 past = shortened(self._pocket.memory(source.id).pair.prompt)
                 self._view.note(f"from {source.id}, similarity {source.similarity:.2f}: {past}")
 
-    def _plain(self, rest: str) -> None:
+    def answer_plainly(self, rest: str) -> None:
+        """Answer this prompt, or the next one, without personalization."""
         self._plain_next = True
         if rest:
             self._ask(rest)
         else:
             self._view.note("the next answer is without personalization")
 
-    def _summary(self, _: str) -> None:
+    def show_summary(self, _: str = "") -> None:
+        """Show the preference summary."""
         summary = self._pocket.summary()
         if summary is None:
             raise InputError("there is no summary yet", hint="pocketpref summary refresh")
         self._view.note(summary.text)
 
-    def _forget(self, rest: str) -> None:
+    def forget(self, rest: str) -> None:
+        """Forget the choices with these ids, or what this chat remembered last."""
         if rest:
             self._pocket.forget(*rest.split())
             for turn in self._turns:
@@ -383,7 +411,8 @@ class ChatSession:
             return
         for turn in reversed(self._turns):
             if turn.recorded:
-                self._take_back(turn)
+                self._pocket.forget(*turn.recorded)
+                turn.recorded = []
                 also = ", and what was kept of this chat" if self._notebook is not None else ""
                 self._view.note(f"forgotten{also}")
                 return

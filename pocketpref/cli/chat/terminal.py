@@ -25,7 +25,7 @@ def line_reader() -> Callable[[str], str]:
     ever written to a file.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _piped_line
+        return piped_line
     with suppress(ImportError):  # absent on Windows, where the console edits lines itself
         import readline
 
@@ -33,7 +33,13 @@ def line_reader() -> Callable[[str], str]:
     return input
 
 
-def _piped_line(prompt: str) -> str:
+def piped_line(prompt: str) -> str:
+    """Read one line from standard input that is no terminal, or is read through a pipe.
+
+    Raises:
+        EOFError: there is none.
+        InputError: it is no valid UTF-8.
+    """
     if sys.stdin.isatty():
         click.echo(prompt, nl=False, err=True)
     try:
@@ -119,12 +125,10 @@ def memory_folder(
         return None
     kinds = {fields[1]: fields[2] for line in table.splitlines() if len(fields := line.split()) > 2}
     for name in (environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 - 0700 folders in it
-        if name and _is_in_memory(Path(name), kinds) and os.access(name, os.W_OK | os.X_OK):
+        if not name or not os.access(name, os.W_OK | os.X_OK):
+            continue
+        real = Path(name).resolve()
+        mount = next((str(p) for p in (real, *real.parents) if str(p) in kinds), "")
+        if kinds.get(mount) in _MEMORY_FILE_SYSTEMS:
             return Path(name)
     return None
-
-
-def _is_in_memory(folder: Path, kinds: Mapping[str, str]) -> bool:
-    real = folder.resolve()
-    mounted = next((str(p) for p in (real, *real.parents) if str(p) in kinds), None)
-    return mounted is not None and kinds[mounted] in _MEMORY_FILE_SYSTEMS

@@ -32,6 +32,12 @@ Type a prompt and press Enter. Besides that:
 The editor works on a file in memory where the system has such a folder; it is deleted at once."""
 
 
+ANSWERS_TO_OFFER = {
+    **dict.fromkeys(("y", "yes", "j", "ja", "s", "si", "sí", "o", "oui", "是"), True),
+    **dict.fromkeys(("n", "no", "nein", "non", "否"), False),
+}
+"""Lines that answer an offer to remember; anything else is a prompt, and the offer lapses."""
+
 ENDS = ("exit", "quit", "/exit", "/quit", "/bye")
 """Lines that end a chat: our words, and those that other programs have taught people."""
 
@@ -98,3 +104,20 @@ class ChatTurn:
     answers: list[str] = field(default_factory=list)
     standing: int = 0
     recorded: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, repr=False)
+class MemoryOffer:
+    """What a chat offers to remember after a message about how it answered.
+
+    Attributes:
+        statement: the preference to keep; "" where the message was about one answer alone.
+        earlier: the turn whose answer the message was about.
+        later: the turn of the message itself, whose answer is the reworked one.
+        reworked: whether its answer is the earlier one, made again.
+    """
+
+    statement: str
+    earlier: ChatTurn
+    later: ChatTurn
+    reworked: bool

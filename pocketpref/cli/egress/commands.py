@@ -1,8 +1,7 @@
-"""egress status|allow|revoke: what may leave. What would and what did is in `releases`."""
+"""egress status|allow|revoke and egress key: what may leave, and the keys of remote APIs."""
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -13,8 +12,8 @@ import click
 
 from pocketpref.cli.context import App, pass_app
 from pocketpref.cli.egress.log import log, preview, verify
-from pocketpref.cli.egress.rendering import finding_lines, level_name, time_span, when
-from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.egress.rendering import finding_lines, level_name, time_span
+from pocketpref.cli.output import note, print_table, report, report_json, table, when
 from pocketpref.cli.params import MisuseError, json_option, model_option, user_option
 from pocketpref.errors import InputError, NotFoundError
 from pocketpref.formatting import plural
@@ -66,7 +65,7 @@ def set_key(
     if file is not None and fd is not None:
         raise MisuseError("choose one of --file and --fd")
     to = Destination.parse(destination)
-    given = _read(to, file, fd)
+    given = read_key(to, file, fd)
     with app.pocket(user, model) as pocket:
         pocket.api_keys.put(to, given)
     report(f"key kept for {_address(to)}")
@@ -99,15 +98,28 @@ def _address(to: Destination) -> str:
     return address(to)
 
 
-def _read(to: Destination, file: str | None, fd: int | None) -> ApiKey:
+def read_key(to: Destination, file: str | None, fd: int | None) -> ApiKey:
+    """Read a key from a file (``-``: standard input), a descriptor or, without both, a person.
+
+    Raises:
+        InputError: it cannot be read, or nobody can be asked.
+    """
     from pocketpref.egress.api_keys import ApiKey
+    from pocketpref.files import open_inherited
 
     if file == "-":
         return ApiKey.read(sys.stdin.buffer)
     if file is not None:
-        return _from_file(Path(file).expanduser())
+        with suppress(OSError), Path(file).expanduser().open("rb") as source:
+            return ApiKey.read(source)
+        raise InputError("the file with the key cannot be read", hint="its first line is the key")
     if fd is not None:
-        return _from_descriptor(fd)
+        with suppress(OSError), open_inherited(fd) as source:
+            return ApiKey.read(source)
+        raise InputError(
+            f"descriptor {fd} cannot be read",
+            hint="for example: pocketpref egress key set DEST --fd 3 3< key.txt",
+        )
     if not sys.stdin.isatty():
         raise InputError(
             "a key is needed, and there is no terminal to ask at",
@@ -115,28 +127,6 @@ def _read(to: Destination, file: str | None, fd: int | None) -> ApiKey:
         )
     typed = click.prompt(f"Key for {_address(to)}", hide_input=True, err=True)
     return ApiKey.typed(str(typed))
-
-
-def _from_file(path: Path) -> ApiKey:
-    from pocketpref.egress.api_keys import ApiKey
-
-    with suppress(OSError), path.open("rb") as file:
-        return ApiKey.read(file)
-    raise InputError("the file with the key cannot be read", hint="its first line is the key")
-
-
-def _from_descriptor(number: int) -> ApiKey:
-    from pocketpref.egress.api_keys import ApiKey
-
-    # What Python and SQLite open is not inheritable, what a shell hands in is.
-    with suppress(OSError):
-        if os.get_inheritable(number):
-            with os.fdopen(number, "rb") as file:
-                return ApiKey.read(file)
-    raise InputError(
-        f"descriptor {number} cannot be read",
-        hint="for example: pocketpref egress key set DEST --fd 3 3< key.txt",
-    )
 
 
 _LEVELS = ("none", "attributes", "summary")
@@ -165,10 +155,10 @@ def egress_status(app: App, *, as_json: bool, user: str | None, model: str | Non
     Example: pocketpref egress status
     """
     with app.pocket(user, model) as pocket:
-        door = pocket.egress
-        grants, entries = door.grants(), door.log()
+        gate = pocket.egress
+        grants, entries = gate.grants(), gate.log()
         found = {
-            "grants": [_grant_as_dict(door, grant) for grant in grants],
+            "grants": [_grant_as_dict(gate, grant) for grant in grants],
             "keys": pocket.api_keys.addresses(),
             "sent": sum(entry.event == "allowed" for entry in entries),
             "log": len(entries),
@@ -179,8 +169,8 @@ def egress_status(app: App, *, as_json: bool, user: str | None, model: str | Non
     _print_status(found)
 
 
-def _grant_as_dict(door: EgressGate, grant: Grant) -> dict[str, Any]:
-    refusal = door.refusal(grant)
+def _grant_as_dict(gate: EgressGate, grant: Grant) -> dict[str, Any]:
+    refusal = gate.refusal(grant)
     return {
         "id": grant.id,
         "destination": str(grant.destination),
@@ -207,9 +197,11 @@ def _print_status(found: dict[str, Any]) -> None:
     else:
         listing = table("id", "destination", "level", "until", "today", "")
         for grant in found["grants"]:
+            bound = {"this": " (this one)", "any": " (any)", None: ""}[grant["summary"]]
+            values = f", {', '.join(grant['values'])}" if grant["values"] else ""
             limit = "" if grant["daily"] is None else f" of {grant['daily']}"
             listing.add_row(
-                *(grant["id"], grant["destination"], _level_words(grant)),
+                *(grant["id"], grant["destination"], f"{grant['level']}{bound}{values}"),
                 *(when(datetime.fromisoformat(grant["expires"])), f"{grant['today']}{limit}"),
                 "" if grant["refused"] is None else f"allows nothing: {grant['refused']}",
             )
@@ -217,12 +209,6 @@ def _print_status(found: dict[str, Any]) -> None:
     for address in found["keys"]:
         report(f"key for {address}")
     report(f"{plural(found['sent'], 'request')} left; {plural(found['log'], 'line')} in the log")
-
-
-def _level_words(grant: dict[str, Any]) -> str:
-    bound = {"this": " (this one)", "any": " (any)", None: ""}[grant["summary"]]
-    values = f", {', '.join(grant['values'])}" if grant["values"] else ""
-    return f"{grant['level']}{bound}{values}"
 
 
 @egress.command("allow")
@@ -299,7 +285,11 @@ def allow(
         report_json(shape)
         return
     report(f"allowed until {when(grant.expires)}: {grant.destination}")
-    report(f"with each request goes {_terms(grant, offer)}")
+    words = {
+        "any": "whatever your summary says then, if the checks find nothing in it",
+        "this": f"this summary, and no other:\n  {offer.summary}",
+    }
+    report(f"with each request goes {words.get(_bound(grant) or '', grant.level.words)}")
     for line in held_back:
         note(line)
 
@@ -316,14 +306,6 @@ def _held_back(pocket: Pocket, grant: Grant, offer: Offer) -> list[str]:
         *finding_lines(findings, offer.summary),
         "until it says something else, a sentence goes",
     ]
-
-
-def _terms(grant: Grant, offer: Offer) -> str:
-    words = {
-        "any": "whatever your summary says then, if the checks find nothing in it",
-        "this": f"this summary, and no other:\n  {offer.summary}",
-    }
-    return words.get(_bound(grant) or "", grant.level.words)
 
 
 @egress.command("revoke")
@@ -344,11 +326,11 @@ def revoke(
     if (which is None) != everything:
         raise MisuseError("name a destination or an id, or say --all")
     with app.pocket(user, model) as pocket:
-        door = pocket.egress
+        gate = pocket.egress
         if which is None:
-            gone = sum(door.revoke(grant.id) for grant in door.grants())
+            gone = sum(gate.revoke(grant.id) for grant in gate.grants())
         else:
-            gone = door.revoke(Destination.parse(which) if ":" in which else which)
+            gone = gate.revoke(Destination.parse(which) if ":" in which else which)
     if not gone and not everything:
         raise NotFoundError(
             "nothing is allowed there", hint="`pocketpref egress status` lists what is"

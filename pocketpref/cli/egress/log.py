@@ -16,9 +16,8 @@ from pocketpref.cli.egress.rendering import (
     report_body,
     somebody_to_ask,
     terminal_ask,
-    when,
 )
-from pocketpref.cli.output import note, print_table, report, report_json, table
+from pocketpref.cli.output import note, print_table, report, report_json, table, when
 from pocketpref.cli.params import TEXT, json_option, model_option, user_option
 from pocketpref.errors import NotFoundError
 from pocketpref.formatting import plural
@@ -117,38 +116,13 @@ def log(
         entries = pocket.egress.log()
         forgotten = frozenset(pocket.egress.verify().forgotten)
         body = pocket.egress.released(entry_id) if entry_id else None
-    if entry_id is not None:
-        _print_release(next((e for e in entries if e.id == entry_id), None), body)
-    elif as_json:
+    if entry_id is None and as_json:
         report_json([{**e.to_dict(), "forgotten": e.id in forgotten} for e in entries])
-    else:
-        _print_log(entries, forgotten)
-
-
-def _print_log(entries: list[LogEntry], forgotten: frozenset[str]) -> None:
-    if not entries:
-        report("nothing was ever asked for")
         return
-    listing = table("id", "when", "what", "destination", "bytes", "")
-    listing.columns[4].justify = "right"
-    ends = {entry.release: entry.reason for entry in entries if entry.event == "finished"}
-    for entry in entries:
-        if entry.event == "finished":
-            continue  # said where it was allowed
-        what = entry.event if entry.level is None else f"{entry.event} ({level_name(entry.level)})"
-        words = [entry.reason, ends.get(entry.id, ""), _fate(entry, forgotten)]
-        size = f"{entry.sent:,}" if entry.sent else ""
-        shown = "; ".join(word for word in words if word)
-        listing.add_row(entry.id, when(entry.when), what, entry.destination, size, shown)
-    print_table(listing)
-    note("`pocketpref egress log ID` shows the bytes of one that was allowed")
-
-
-def _fate(entry: LogEntry, forgotten: frozenset[str]) -> str:
-    return "it left, and its text is forgotten here" if entry.id in forgotten else ""
-
-
-def _print_release(entry: LogEntry | None, body: bytes | None) -> None:
+    if entry_id is None:
+        _print_log(entries, forgotten)
+        return
+    entry = next((e for e in entries if e.id == entry_id), None)
     if entry is None:
         raise NotFoundError(
             "the log has no entry of this id", hint="`pocketpref egress log` lists them"
@@ -162,6 +136,26 @@ def _print_release(entry: LogEntry | None, body: bytes | None) -> None:
         )
     else:
         report(f"{entry.event}: {entry.reason}; nothing left")
+
+
+def _print_log(entries: list[LogEntry], forgotten: frozenset[str]) -> None:
+    if not entries:
+        report("nothing was ever asked for")
+        return
+    listing = table("id", "when", "what", "destination", "bytes", "")
+    listing.columns[4].justify = "right"
+    ends = {entry.release: entry.reason for entry in entries if entry.event == "finished"}
+    for entry in entries:
+        if entry.event == "finished":
+            continue  # shown in the line of the request itself
+        what = entry.event if entry.level is None else f"{entry.event} ({level_name(entry.level)})"
+        fate = "it left, and its text is forgotten here" if entry.id in forgotten else ""
+        words = [entry.reason, ends.get(entry.id, ""), fate]
+        size = f"{entry.sent:,}" if entry.sent else ""
+        shown = "; ".join(word for word in words if word)
+        listing.add_row(entry.id, when(entry.when), what, entry.destination, size, shown)
+    print_table(listing)
+    note("`pocketpref egress log ID` shows the bytes of one that was allowed")
 
 
 @click.command("verify")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +26,6 @@ _CONTEXT = 12  # characters around a finding
 def level_name(level: Level) -> str:
     """As options and ``--json`` spell it."""
     return level.name.lower()
-
-
-def when(moment: datetime) -> str:
-    """A moment in the machine's own time zone, for listings."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def time_span(text: str) -> timedelta:
@@ -70,7 +65,7 @@ def preview_lines(preview: Preview, summary: str) -> list[str]:
     """What would leave and whether it may, for people, without the bytes themselves.
 
     Args:
-        preview: what the door worked out.
+        preview: what the gate worked out.
         summary: the person's summary, in which findings are shown.
     """
     return [
@@ -139,10 +134,26 @@ def terminal_ask(*, for_this_chat: bool = False) -> Ask:
     Args:
         for_this_chat: offer to go on allowing what is shown, until the program ends.
     """
-    return _TerminalAsk(for_this_chat=for_this_chat)
+    return TerminalAsk(for_this_chat=for_this_chat)
 
 
-class _TerminalAsk:
+def question(preview: Preview) -> str:
+    """Say what would leave, to where and in full, for whoever is asked about it."""
+    body = preview.body.decode()
+    if len(body) > _SHOWN:
+        body = f"{body[:_SHOWN]}... ({len(body) - _SHOWN:,} more characters)"
+    lines = [
+        f"This would leave your machine ({preview.reason}):",
+        f"to:      {preview.destination}",
+        f"adds:    {_added(preview)}",
+        *_difference(preview),
+        f"in full: {plural(len(preview.body), 'byte')}",
+        body,
+    ]
+    return "\n".join(lines)
+
+
+class TerminalAsk:
     """Remembers what was allowed for this chat: one destination, and exactly one added text."""
 
     def __init__(self, *, for_this_chat: bool) -> None:
@@ -150,39 +161,17 @@ class _TerminalAsk:
         self._said: set[tuple[str, str]] = set()
 
     def __call__(self, preview: Preview) -> Decision:
+        """Show what would leave and return what the person decides."""
         from pocketpref.egress import Decision
 
         said = (str(preview.destination), preview.text)
         if said in self._said:
             return Decision.ONCE
-        self._show(preview)
-        letter = self._letter_or_no()
+        note(question(preview))
+        letter = self._letter()
         if letter == "c":
             self._said.add(said)
         return {"n": Decision.NO, "k": Decision.KEEP}.get(letter, Decision.ONCE)
-
-    def _show(self, preview: Preview) -> None:
-        body = preview.body.decode()
-        if len(body) > _SHOWN:
-            body = f"{body[:_SHOWN]}... ({len(body) - _SHOWN:,} more characters)"
-        lines = [
-            f"This would leave your machine ({preview.reason}):",
-            f"to:      {preview.destination}",
-            f"adds:    {_added(preview)}",
-            *_difference(preview),
-            f"in full: {plural(len(preview.body), 'byte')}",
-            body,
-        ]
-        note("\n".join(lines))
-
-    def _letter_or_no(self) -> str:
-        try:
-            return self._letter()
-        except click.Abort:
-            if not self._for_this_chat:
-                raise
-            note("")  # Ctrl-C gives up the prompt, not the chat
-            return "n"
 
     def _letter(self) -> str:
         ways = {"n": "no", "o": "once"}
@@ -190,12 +179,17 @@ class _TerminalAsk:
             ways["c"] = "for this chat"
         ways["k"] = "keep allowing it for 30 days"
         words = ", ".join(f"[{letter}] {way}" for letter, way in ways.items())
-        return str(
-            click.prompt(
+        try:
+            letter = click.prompt(
                 f"Send it? {words}",
                 type=click.Choice(list(ways), case_sensitive=False),
                 default="n",
                 show_choices=False,
                 err=True,
             )
-        ).lower()
+        except click.Abort:
+            if not self._for_this_chat:
+                raise
+            note("")  # Ctrl-C drops the prompt, not the chat
+            return "n"
+        return str(letter).lower()

@@ -1,16 +1,15 @@
-"""Sentences that give the remote model orders, instead of saying how answers should be."""
+"""What a summary must not say: values that no grant names, and orders to the remote model."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Final
 
 from pocketpref.egress.dlp.context import Finding, Known
 from pocketpref.egress.dlp.text import (
     SMALL_WORDS,
-    Word,
     fold,
     folded_words,
     search,
@@ -82,15 +81,17 @@ def values(text: str, known: Known) -> Iterator[Finding]:
     allowed = [a for a in every if a.name.casefold() in granted]
     exempt = [span for a in allowed for span in _said(text, (a.wording, a.name))]
     for attribute in every:
-        for found in _about(text, attribute, granted=attribute in allowed):
-            if not _inside(found, exempt):
-                yield found
+        opposite = "the contrary of a value that is not granted"
+        found = list(_paraphrased(text, attribute.opposite, opposite))
+        if attribute not in allowed:
+            found += _value(text, attribute)
+        for each in found:
+            if not any(start <= each.start and each.end <= end for start, end in exempt):
+                yield each
 
 
-def _about(text: str, attribute: Attribute, *, granted: bool) -> Iterator[Finding]:
-    yield from _paraphrased(text, attribute.opposite, "the contrary of a value that is not granted")
-    if granted:
-        return
+def _value(text: str, attribute: Attribute) -> Iterator[Finding]:
+    """Where a value is named or paraphrased, or words give it away."""
     reason = "a value that no grant names"
     yield from _paraphrased(text, attribute.wording, reason)
     for start, end in _said(text, (attribute.name, f"{attribute.name}ly", f"{attribute.name}s")):
@@ -123,7 +124,8 @@ def _paraphrased(text: str, wording: str, reason: str) -> Iterator[Finding]:
         shared = [w for w in words(text[start:end]) if w.text[:_STEM] in telling]
         count = len({word.text[:_STEM] for word in shared})
         if count >= max(2, SHARE * len(telling)):
-            yield _stretch(shared, start, reason)
+            first, last = start + shared[0].start, start + shared[-1].end
+            yield Finding(first, last, "values", reason)
 
 
 @lru_cache(maxsize=256)
@@ -131,19 +133,11 @@ def _telling(wording: str) -> frozenset[str]:
     return frozenset(word[:_STEM] for word in _texts(wording) if word not in _EMPTY)
 
 
-def _stretch(shared: Sequence[Word], start: int, reason: str) -> Finding:
-    return Finding(start + shared[0].start, start + shared[-1].end, "values", reason)
-
-
-def _inside(found: Finding, spans: Collection[tuple[int, int]]) -> bool:
-    return any(start <= found.start and found.end <= end for start, end in spans)
-
-
 _THINGS: Final = (
     r"(?:instructions?|prompts?|rules?|guidelines?|messages?|directions?|commands?|restrictions?"
     r"|polic(?:y|ies)|system|context|conversations?|everything|anything|all)"
 )
-_PATTERNS: Final = tuple(
+INJECTIONS: Final = tuple(
     re.compile(pattern)
     for pattern in (
         # undoing what it was told
@@ -187,10 +181,11 @@ _PATTERNS: Final = tuple(
         r"|steganograph\w*|acrostics?|first letters?)\b",
     )
 )
+"""Patterns of prompt injection, for a folded text."""
 
 
 def orders(text: str, known: Known) -> Iterator[Finding]:
     """Attempts to steer the remote model: injections, tools, secrecy, other roles."""
-    for pattern in _PATTERNS:
+    for pattern in INJECTIONS:
         for _, start, end in search(pattern, text):
             yield Finding(start, end, "orders", "an order to the remote model")

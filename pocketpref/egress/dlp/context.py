@@ -1,4 +1,4 @@
-"""What the checks may ask about: everything stored, everybody's name, what may be said."""
+"""Finding and Known: what a check finds, and what it compares a summary with."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from functools import lru_cache, partial
 from pocketpref.egress.dlp.memory_index import MemoryIndex
 from pocketpref.egress.dlp.text import common, fold, folded_words
 from pocketpref.records import Attribute
-
-# What a check finds: where in a text, and why; never the text itself.
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,10 +26,6 @@ class Finding:
     end: int
     check: str
     reason: str
-
-
-def _never_changes() -> Hashable:
-    return None
 
 
 @lru_cache(maxsize=8)
@@ -55,7 +49,7 @@ class Known:
     """What a summary is compared with.
 
     The texts are read when a check first asks for them, and again when ``version`` has changed; of
-    what was read only hashes are kept (memory.py). A copy by ``dataclasses.replace`` shares them.
+    what was read only hashes are kept. A copy by ``dataclasses.replace`` shares them.
 
     Attributes:
         texts: gives everything stored: prompts, answers, statements, stated reasons.
@@ -72,7 +66,7 @@ class Known:
     attributes: tuple[Attribute, ...]
     values: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-    version: Callable[[], Hashable] = _never_changes
+    version: Callable[[], Hashable] = lambda: None
     _read: list[_Read] = field(default_factory=list, compare=False, kw_only=True)
 
     def __repr__(self) -> str:

@@ -1,68 +1,15 @@
-"""Plain characters only: nothing invisible, nothing that looks like something else, no mark-up."""
+"""What a summary looks like: a few plain sentences in plain characters."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from pocketpref.egress.dlp.context import Finding, Known
-from pocketpref.egress.dlp.text import about_answers, search, sentences, words
-
-# Writing that is meant for a decoder: base64, hexadecimal, Morse, spaced and spelled letters.
-
-_HEXADECIMAL: Final = re.compile(
-    r"\b(?:0x)?(?=[a-f\s:-]*\d)(?:[0-9a-f]{2}[\s:-]?){4,}[0-9a-f]{0,2}\b|\b[0-9a-f]{10,}\b",
-    re.IGNORECASE,
-)
-_BASE_64: Final = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{8,}={0,2}(?![\w+/=])")
-_ESCAPES: Final = re.compile(
-    r"(?:%[0-9a-f]{2}){2,}|(?:\\x[0-9a-f]{2})+|(?:\\u[0-9a-f]{4})+|&(?:#x?[0-9a-f]+|[a-z]+);"
-    r"|=[0-9A-F]{2}(?==[0-9A-F]{2})|\bU\+[0-9a-f]{4,6}\b",
-    re.IGNORECASE,
-)
-_BINARY: Final = re.compile(r"\b[01]{5,}(?:\s+[01]{5,})*\b")
-_MARKS: Final = r"[.\u00b7\u2022\u2013\u2014_-]{1,6}"
-_MORSE: Final = re.compile(rf"(?<!\w){_MARKS}(?:[ /|]+{_MARKS}){{2,}}(?!\w)")
-_NATO: Final = re.compile(
-    r"\b(?:(?:alfa|alpha|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliett?|kilo|lima|mike"
-    r"|november|oscar|papa|quebec|romeo|sierra|tango|uniform|victor|whiskey|x-?ray|yankee|zulu)"
-    r"\W+){2,}"
-)
-_SPACED: Final = re.compile(r"(?<!\w)(?:[^\W_][\s.,;:_\-*|/\\]{1,3}){3,}[^\W_](?!\w)")
-_MIXED: Final = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[+=]")
-_LEET: Final = re.compile(r"\b(?=\w*[a-z])\w*[0-9@$!|+]\w[\w@$!|+]*|\b\w*[a-z]\w*[0-9@$|+]\b")
-
-
-def encoded(text: str, known: Known) -> Iterator[Finding]:
-    """Runs that somebody decodes, whatever stands in them."""
-    for pattern, what in (
-        (_HEXADECIMAL, "hexadecimal"),
-        (_ESCAPES, "escaped characters"),
-        (_BINARY, "binary digits"),
-        (_MORSE, "Morse code"),
-    ):
-        for found in pattern.finditer(text):
-            yield Finding(found.start(), found.end(), "encoded", what)
-    for found in _BASE_64.finditer(text):
-        if _MIXED.search(found[0]):
-            yield Finding(found.start(), found.end(), "encoded", "looks like base64")
-
-
-def spelled(text: str, known: Known) -> Iterator[Finding]:
-    """Words spelled letter by letter, with blanks or signs between, or by their radio names."""
-    for pattern, reason in (
-        (_SPACED, "single letters in a row"),
-        (_NATO, "letters by their radio names"),
-        (_LEET, "digits and signs in the place of letters"),
-    ):
-        for _, start, end in search(pattern, text):
-            yield Finding(start, end, "spelled", reason)
-
-
-# A summary is a few plain sentences: not long, not laid out, nothing twice.
+from pocketpref.egress.dlp.text import about_answers, sentences, words
 
 MAX_CHARACTERS: Final = 600
 """Longest summary: twice the 64 tokens of POPI's summaries."""
@@ -130,7 +77,11 @@ def repetition(text: str, known: Known) -> Iterator[Finding]:
 _PUNCTUATION: Final = " \n.,;:!?'\"()-\u2018\u2019\u201c\u201d\u2013\u2014\u2026"
 _UNSEEN: Final = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Zs", "Mn", "Me"}
 _BLANK_LETTERS: Final = "\u115f\u1160\u3164\uffa0\u2800"  # letters by category, blank on screen
-_RUNS: Final = re.compile(r"[!?]{2,}|(?<!\.)\.{2}(?!\.)|\.{4,}|[,;:]{2,}|-{2,}|[\"'()]{3,}|!\?|\?!")
+# Strewn marks are Morse code, also where its signs are dashes of two lengths.
+_RUNS: Final = re.compile(
+    r"(?<!\w)[.\u2013\u2014-]{1,6}(?: +[.\u2013\u2014-]{1,6}){2,}(?!\w)"
+    r"|[!?]{2,}|(?<!\.)\.{2}(?!\.)|\.{4,}|[,;:]{2,}|-{2,}|[\"'()]{3,}|!\?|\?!|-\.|\.-"
+)
 _COLON: Final = re.compile(r": (?=[A-Z])")
 _CAPITALIZED: Final = re.compile(r"[A-Z]\w+")
 _CAPITAL: Final = re.compile(r"[A-Z]")
@@ -152,14 +103,10 @@ def foreign_letters(text: str, known: Known) -> Iterator[Finding]:
     exact = _BORROWED | {word.casefold() for word in known.words}
     for word in words(text):
         written = text[word.start : word.end]
-        straight = _straight(written)
+        straight = unicodedata.normalize("NFC", written.replace("\u2019", "'").casefold())
         if not straight.isascii() and straight not in exact:
             reason = "letters that are not those of plain English, though they may look like them"
             yield Finding(word.start, word.end, "foreign_letters", reason)
-
-
-def _straight(written: str) -> str:
-    return unicodedata.normalize("NFC", written.replace("\u2019", "'").casefold())
 
 
 def signs(text: str, known: Known) -> Iterator[Finding]:
@@ -168,13 +115,9 @@ def signs(text: str, known: Known) -> Iterator[Finding]:
         if character.isalnum() or character in _PUNCTUATION:
             continue
         if unicodedata.category(character) not in _UNSEEN:
-            yield Finding(place, place + 1, "signs", _sign_reason(character))
-
-
-def _sign_reason(character: str) -> str:
-    if not character.isascii():
-        return "a sign or an emoji"
-    return "a character of mark-up, links, code or data"
+            known_for = "a character of mark-up, links, code or data"
+            reason = known_for if character.isascii() else "a sign or an emoji"
+            yield Finding(place, place + 1, "signs", reason)
 
 
 def punctuation(text: str, known: Known) -> Iterator[Finding]:
@@ -185,25 +128,18 @@ def punctuation(text: str, known: Known) -> Iterator[Finding]:
 
 def capitals(text: str, known: Known) -> Iterator[Finding]:
     """Capital letters within a sentence: a name, an abbreviation, or letters picked out."""
-    beginnings = {_first_letter(text, start) for start, _ in sentences(text)}
-    beginnings |= {colon.end() for colon in _COLON.finditer(text)}
-    allowed = _capitalized(known)
+    beginnings = {colon.end() for colon in _COLON.finditer(text)}
+    for start, _ in sentences(text):
+        beginnings.add(next((n for n in range(start, len(text)) if text[n].isalpha()), start))
+    # Words that may begin with a capital anywhere: names of attributes, what has a capital in
+    # their wordings (points of the compass), and what the person allowed.
+    named = [a for a in known.attributes if a.category != "values" or a.name in known.values]
+    said = [*(a.name for a in named), *known.words]
+    said += _CAPITALIZED.findall(" ".join(a.wording for a in named))
+    allowed = _ALWAYS_CAPITAL | {word.text for word in words(" ".join(said))}
     for word in words(text):
         written = text[word.start : word.end]
         first = word.start in beginnings or word.text in allowed
         if _CAPITAL.search(written[1:] if first else written):
             reason = "a capital letter within a sentence, as names have"
             yield Finding(word.start, word.end, "capitals", reason)
-
-
-def _first_letter(text: str, start: int) -> int:
-    return next((n for n in range(start, len(text)) if text[n].isalpha()), start)
-
-
-def _capitalized(known: Known) -> Collection[str]:
-    """Words that may begin with a capital anywhere: names of attributes, and what is allowed."""
-    named = [a for a in known.attributes if a.category != "values" or a.name in known.values]
-    said = " ".join((*(a.name for a in named), *known.words))
-    # What has a capital in a wording, such as a point of the compass, has one here.
-    said += " " + " ".join(_CAPITALIZED.findall(" ".join(a.wording for a in named)))
-    return _ALWAYS_CAPITAL | {word.text for word in words(said)}

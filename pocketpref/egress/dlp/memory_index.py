@@ -1,4 +1,4 @@
-"""What the checks know of everything stored, as hashes: enough to recognize, not enough to read.
+"""MemoryIndex: everything stored as hashes, enough to recognize it and not enough to read it.
 
 The texts are read once. What is kept of them are salted 64-bit hashes (the salt lives and dies
 with the index): of runs of words, of words, and of words that only ever appear as names. Somebody
@@ -129,16 +129,15 @@ class _IndexReader:
 
     def read(self, text: str) -> None:
         words = folded_words(fold(text))
-        hashes = [self._hashes.get(word) or self._new(word) for word in words]
+        for word in words:
+            if word not in self._hashes:
+                self._hashes[word] = self._hash_word(word)
+        hashes = [self._hashes[word] for word in words]
         self._tokens.append(np.array(hashes, dtype=np.uint64))
         self._plain.update(_PLAIN.findall(text))
         self._capital.update(map(str.lower, _CAPITAL.findall(text)))
         runs = (folded_words(fold(run)) for run in _NAME.findall(text))
         self._runs_of_capitals.update(map(tuple, runs))
-
-    def _new(self, word: str) -> int:
-        hashed = self._hashes[word] = self._hash_word(word)
-        return hashed
 
     def runs(self) -> Hashes:
         return _distinct(_rolled(tokens, shape) for tokens in self._tokens for shape in SHAPES)

@@ -1,8 +1,8 @@
 """Words that are taken from the memory: in a row, one by one, or strewn in.
 
-Five words in a row that stand in a stored text are a copy of it (memory.py says why five), also
-with one word exchanged or put in, and so are four when small words are left out. A run is no copy
-if all of it stands in the wording of an attribute, for that is the program's own text.
+Five words in a row of a stored text are a copy of it (memory_index.py says why five), also with one
+word exchanged or put in, and so are four when small words are left out. A run is no copy if all of
+it is in the wording of an attribute, for that is the program's own text.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ def across(text: str, known: Known) -> Iterator[Finding]:
 
 def shifted(text: str, known: Known) -> Iterator[Finding]:
     """Words that another alphabet (Caesar's, ROT13, Atbash) or reading backwards makes stored."""
-    ways = [(word, way) for word in words(text) for way in _alphabets(word.text)]
+    ways = [(word, way) for word in words(text) for way in other_readings(word.text)]
     for place in _worth_hiding([way for _, way in ways], known, SHIFTED):
         word, _ = ways[place]
         reason = "a word of the memory in another alphabet, or backwards"
         yield Finding(word.start, word.end, "shifted", reason)
 
 
-def _alphabets(word: str) -> Iterator[str]:
+def other_readings(word: str) -> Iterator[str]:
+    """The word backwards, and forwards and backwards in every other alphabet."""
     yield word[::-1]
     for alphabet in (*_SHIFTED, _MIRRORED):
         way = word.translate(alphabet)
@@ -86,11 +87,21 @@ def _alphabets(word: str) -> Iterator[str]:
 def acrostic(text: str, known: Known) -> Iterator[Finding]:
     """Stored words made of the first or last letters of words, sentences or lines."""
     found = words(text)
-    beginnings = [head for start, end in sentences(text) for head in _head(text, start, end)]
+    beginnings = [
+        Word(word.text, start + word.start, start + word.end)
+        for start, end in sentences(text)
+        for word in words(text[start:end])[:1]
+    ]
     for way in (beginnings, beginnings[::-1]):
         yield from _acrostic(way, known, 0, HEADS)
     for head in beginnings:
-        yield from _framed(found[found.index(head) :], known)
+        # A shorter word is no accident either if it begins where a sentence does.
+        initials = found[found.index(head) :][:LONGEST]
+        letters = "".join(word.text[0] for word in initials)
+        prefixes = [letters[:size] for size in range(len(letters) + 1)]
+        for size in _worth_hiding(prefixes, known, FRAMED):
+            reason = "first letters of a sentence make a word of the memory"
+            yield Finding(initials[0].start, initials[size - 1].end, "acrostic", reason)
     for place, stride in ((0, 1), (-1, 1), (0, 2), (0, 3)):
         for first in range(stride):
             strewn = found[first::stride]
@@ -98,25 +109,11 @@ def acrostic(text: str, known: Known) -> Iterator[Finding]:
                 yield from _acrostic(way, known, place, STREWN)
 
 
-def _head(text: str, start: int, end: int) -> list[Word]:
-    """The first word of a sentence, in its place."""
-    return [Word(w.text, start + w.start, start + w.end) for w in words(text[start:end])[:1]]
-
-
 def _acrostic(found: Sequence[Word], known: Known, place: int, least: Least) -> Iterator[Finding]:
     letters = [(word.text[place], word.start, word.end) for word in found]
     for start, end in _hidden(letters, known, least):
         reason = "first or last letters make a word of the memory"
         yield Finding(start, end, "acrostic", reason)
-
-
-def _framed(found: Sequence[Word], known: Known) -> Iterator[Finding]:
-    """A shorter word is no accident either if it begins where a sentence does."""
-    initials = "".join(word.text[0] for word in found[:LONGEST])
-    beginnings = [initials[:size] for size in range(len(initials) + 1)]
-    for size in _worth_hiding(beginnings, known, FRAMED):
-        reason = "first letters of a sentence make a word of the memory"
-        yield Finding(found[0].start, found[size - 1].end, "acrostic", reason)
 
 
 def _hidden(letters: Sequence[Letter], known: Known, least: Least) -> Iterator[tuple[int, int]]:
@@ -130,12 +127,12 @@ def _hidden(letters: Sequence[Letter], known: Known, least: Least) -> Iterator[t
     candidates = [stream[first:last] for first, last in runs]
     for place in _worth_hiding(candidates, known, least):
         run = letters[slice(*runs[place])]
-        if _reaches_over(run):
+        if reaches_over(run):
             ends = [end for _, *both in run for end in both]
             yield min(ends), max(ends)
 
 
-def _reaches_over(run: Sequence[Letter]) -> bool:
+def reaches_over(run: Sequence[Letter]) -> bool:
     """Whether a run takes more than a letter of each word at its ends, or a letter of each word."""
     one_each = run[0][1:] != run[1][1:] and run[-1][1:] != run[-2][1:]
     ends_in_two = run[0][1:] == run[1][1:] and run[-1][1:] == run[-2][1:]

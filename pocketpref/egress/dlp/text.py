@@ -2,7 +2,7 @@
 
 ``fold`` undoes look-alike, full-width, accented and ornamental letters and drops what is invisible,
 so that a word is found whatever it is dressed up in. That it was dressed up at all is a finding of
-its own (characters.py).
+its own (form.py).
 """
 
 from __future__ import annotations
@@ -38,15 +38,8 @@ _LOOK_ALIKES: Final = dict(
 )
 
 
-def _fold_character(character: str) -> str:
-    if character in _APOSTROPHES:
-        return "'"
-    if character in "\n\t":
-        return character
-    return "".join(map(_base, unicodedata.normalize("NFKD", character).casefold()))
-
-
-def _base(character: str) -> str:
+def base_letter(character: str) -> str:
+    """What a decomposed character looks like in plain ASCII, if like anything; "" if unseen."""
     if character.isascii():
         return character if character.isprintable() else ""
     if character in _LOOK_ALIKES:
@@ -61,7 +54,14 @@ class _Folds(dict[int, str]):
     """Code point -> what it folds to, worked out when it is first met."""
 
     def __missing__(self, code: int) -> str:
-        folded = self[code] = _fold_character(chr(code))
+        character = chr(code)
+        if character in _APOSTROPHES:
+            folded = "'"
+        elif character in "\n\t":
+            folded = character
+        else:
+            folded = "".join(map(base_letter, unicodedata.normalize("NFKD", character).casefold()))
+        self[code] = folded
         return folded
 
 
@@ -239,7 +239,7 @@ def common(word: str, more: Collection[str] = ()) -> bool:
     """Whether a folded word, or what it is a regular form of, may be used.
 
     Args:
-        word: as ``reading.Word`` holds it.
+        word: as ``Word`` holds it.
         more: folded words that may be used besides, with their regular forms.
     """
     listed = base_words()

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
 from pocketpref.lora import Blend
 from pocketpref.lora.blend import wearing
 from pocketpref.lora.manifest import Hypernetwork
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.inference import infer
-from pocketpref.methods.profile_to_peft import encoding
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
 
@@ -32,11 +32,11 @@ from pocketpref.records import Pair
 class Tailored:
     """Prefers what the model finds likelier under the adapter that a person's choices make."""
 
-    name = encoding.NAME
+    name = profile_to_peft.NAME
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         network: Hypernetwork | None,
         embedder: Callable[[], Embedder],
         model: Callable[[], LanguageModel],
@@ -69,7 +69,7 @@ class Tailored:
 
     def _worn(self, newest: Sequence[Pair]) -> LanguageModel:
         """The model under the adapter that these choices make."""
-        adapter = encoding.written(
+        adapter = profile_to_peft.written(
             "", newest, "held out", network=self._network, embedder=self._embedder()
         )
         return wearing(self._model(), Blend(((adapter, 1.0),)))
@@ -78,7 +78,7 @@ class Tailored:
         total, mean = self._evidence.plain(pair)
         if worn is None:
             return Judgement(float(total), 0.0, float(mean), 0.0)
-        found = worn.likelihoods([Frame().around(pair.prompt)], (pair.chosen, pair.rejected))
+        found = worn.likelihoods([ScoringFrame().around(pair.prompt)], (pair.chosen, pair.rejected))
         sums, means = found.totals[0], found.totals[0] / np.maximum(found.tokens, 1)
         now, now_mean = float(sums[0] - sums[1]), float(means[0] - means[1])
         return Judgement(now, now - float(total), now_mean, now_mean - float(mean))

@@ -41,7 +41,7 @@ class Case(RedactedRepr):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ScoringFrame:
     """What is put around a prompt: a line after it (EXACT), a system text before it, or nothing."""
 
     block: str = ""
@@ -99,7 +99,7 @@ class Predictor(Protocol):
         """
 
 
-class Evidence:
+class CaseEvidence:
     """What a language model says about pairs, as differences between the chosen and the rejected.
 
     Asking twice costs nothing if the model keeps what it computed (``CachedModel``).
@@ -113,11 +113,11 @@ class Evidence:
         self.wording = wording
         opposites = (replace(a, wording=a.opposite, opposite=a.wording) for a in bank)
         turned = AttributeBank(opposites)
-        self._sides = [Frame(bank.block([name], wording)) for name in bank.names]
-        self._others = [Frame(turned.block([name])) for name in bank.names]
-        self._leans: dict[tuple[Pair, Frame], Matrix64] = {}
+        self._sides = [ScoringFrame(bank.block([name], wording)) for name in bank.names]
+        self._others = [ScoringFrame(turned.block([name])) for name in bank.names]
+        self._leans: dict[tuple[Pair, ScoringFrame], Matrix64] = {}
 
-    def leans(self, pair: Pair, frames: Sequence[Frame]) -> Matrix64:
+    def leans(self, pair: Pair, frames: Sequence[ScoringFrame]) -> Matrix64:
         """Log p(chosen) - log p(rejected) under each frame, shape (frames, 2): sums, means.
 
         Raises:
@@ -135,17 +135,17 @@ class Evidence:
 
     def plain(self, pair: Pair) -> Matrix64:
         """The same under no frame, shape (2,)."""
-        return np.asarray(self.leans(pair, [Frame()])[0])
+        return np.asarray(self.leans(pair, [ScoringFrame()])[0])
 
-    def judge(self, pair: Pair, frame: Frame) -> Judgement:
+    def judge(self, pair: Pair, frame: ScoringFrame) -> Judgement:
         """How a condition does on a pair."""
-        plain, framed = self.leans(pair, [Frame(), frame])
+        plain, framed = self.leans(pair, [ScoringFrame(), frame])
         moved = framed - plain
         return Judgement(float(framed[0]), float(moved[0]), float(framed[1]), float(moved[1]))
 
     def singles(self, pair: Pair) -> Matrix64:
         """Anchored margin of each attribute alone, shape (attributes, 2)."""
-        found = self.leans(pair, [Frame(), *self._sides])
+        found = self.leans(pair, [ScoringFrame(), *self._sides])
         return np.asarray(found[1:] - found[0])
 
     def contrasts(self, pair: Pair) -> Matrix64:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement, Predictor
+from pocketpref.evaluation.predictors.base import (
+    Case,
+    CaseEvidence,
+    Judge,
+    Judgement,
+    Predictor,
+    ScoringFrame,
+)
 from pocketpref.records import Pair
 
 # Base: past choices before the prompt, as they are (EXACT, section 6.1).
@@ -44,7 +51,7 @@ class History:
 
     name = "base"
 
-    def __init__(self, evidence: Evidence, *, characters: int = MAX_CHARACTERS) -> None:
+    def __init__(self, evidence: CaseEvidence, *, characters: int = MAX_CHARACTERS) -> None:
         """Build it.
 
         Args:
@@ -56,11 +63,11 @@ class History:
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Keeps what fits."""
-        frame = Frame(system=history([case.pair for case in past], self._characters))
+        frame = ScoringFrame(system=history([case.pair for case in past], self._characters))
         return lambda case: self._evidence.judge(case.pair, frame)
 
 
-# Always the longer answer: what has to be beaten before anything is learned of a person.
+# Always the longer answer, or the shorter: to beat before anything is learned of a person.
 
 
 class Longer:
@@ -71,6 +78,16 @@ class Longer:
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Learns nothing."""
         return lambda case: Judgement.own(len(case.pair.chosen) - len(case.pair.rejected))
+
+
+class Shorter:
+    """Prefers the answer with fewer characters."""
+
+    name = "shorter"
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Learns nothing."""
+        return lambda case: Judgement.own(len(case.pair.rejected) - len(case.pair.chosen))
 
 
 # Another person's profile: what a method does that is not about this person.
@@ -117,7 +134,7 @@ class Placebo:
 
     name = "placebo"
 
-    def __init__(self, evidence: Evidence, *, count: int = 1, seed: int = 0) -> None:
+    def __init__(self, evidence: CaseEvidence, *, count: int = 1, seed: int = 0) -> None:
         """Build it.
 
         Args:
@@ -139,7 +156,9 @@ class Placebo:
         digest = hashlib.sha256(f"{self._seed} {case.user} {case.pair.prompt}".encode()).digest()
         drawn = np.random.default_rng(list(digest)).choice(len(bank), self._count, replace=False)
         names = [bank.names[place] for place in drawn]
-        return self._evidence.judge(case.pair, Frame(bank.block(names, self._evidence.wording)))
+        return self._evidence.judge(
+            case.pair, ScoringFrame(bank.block(names, self._evidence.wording))
+        )
 
 
 class Plain:
@@ -147,9 +166,9 @@ class Plain:
 
     name = "none"
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: CaseEvidence) -> None:
         self._evidence = evidence
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Learns nothing."""
-        return lambda case: self._evidence.judge(case.pair, Frame())
+        return lambda case: self._evidence.judge(case.pair, ScoringFrame())

@@ -1,30 +1,258 @@
 """Ours: what people have in common, adapted to the person as far as their choices bear it.
 
-A Bradley-Terry model of a person on plain style measures, the model's own opinion, and each
-attribute against its opposite (``Traits``). Its weights start from those of other people
-(``prior``), and move from there by Bayes' rule: how far a person is expected to be from the others
-was measured on other people too, and may be nothing. What is not known about the weights weakens a
-judgement (``Posterior.score``). A past choice can count by how similar its prompt is, and less with
-age.
+A Bradley-Terry model of a person on text measures, the model's own opinion, and each attribute
+against its opposite (``FeatureSet``). Its weights start from those of other people (``fit_prior``)
+and move from there by Bayes' rule: how far a person is expected to be from the others is measured
+on other people as well, and may be nothing. What is not known about the weights weakens a
+judgement (``WeightPosterior.score``). A past choice can count by how similar its prompt is, and
+less with age.
+
+"auto" (``auto.py``) needs no crowd; this is what a crowd of the same kind of people adds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Judge, Judgement
-from pocketpref.methods.reranking.bradley_terry import (
-    LEAST_PEOPLE,
-    Person,
-    Prior,
-    fit_prior,
-    unknown,
-)
-from pocketpref.methods.reranking.style import MEASURES, difference
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement
+from pocketpref.personalization.bradley_terry import fit
+from pocketpref.personalization.measures import MEASURES, differences
+from pocketpref.personalization.prior import shipped_prior
 from pocketpref.records import Matrix64, Pair
+
+LARGEST_SHARE: Final = 0.25
+"""Standard deviation of a person around a crowd that was measured elsewhere, as in the hypothesis
+"roughly like a crowd" of ``personalization.prior``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPosterior:
+    """What is known of a person's weights (Laplace's approximation at the mode).
+
+    Attributes:
+        mean: the mode, shape (features,).
+        covariance: shape (features, features).
+    """
+
+    mean: Matrix64
+    covariance: Matrix64
+
+    def score(self, difference: Matrix64) -> float:
+        """Return the log-odds that the first answer is preferred, weakened by what is not known.
+
+        MacKay's approximation of the integral over the posterior; the sign is that of the mode.
+        """
+        variance = float(difference @ self.covariance @ difference)
+        return float(difference @ self.mean) / float(np.sqrt(1 + np.pi * variance / 8))
+
+
+def posterior(
+    differences: Matrix64, mean: Matrix64, spread: Matrix64, counts: Matrix64 | None = None
+) -> WeightPosterior:
+    """Return what choices say about weights of which N(mean, diag(spread^2)) was expected.
+
+    Args:
+        differences: features of the chosen answers minus those of the rejected ones, shape
+            (pairs, features).
+        mean: shape (features,).
+        spread: shape (features,); 0 keeps a weight at its mean.
+        counts: how much each pair counts, shape (pairs,); None counts each once.
+    """
+    counts = np.ones(len(differences)) if counts is None else counts
+    found = fit((differences * spread)[None], (differences @ mean)[None], counts)
+    return WeightPosterior(
+        mean + spread * found.modes[0], np.outer(spread, spread) * found.covariances[0]
+    )
+
+
+def log_losses(weights: Matrix64, differences: Matrix64) -> Matrix64:
+    """Return -log P of each choice, nats, shape (pairs,)."""
+    return np.asarray(np.logaddexp(0.0, -(differences @ weights)))
+
+
+# What people have in common, and how far a person is from it.
+#
+# The ridge of the common weights is measured by how well they predict people and items left out
+# together, the spread of persons by how well a person's choices about the other items then predict
+# theirs about these. (The same texts recur across people: leaving out people alone would reward
+# learning the texts by heart.) Where adapting predicts no better, the spread is 0. Length has a
+# spread of its own: people agree far less about it than about anything else.
+
+RIDGES: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Precisions that are tried for the common weights, in units of features scaled to 1."""
+
+SPREADS: Final = (0.0, 0.06, 0.12, 0.25, 0.5)
+"""Standard deviations that are tried for persons around the common weights, in the same units."""
+
+OWN: Final = "length"
+"""The feature that has a spread of its own."""
+
+FOLDS: Final = 5
+"""Parts into which people are divided."""
+
+PARTS: Final = 3
+"""Parts into which items are divided."""
+
+LEAST_PEOPLE: Final = 5
+"""People from whom a prior is fitted at least: fewer would make it somebody's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person's choices as numbers.
+
+    Attributes:
+        differences: chosen minus rejected, shape (pairs, features).
+        items: what each pair is about.
+    """
+
+    differences: Matrix64
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdPrior:
+    """Weights of features, as people have them.
+
+    Attributes:
+        names: of the features.
+        scale: typical size of each difference, shape (features,); features are divided by it.
+        mean: common weights of scaled features, shape (features,).
+        spread: standard deviation of a person's weights around them, shape (features,); 0: people
+            do not differ in a way that helps to predict them.
+        loss: mean -log P of choices of people about items that it was not fitted on, nats; nan
+            where that was not measured.
+    """
+
+    names: tuple[str, ...]
+    scale: Matrix64
+    mean: Matrix64
+    spread: Matrix64
+    loss: float = math.nan
+
+    def adapted(self, differences: Matrix64, weights: Matrix64 | None = None) -> WeightPosterior:
+        """A person's weights, from their choices and what people have in common."""
+        if not len(differences) or not self.spread.any():
+            return WeightPosterior(self.mean, np.diag(self.spread**2))
+        return posterior(differences / self.scale, self.mean, self.spread, weights)
+
+
+def shipped() -> CrowdPrior:
+    """Return the mean of the crowds that come with the library, for where there is no crowd."""
+    known = shipped_prior()
+    mean = np.mean(list(known.crowds.values()), axis=0)
+    spread = LARGEST_SHARE * np.sqrt(np.diag(known.covariance) + 0.5)
+    return CrowdPrior(MEASURES, known.scale, mean, spread)
+
+
+def unknown(names: Sequence[str], differences: Matrix64, spread: float) -> CrowdPrior:
+    """Return an uninformative prior."""
+    count = len(names)
+    return CrowdPrior(tuple(names), _scale(differences), np.zeros(count), np.full(count, spread))
+
+
+def fit_prior(names: Sequence[str], people: Sequence[Person]) -> CrowdPrior:
+    """Measure what people have in common, and how much they differ.
+
+    Args:
+        names: of the features.
+        people: at least two.
+    """
+    scale = _scale(np.concatenate([person.differences for person in people]))
+    scaled = [Person(person.differences / scale, person.items) for person in people]
+    trials = _trials(scaled)
+    ridge, common = _ridge(trials)
+    spread, loss = _spread(trials, common, own=[name == OWN for name in names])
+    return CrowdPrior(tuple(names), scale, _common(_together(scaled), ridge), spread, loss)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Some people and some items left out.
+
+    Attributes:
+        rest: choices of other people about other items.
+        persons: for each person left out, their choices about other items and about these.
+    """
+
+    rest: Matrix64
+    persons: list[tuple[Matrix64, Matrix64]]
+
+
+def _trials(people: Sequence[Person]) -> list[_Trial]:
+    """Every pair of a part of the people and a part of the items."""
+    items = sorted({item for person in people for item in person.items})
+    parts = min(PARTS, len(items))
+    part = {item: place % parts for place, item in enumerate(items)}
+    asked = [np.array([part[item] for item in person.items]) for person in people]
+    folds = min(FOLDS, len(people))
+    found = []
+    for fold in range(folds):
+        for number in range(parts):
+            rest, persons = [], []
+            for place, (person, of) in enumerate(zip(people, asked, strict=True)):
+                others, these = person.differences[of != number], person.differences[of == number]
+                if place % folds != fold:
+                    rest.append(others)
+                elif len(these):
+                    persons.append((others, these))
+            if sum(map(len, rest)) and persons:
+                found.append(_Trial(np.concatenate(rest), persons))
+    return found
+
+
+def _together(people: Sequence[Person]) -> Matrix64:
+    return np.concatenate([person.differences for person in people])
+
+
+def _scale(differences: Matrix64) -> Matrix64:
+    size = np.sqrt((differences**2).mean(axis=0)) if len(differences) else np.ones(1)
+    return np.asarray(np.where(size > 0, size, 1.0))
+
+
+def _common(differences: Matrix64, ridge: float) -> Matrix64:
+    count = differences.shape[1]
+    return posterior(differences, np.zeros(count), np.full(count, ridge**-0.5)).mean
+
+
+def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix64]]:
+    """The ridge that predicts what was left out best, and the weights of each trial with it."""
+    tried = {ridge: [_common(trial.rest, ridge) for trial in trials] for ridge in RIDGES}
+    none = np.zeros(trials[0].rest.shape[1]) if trials else np.zeros(0)
+    best = min(RIDGES, key=lambda ridge: _loss(trials, tried[ridge], none))
+    return best, tried[best]
+
+
+def _spread(
+    trials: Sequence[_Trial], common: Sequence[Matrix64], own: Sequence[bool]
+) -> tuple[Matrix64, float]:
+    """The spreads with which a person's other choices help best, and the loss with them."""
+    found = np.zeros(len(own))
+    for block in (np.array(own), ~np.array(own)):  # one after the other: length matters most
+        if block.any():
+            tried = [np.where(block, spread, found) for spread in SPREADS]
+            found = min(tried, key=lambda spread: _loss(trials, common, spread))
+    return found, _loss(trials, common, found)
+
+
+def _loss(trials: Sequence[_Trial], common: Sequence[Matrix64], spread: Matrix64) -> float:
+    """Mean -log P of the choices that were left out, nats."""
+    losses = [
+        log_losses(_own(learned, weights, spread), asked)
+        for trial, weights in zip(trials, common, strict=True)
+        for learned, asked in trial.persons
+    ]
+    return float(np.concatenate(losses).mean()) if losses else math.nan
+
+
+def _own(learned: Matrix64, weights: Matrix64, spread: Matrix64) -> Matrix64:
+    return posterior(learned, weights, spread).mean if spread.any() else weights
+
 
 # Features of pairs: plain style measures, the model's own opinion, and contrasts of attributes.
 #
@@ -44,7 +272,7 @@ class FeatureSet:
         names: of the features.
     """
 
-    def __init__(self, parts: Sequence[Part], evidence: Evidence | None = None) -> None:
+    def __init__(self, parts: Sequence[Part], evidence: CaseEvidence | None = None) -> None:
         """Build it.
 
         Args:
@@ -54,7 +282,7 @@ class FeatureSet:
         self._parts = tuple(parts)
         self._evidence = evidence
         self._known: dict[Pair, Matrix64] = {}
-        self._priors: dict[int, tuple[Sequence[Case], Prior | None]] = {}
+        self._priors: dict[int, tuple[Sequence[Case], CrowdPrior | None]] = {}
         self.names = tuple(name for part in self._parts for name in self._names(part))
 
     def of(self, pair: Pair) -> Matrix64:
@@ -68,14 +296,14 @@ class FeatureSet:
         rows = [self.of(case.pair) for case in cases]
         return np.array(rows).reshape(len(rows), len(self.names))
 
-    def prior(self, crowd: Sequence[Case]) -> Prior | None:
+    def prior(self, crowd: Sequence[Case]) -> CrowdPrior | None:
         """What a crowd has in common; None if it is too small to tell."""
         # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
         if id(crowd) not in self._priors:
             self._priors[id(crowd)] = (crowd, self._fitted(crowd))
         return self._priors[id(crowd)][1]
 
-    def _fitted(self, crowd: Sequence[Case]) -> Prior | None:
+    def _fitted(self, crowd: Sequence[Case]) -> CrowdPrior | None:
         people: dict[str, list[Case]] = {}
         for case in crowd:
             people.setdefault(case.user, []).append(case)
@@ -99,9 +327,9 @@ class FeatureSet:
 
     def _take(self, part: Part, pair: Pair) -> Matrix64:
         if part == "length":
-            return difference(pair)[:1]
+            return np.asarray(np.nan_to_num(differences([pair])[0, :1]))
         if part == "style":
-            return difference(pair)
+            return np.asarray(np.nan_to_num(differences([pair])[0]))
         assert self._evidence is not None
         if part == "likelihood":
             return self._evidence.plain(pair)
@@ -135,10 +363,10 @@ class Reward:
         traits = self._traits
         if not past:
             return lambda case: Judgement.own(0.0)
-        differences = traits.table(past)
-        prior = unknown(traits.names, differences, SPREAD)
-        posterior = prior.adapted(differences)
-        return lambda case: Judgement.own(posterior.score(traits.of(case.pair) / prior.scale))
+        table = traits.table(past)
+        prior = unknown(traits.names, table, SPREAD)
+        adapted = prior.adapted(table)
+        return lambda case: Judgement.own(adapted.score(traits.of(case.pair) / prior.scale))
 
 
 class Ours:
@@ -149,7 +377,7 @@ class Ours:
         traits: FeatureSet,
         *more: FeatureSet,
         name: str = "ours",
-        shipped: Prior | None = None,
+        shipped: CrowdPrior | None = None,
         adapt: bool = True,
         width: float | None = None,
         half_life: float | None = None,
@@ -183,20 +411,22 @@ class Ours:
         """Start from the crowd, or from the shipped prior, and adapt."""
         learned = list(past) if self._adapt else []
         traits, prior = self._start(learned, crowd)
-        differences = traits.table(learned)
-        everywhere = prior.adapted(differences, self._weights(learned, None))
+        table = traits.table(learned)
+        everywhere = prior.adapted(table, self._weights(learned, None))
 
         def judge(case: Case) -> Judgement:
-            posterior = (
+            adapted = (
                 everywhere
                 if self._width is None
-                else prior.adapted(differences, self._weights(learned, case))
+                else prior.adapted(table, self._weights(learned, case))
             )
-            return Judgement.own(posterior.score(traits.of(case.pair) / prior.scale))
+            return Judgement.own(adapted.score(traits.of(case.pair) / prior.scale))
 
         return judge
 
-    def _start(self, learned: Sequence[Case], crowd: Sequence[Case]) -> tuple[FeatureSet, Prior]:
+    def _start(
+        self, learned: Sequence[Case], crowd: Sequence[Case]
+    ) -> tuple[FeatureSet, CrowdPrior]:
         """The features, and what is known before the person has chosen anything."""
         found = [(traits, traits.prior(crowd)) for traits in self._choices]
         measured = [(traits, prior) for traits, prior in found if prior is not None]

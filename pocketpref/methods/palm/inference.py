@@ -1,13 +1,13 @@
-"""A person's weights over traits, inferred from their choices, with how uncertain they are.
+"""Infer a person's weights over traits from their choices, with their uncertainty.
 
 The model of a choice is Bradley and Terry's with weights on the simplex: of two answers whose
 rewards differ by the vector d, the first is preferred with probability
 
     p(first | w, beta) = 1 / (1 + exp(-beta w.d)),    w >= 0, sum w = 1
 
-where beta is how strictly the person chooses by these traits at all; beta = 0 is somebody who does
-not, however their choices came about. Everything is computed on a grid of weights and strictnesses,
-which for a few traits is exact enough and has no optimizer to fail.
+where beta is how strictly the person chooses by these traits; beta = 0 is somebody who does not
+choose by them. Everything is computed on a grid of weights and strictnesses, which for a few traits
+is exact enough and has no optimizer to fail.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 from pocketpref.records import Matrix64
 
 STRICTNESS: Final = np.array([2.0, 4.0, 8.0, 16.0, 32.0])
-"""Values of beta. Rewards of two answers differ by about 0.3 in a trait, so that the least of them
-is somebody who chooses by it in 65 of 100 cases."""
+"""Values of beta. Rewards of two answers differ by about 0.3 in a trait, so the least of them is
+somebody who chooses by it in 65 of 100 cases."""
 
 _HALF: Final = 0.5  # before any choice: as likely as not that somebody chooses by these traits
 _STEPS: Final = {1: 1, 2: 100, 3: 40, 4: 20, 5: 12, 6: 9}
@@ -44,14 +44,14 @@ def simplex(traits: int) -> Matrix64:
 
 @dataclass(frozen=True)
 class TraitPosterior:
-    """What is believed of a person's weights.
+    """The posterior distribution of a person's weights.
 
     Attributes:
         points: weights, shape (points, traits).
         mass: joint probabilities of weights and strictness, given that the person chooses by the
             traits at all, shape (points, strictnesses); sum 1.
         follows: probability that they do.
-        pairs: how many choices speak.
+        pairs: how many choices it was inferred from.
     """
 
     points: Matrix64
@@ -97,8 +97,14 @@ def infer(differences: Matrix64, prior: Matrix64 | None = None) -> TraitPosterio
             drawn from; None for all weights alike (1, 1, ...).
     """
     points = simplex(differences.shape[1])
-    before = np.log(_prior(points, prior))[:, None] - math.log(len(STRICTNESS))
-    evidence = before + _log_likelihood(differences, points)
+    before = np.full(len(points), 1 / len(points))
+    if prior is not None:
+        # Off the edges by half a step, where the density may be 0 or infinite.
+        inside = np.maximum(points, 0.5 / _STEPS[points.shape[1]])
+        density = np.exp(((prior - 1) * np.log(inside)).sum(axis=1))
+        before = density / density.sum()
+    evidence = np.log(before)[:, None] - math.log(len(STRICTNESS))
+    evidence = evidence + log_likelihood(differences, points)
     peak = evidence.max()
     mass = np.exp(evidence - peak)
     log_follows = peak + math.log(mass.sum())
@@ -111,12 +117,12 @@ def infer(differences: Matrix64, prior: Matrix64 | None = None) -> TraitPosterio
 def information(posterior: TraitPosterior, differences: Matrix64) -> Matrix64:
     """What the answer to each question would tell about a person, nats, shape (questions,).
 
-    The mutual information of the answer and of what is to be known, whether they choose by the
-    traits and with which weights: how uncertain the answer is, less how uncertain it would still be
-    if that were known (Houlsby et al., arXiv 1112.5745).
+    The mutual information between the answer and the unknowns, whether the person chooses by the
+    traits and with which weights: the entropy of the answer, less its expected entropy once these
+    are known (Houlsby et al., arXiv 1112.5745).
 
     Args:
-        posterior: what is believed so far.
+        posterior: inferred from the choices so far.
         differences: what one answer earns more than the other, shape (questions, traits).
     """
     weights = posterior.weights
@@ -128,19 +134,15 @@ def information(posterior: TraitPosterior, differences: Matrix64) -> Matrix64:
     return np.asarray(_entropy(answer) - left)
 
 
-def _prior(points: Matrix64, concentrations: Matrix64 | None) -> Matrix64:
-    if concentrations is None:
-        return np.full(len(points), 1 / len(points))
-    # Off the edges by half a step, where the density may be 0 or infinite.
-    inside = np.maximum(points, 0.5 / _STEPS[points.shape[1]])
-    density = np.exp(((concentrations - 1) * np.log(inside)).sum(axis=1))
-    return np.asarray(density / density.sum())
+def log_likelihood(differences: Matrix64, points: Matrix64) -> Matrix64:
+    """Log probability of all choices, shape (points, strictnesses).
 
-
-def _log_likelihood(differences: Matrix64, points: Matrix64) -> Matrix64:
-    """Log probability of all choices, shape (points, strictnesses); some at a time."""
+    Args:
+        differences: what the preferred answer earns more than the other, shape (pairs, traits).
+        points: weights, shape (points, traits).
+    """
     total = np.zeros((len(points), len(STRICTNESS)))
-    for start in range(0, len(differences), 64):
+    for start in range(0, len(differences), 64):  # all at once need (pairs, points, strictnesses)
         part = differences[start : start + 64]
         total -= np.logaddexp(0, -_exponents(part, points)).sum(axis=0)
     return total

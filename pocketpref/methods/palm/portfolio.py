@@ -1,4 +1,4 @@
-"""PALM's portfolio: a few policies, and which rewards each of them earns (arXiv 2604.04144).
+"""PALM's portfolio: a few policies and the rewards that each earns (arXiv 2604.04144).
 
 A person is a vector of weights over a few traits of answers. A portfolio is a small set of
 policies, each an adapter over the one base model, such that for every weighting one of them is
@@ -19,12 +19,13 @@ what the model earns without a policy. The guarantee, that for every
 weighting some policy earns at least (1 - epsilon) of what the best of the pool does, less delta, is
 checked here: a manifest that promises more than its own figures is refused.
 
-Which policy suits a person is inferred from their choices (``palm_weights.py``) and decided in
-``palm_choice.py``.
+``inference.py`` infers a person's weights from their choices; ``service.py`` decides which policy
+suits them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the model may be made to do.
+    """One way for the model to reply: a set of adapters.
 
     Attributes:
         name: for options and reports.
@@ -120,11 +121,17 @@ class Portfolio:
         fields = Fields(parse_object(content, _WHOSE), _WHOSE)
         if fields.whole("schema", 1, 10**6) != SCHEMA:
             raise AdapterError("the portfolio is of another version of pocketpref")
-        names = _traits(fields)
-        policies = _policies(fields, len(names))
+        names = tuple(fields.texts("traits", NAME))
+        if not set(names) <= set(traits.KNOWN):
+            raise AdapterError("the portfolio measures a trait that this version cannot")
+        if len(names) > MOST_TRAITS or len(set(names)) < len(names):
+            raise AdapterError("the portfolio has too many traits, or one of them twice")
+        policies = tuple(_policy(part, len(names)) for part in fields.parts("policies"))
+        if not policies or len({policy.name for policy in policies}) < len(policies):
+            raise AdapterError("the portfolio has no policy, or two of one name")
         pool = np.array([_row(row, len(names)) for row in fields.items("pool")])
         epsilon, delta = fields.number("epsilon", 0.0, 1.0), fields.number("delta", 0.0, 1.0)
-        _check(policies, pool, epsilon, delta)
+        check_guarantee(policies, pool, epsilon, delta)
         return cls(
             folder=folder,
             base=fields.base(),
@@ -209,28 +216,22 @@ def find(folders: Iterable[Path], base_sha256: str) -> Portfolio | None:
     return None
 
 
-def _traits(fields: Fields) -> tuple[str, ...]:
-    names = tuple(fields.texts("traits", NAME))
-    if not set(names) <= set(traits.KNOWN):
-        raise AdapterError("the portfolio measures a trait that this version cannot")
-    if len(names) > MOST_TRAITS or len(set(names)) < len(names):
-        raise AdapterError("the portfolio has too many traits, or one of them twice")
-    return names
-
-
-def _policies(fields: Fields, count: int) -> tuple[Policy, ...]:
-    policies = tuple(_policy(part, count) for part in fields.parts("policies"))
-    if not policies or len({policy.name for policy in policies}) < len(policies):
-        raise AdapterError("the portfolio has no policy, or two of one name")
-    return policies
-
-
 def _policy(fields: Fields, count: int) -> Policy:
+    """A policy: an adapter, a blend of several with their scales, or none for the bare model."""
     weights = tuple(fields.numbers("weights", 0.0, 1.0)) if fields.has("weights") else ()
-    if weights and (len(weights) != count or not _whole(weights)):
+    if weights and (len(weights) != count or not math.isclose(sum(weights), 1.0, abs_tol=1e-6)):
         raise AdapterError("a policy's weights do not go with the portfolio's traits")
     rewards = _row(fields.items("rewards"), count)
-    return Policy(fields.text("name", NAME), _parts(fields), weights, rewards)
+    name = fields.text("name", NAME)
+    parts: Iterable[Part] = ()
+    if fields.has("file"):
+        parts = [Part(fields.text("file", FILE), fields.text("sha256", SHA256))]
+    elif fields.has("parts"):
+        parts = (
+            Part(p.text("file", FILE), p.text("sha256", SHA256), p.number("scale", 1e-6, 2.0))
+            for p in fields.parts("parts")
+        )
+    return Policy(name, tuple(parts), weights, rewards)
 
 
 def _row(row: object, count: int) -> tuple[float, ...]:
@@ -241,24 +242,20 @@ def _row(row: object, count: int) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _parts(fields: Fields) -> tuple[Part, ...]:
-    """Adapters: one by its file's name, several with their scales, or none for the bare model."""
-    if fields.has("file"):
-        return (Part(fields.text("file", FILE), fields.text("sha256", SHA256)),)
-    if not fields.has("parts"):
-        return ()
-    return tuple(
-        Part(p.text("file", FILE), p.text("sha256", SHA256), p.number("scale", 1e-6, 2.0))
-        for p in fields.parts("parts")
-    )
+def check_guarantee(
+    policies: Sequence[Policy], pool: Matrix64, epsilon: float, delta: float
+) -> None:
+    """Check a portfolio's guarantee at the weightings of a fine grid.
 
+    Args:
+        policies: of the portfolio.
+        pool: mean rewards of all policies that it was chosen from, shape (pool, traits).
+        epsilon: relative loss that the guarantee allows.
+        delta: further loss that it allows, in reward.
 
-def _whole(weights: Sequence[float]) -> bool:
-    return abs(sum(weights) - 1.0) < 1e-6
-
-
-def _check(policies: Sequence[Policy], pool: Matrix64, epsilon: float, delta: float) -> None:
-    """Refuse a guarantee that does not hold at the weightings of a fine grid."""
+    Raises:
+        AdapterError: the pool is empty, or the policies earn less than promised somewhere.
+    """
     if not len(pool):
         raise AdapterError("the portfolio does not say what it was chosen from")
     points = simplex(pool.shape[1])

@@ -1,8 +1,8 @@
-"""The policy that one person gets: inferred from their choices, and worn by the model.
+"""Which policy a person gets, when it changes, and what to ask them next.
 
-Weights are inferred anew whenever the vault has changed. Only which policy is in force is kept, so
-that it does not change back and forth (``palm_choice``); it names the choices that it was decided
-on, and goes with the first of them that is forgotten.
+Weights are inferred again whenever the vault has changed. Only the name of the policy in force is
+stored, so that it does not change back and forth. Its document names the choices that it was
+decided on, and is deleted with the first of them that is forgotten.
 """
 
 from __future__ import annotations
@@ -21,11 +21,115 @@ from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter
 from pocketpref.lora.blend import wearing
 from pocketpref.lora.store import kept
-from pocketpref.methods.palm.decision import Choice, best_question, choose, in_words
-from pocketpref.methods.palm.inference import TraitPosterior, infer
-from pocketpref.methods.palm.portfolio import Portfolio
+from pocketpref.methods.palm.inference import TraitPosterior, infer, information
+from pocketpref.methods.palm.portfolio import Policy, Portfolio
+from pocketpref.methods.palm.traits import WORDS
 from pocketpref.protocols import LanguageModel, MemoryStore, ModelLoader
 from pocketpref.records import Matrix64, Memory, Pair
+
+SURE: Final = 0.6
+"""How likely it must be that a person chooses by these traits before a policy is used. It begins at
+a half, so that this takes a few choices; it falls for people who choose against the traits."""
+
+_CHANGE_SURE: Final = 0.75
+_CHANGE_GAIN: Final = 0.005
+"""A change of policy needs this probability that the new one is better, and this mean gain. It
+empties caches and alters the tone of replies, which a tiny gain is not worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which policy is used, and why.
+
+    Attributes:
+        policy: the policy; None for the bare model.
+        kept: whether it is the policy in force though another is a little better on average.
+        regret: expected loss against knowing the weights exactly, in reward.
+        follows: probability that the person chooses by these traits.
+        pairs: how many choices it was decided on.
+    """
+
+    policy: Policy | None
+    kept: bool
+    regret: float
+    follows: float
+    pairs: int
+
+    def words(self) -> str:
+        """The reason for the choice, for people."""
+        if self.pairs == 0:
+            return "no policy: there are no choices to infer weights from"
+        if self.policy is None:
+            return (
+                f"no policy: your {self.pairs} choices do not show that you go by these traits "
+                f"(probability {self.follows:.0%})"
+            )
+        what = "is kept, others are hardly better" if self.kept else "suits you best"
+        return f"the policy {self.policy.name} {what}, by {self.pairs} choices"
+
+
+def choose(portfolio: Portfolio, posterior: TraitPosterior, in_force: str | None = None) -> Choice:
+    """Return the policy with the best expected reward, or the one in force if it is as good.
+
+    A policy's reward is linear in the weights, so the best one on average is the best one at the
+    average weights.
+
+    Args:
+        portfolio: the policies.
+        posterior: of the person's weights.
+        in_force: name of the policy used so far.
+    """
+    if not posterior.pairs or posterior.follows < SURE:
+        return Choice(
+            None, kept=False, regret=0.0, follows=posterior.follows, pairs=posterior.pairs
+        )
+    values = posterior.points @ portfolio.rewards.T  # (points, policies)
+    expected = posterior.weights @ values
+    best = int(expected.argmax())
+    names = [policy.name for policy in portfolio.policies]
+    kept = False
+    if in_force in names and in_force != names[best]:
+        present = names.index(in_force)
+        better = float(posterior.weights @ (values[:, best] > values[:, present]))
+        gain = expected[best] - expected[present]
+        if better < _CHANGE_SURE or gain < _CHANGE_GAIN:
+            best, kept = present, True
+    regret = float(posterior.weights @ (values.max(axis=1) - values[:, best]))
+    return Choice(portfolio.policies[best], kept, regret, posterior.follows, posterior.pairs)
+
+
+def best_question(
+    posterior: TraitPosterior, differences: Matrix64, asked: Sequence[int] = ()
+) -> int | None:
+    """Return the question whose answer tells most about the person.
+
+    Args:
+        posterior: of the person's weights.
+        differences: what one answer of each earns more than the other, shape (questions, traits).
+        asked: places of questions that are not asked again.
+
+    Returns:
+        Its place, or None if all were asked.
+    """
+    told = information(posterior, differences)
+    told[list(asked)] = -np.inf
+    place = int(told.argmax()) if len(told) else -1
+    return place if place >= 0 and np.isfinite(told[place]) else None
+
+
+def in_words(portfolio: Portfolio, posterior: TraitPosterior) -> list[str]:
+    """The inferred weights, one line for each trait, the weightiest first."""
+    mean = posterior.mean
+    lines = []
+    for place in np.argsort(-mean, kind="stable"):
+        low, high = posterior.interval(int(place))
+        trait = portfolio.traits[int(place)]
+        lines.append(
+            f"{WORDS[trait]} ({trait}): weight {mean[place]:.0%}, "
+            f"between {low:.0%} and {high:.0%} with probability 90 %"
+        )
+    return lines
+
 
 KIND: Final = "policy"
 """The kind of document that says which policy is in force."""
@@ -36,7 +140,7 @@ INFERRED_FROM: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Inferred:
-    """What was inferred from one state of the vault."""
+    """A posterior and the state of the vault that it was inferred from."""
 
     version: int
     posterior: TraitPosterior
@@ -68,7 +172,7 @@ class Policies:
         self._worn: tuple[str | None, LanguageModel] | None = None
 
     def posterior(self) -> TraitPosterior:
-        """What is believed of the person's weights now.
+        """Return the posterior of the person's weights.
 
         Raises:
             AdapterError: there is no portfolio for the model in use.
@@ -93,10 +197,10 @@ class Policies:
         return kept(self._store)
 
     def choice(self, *, keep: bool = True) -> Choice:
-        """The policy for the person now.
+        """Return the policy for the person.
 
         Args:
-            keep: it is in force from now on, and changes only for one that is clearly better.
+            keep: store it as the one in force, which changes only for one that is clearly better.
 
         Raises:
             AdapterError: there is no portfolio for the model in use.
@@ -104,17 +208,23 @@ class Policies:
         """
         with self._lock:
             found = self._current()
-            before = self._in_force()
-            choice = choose(self._portfolio(), found.posterior, before)
+            portfolio = self._portfolio()
+            base = portfolio.base.sha256
+            before = self._in_force(base)
+            choice = choose(portfolio, found.posterior, before)
             name = choice.policy.name if choice.policy else None
             if keep and name != before:
                 # A choice that was forgotten meanwhile: the next call decides without it.
-                with suppress(NotFoundError):
-                    self._put_in_force(name, found.sources)
+                with suppress(NotFoundError), self._store.changing() as documents:
+                    for document in documents.all(KIND):
+                        documents.delete(KIND, document.id)
+                    if name is not None:
+                        content = json.dumps({"policy": name, "base": base}).encode()
+                        documents.insert(KIND, content, found.sources)
             return choice
 
     def model(self) -> LanguageModel:
-        """The local model, wearing the policy.
+        """Return the local model with the policy applied.
 
         Raises:
             AdapterError: there is no portfolio for the model in use, or it cannot wear one.
@@ -130,7 +240,7 @@ class Policies:
             return self._worn[1]
 
     def words(self) -> list[str]:
-        """Weights and policy for people; nothing where no portfolio is for the model in use."""
+        """Describe weights and policy for people; empty without a portfolio for the model."""
         try:
             portfolio = self.portfolio()
         except AdapterError as error:
@@ -142,10 +252,9 @@ class Policies:
         return [choice.words(), *lines]
 
     def question(self, candidates: Sequence[Pair]) -> Pair | None:
-        """Which of these pairs of answers to put to the person next; None if all were asked.
+        """Return the pair whose answer would tell most about the weights; None if all were asked.
 
-        The one whose answer would tell most about the weights. Pairs whose prompt stands in the
-        memory count as asked.
+        Pairs whose prompt is in the memory count as asked.
 
         Raises:
             AdapterError: there is no portfolio for the model in use.
@@ -170,42 +279,32 @@ class Policies:
         with self._lock:
             version = self._store.version()
             if self._inferred is None or self._inferred.version != version:
-                self._inferred = self._infer(version)
+                portfolio = self._portfolio()
+                self._measured = {
+                    memory.id: (
+                        self._measured[memory.id]
+                        if memory.id in self._measured
+                        else _differences(portfolio, [memory.pair])
+                    )
+                    for memory in self._memories()
+                }
+                rows = np.array(list(self._measured.values()))
+                posterior = infer(rows.reshape(-1, len(portfolio.traits)))
+                self._inferred = _Inferred(version, posterior, tuple(self._measured))
             return self._inferred
 
-    def _infer(self, version: int) -> _Inferred:
-        portfolio = self._portfolio()
-        measured = {
-            memory.id: (
-                self._measured[memory.id]
-                if memory.id in self._measured
-                else _differences(portfolio, [memory.pair])
-            )
-            for memory in self._memories()
-        }
-        self._measured = measured
-        rows = np.array(list(measured.values())).reshape(-1, len(portfolio.traits))
-        return _Inferred(version, infer(rows), tuple(measured))
-
-    def _memories(self) -> list[Memory]:
-        return list(islice(self._store.memories(), INFERRED_FROM))
-
-    def _in_force(self) -> str | None:
+    def _in_force(self, base: str) -> str | None:
+        """Name of the stored policy for a base model, or None."""
         with self._store.documents() as documents:
             for document in documents.all(KIND):
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
                     content = json.loads(document.content)
-                    if content["base"] == self._portfolio().base.sha256:
+                    if content["base"] == base:
                         return str(content["policy"])
         return None
 
-    def _put_in_force(self, name: str | None, sources: Sequence[str]) -> None:
-        content = json.dumps({"policy": name, "base": self._portfolio().base.sha256}).encode()
-        with self._store.changing() as documents:
-            for before in documents.all(KIND):
-                documents.delete(KIND, before.id)
-            if name is not None:
-                documents.insert(KIND, content, sources)
+    def _memories(self) -> list[Memory]:
+        return list(islice(self._store.memories(), INFERRED_FROM))
 
 
 def _differences(portfolio: Portfolio, pairs: Sequence[Pair]) -> Matrix64:

@@ -11,16 +11,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
+from pocketpref.egress import Request
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure, Level
+from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import DeniedError, InputError, NotFoundError
 from pocketpref.integrations.feedback_session import record_choice
 from pocketpref.messages import compose, with_system
+from pocketpref.personalization.preferences import INFERRED_FROM
 from pocketpref.pocket import Pocket
-from pocketpref.records import MAX_TEXT_CHARACTERS, Memory
+from pocketpref.records import MAX_TEXT_CHARACTERS, Memory, Message
+from pocketpref.summary.store import MOST_CHARACTERS
 
 CLIENT: Final = "client"
 """Key in the ``meta`` of a memory: the name of the assistant that reported it."""
@@ -28,7 +33,15 @@ CLIENT: Final = "client"
 _QUESTION: Final = "How do I like to be answered?"
 """The prompt used when an assistant asks for preferences without one."""
 
+INFERRED: Final = "preferences"
+"""What answers were given under, where no summary was searched for or edited: such a summary has no
+id."""
+
+MOST_STATEMENTS: Final = 20
+"""Statements of one assistant: one that goes wrong must not bury the person's own."""
+
 _MOST_IDS: Final = 100
+_MOST_ANSWERS: Final = 16
 
 Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -86,6 +99,8 @@ def _value(name: str, kind: Schema, arguments: Arguments) -> Any:
     if kind["type"] == "array":
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         fits = fits and kind["minItems"] <= len(value) <= kind["maxItems"]
+        longest = kind["items"].get("maxLength", MAX_TEXT_CHARACTERS)
+        fits = fits and all(len(item) <= longest for item in value)
         wanted = f"a list of {kind['minItems']} to {kind['maxItems']:,} texts"
     else:
         fits = isinstance(value, str) and len(value) <= kind["maxLength"]
@@ -139,13 +154,49 @@ class Assistant:
             return {"preferences": "", "shared": "nothing", "why": self._not_allowed()}
         return {"preferences": cleared.text, "shared": cleared.level.name.lower()}
 
+    def rank(self, arguments: Arguments) -> Answer:
+        """The probability of each answer to be the preferred one.
+
+        It tells about the person, so it leaves beside the summary and under the same grant, or not
+        at all; the log keeps the numbers.
+
+        Raises:
+            InputError: the prompt or an answer is empty or no valid Unicode.
+        """
+        prompt, answers = arguments["prompt"], arguments["answers"]
+        if not all(answer.strip() and is_unicode(answer) for answer in answers):
+            raise InputError("an answer is empty or no valid Unicode", hint="leave it out")
+        probabilities = [round(found, 2) for found in self._pocket.rank(prompt, answers)]
+        # What leaves is the prompt, which came from there, and the numbers; not the answers again.
+        turns = (
+            Message(role="user", content=prompt),
+            Message(role="assistant", content=json.dumps({"probabilities": probabilities})),
+        )
+        # Every choice has a part in the numbers, so forgetting one takes them off the log.
+        sources = [memory.id for memory in islice(self._pocket.memories(), INFERRED_FROM)]
+        offer = replace(self._pocket.offer(), sources=tuple(sources))
+        try:
+            cleared = self._pocket.egress.clear(
+                Request(turns), offer, self.destination, least=Level.SUMMARY
+            )
+        except DeniedError:
+            return {"probabilities": [], "shared": "nothing", "why": self._not_ranked()}
+        self._hand_over(cleared)
+        return {
+            "probabilities": probabilities,
+            "preferences": cleared.text,
+            "shared": cleared.level.name.lower(),
+        }
+
     def _clear(self, prompt: str, system: str | None) -> Disclosure:
-        cleared = self._pocket.clear(prompt, to=str(self.destination), system=system)
+        return self._hand_over(self._pocket.clear(prompt, to=str(self.destination), system=system))
+
+    def _hand_over(self, cleared: Disclosure) -> Disclosure:
         cleared.take()
         if cleared.level is Level.SUMMARY:
             summary = self._pocket.summary()
             if summary is not None and cleared.text == summary.text:
-                self._under = summary.id
+                self._under = summary.id or INFERRED
         self._pocket.egress.finished(cleared, "handed over")
         return cleared
 
@@ -153,6 +204,14 @@ class Assistant:
         return (
             "the person has not allowed anything to be shared here; they can: "
             f"pocketpref egress allow {self.destination} --level attributes (or summary)"
+        )
+
+    def _not_ranked(self) -> str:
+        # The same words without a grant, below its level and where nothing is sure: which of these
+        # it is would tell something.
+        return (
+            "the person has not allowed this here, or nothing is sure of them yet; they can: "
+            f"pocketpref egress allow {self.destination} --level summary --any-summary"
         )
 
     # ------------------------------------------------------------------------- what is reported
@@ -167,9 +226,26 @@ class Assistant:
         )
         return {"id": kept}
 
+    def state(self, arguments: Arguments) -> Answer:
+        """Keep a preference that the person stated, with the name of the assistant.
+
+        Raises:
+            InputError: the text is empty or too long, or the assistant stated too many.
+        """
+        reported = [s for s in self._pocket.statements() if s.program == self.name]
+        if len(reported) >= MOST_STATEMENTS:
+            raise InputError(
+                f"{MOST_STATEMENTS} statements are kept from this assistant already",
+                hint="the person can take some back: pocketpref open",
+            )
+        self._pocket.state(arguments["text"], program=self.name)
+        # No id: whether the person had said the same before is not told.
+        return {"kept": True}
+
     def recall(self, arguments: Arguments) -> Answer:
         """Find its own choices that are relevant to a prompt; ids, no texts."""
-        found = self._pocket.personalize(arguments["prompt"])
+        # Of all methods only this one names the past prompts that it goes by.
+        found = self._pocket.personalize(arguments["prompt"], method="exact")
         own = [(source, self._own(source.id)) for source in found.sources]
         return {
             "choices": [
@@ -240,6 +316,23 @@ TOOLS: Final[Sequence[Tool]] = (
         Assistant.profile,
     ),
     Tool(
+        "rank_answers",
+        "Rank answers",
+        "The probability of each of several answers to be the one that this person prefers. Give "
+        "them the likeliest. Works on this machine.",
+        {
+            "prompt": _PROMPT,
+            "answers": {
+                "description": "The answers, in any order.",
+                "type": "array",
+                "items": {"type": "string", "maxLength": MAX_TEXT_CHARACTERS},
+                "minItems": 2,
+                "maxItems": _MOST_ANSWERS,
+            },
+        },
+        Assistant.rank,
+    ),
+    Tool(
         "remember_choice",
         "Remember a choice",
         "Call this when the person preferred one answer to another: chose it, regenerated the "
@@ -250,6 +343,21 @@ TOOLS: Final[Sequence[Tool]] = (
             "rejected": _text("The answer that the person did not prefer, word for word."),
         },
         Assistant.remember,
+        writes=True,
+    ),
+    Tool(
+        "state_preference",
+        "Keep a stated preference",
+        "Call this when the person says how they like to be answered from now on, and agrees that "
+        "it is remembered. It is kept encrypted on this machine and counts for every program.",
+        {
+            "text": {
+                "description": "What the person said, in their own words, in one line.",
+                "type": "string",
+                "maxLength": MOST_CHARACTERS,
+            }
+        },
+        Assistant.state,
         writes=True,
     ),
     Tool(

@@ -6,8 +6,8 @@
     GET  /v1/openapi.json        the OpenAPI description
 
 Models: ``pocketpref`` is the local model with personalization, ``pocketpref-plain`` the same
-without; a remote one is named like a destination (``openai:MODEL@ADDRESS``), and requests to it
-pass the egress gate.
+without, ``pocketpref-METHOD`` by another method than the default; a remote one is named like
+a destination (``openai:MODEL@ADDRESS``), and requests to it pass the egress gate.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from pocketpref.server.auth_middleware import MOST_BODY_BYTES, Guard
 from pocketpref.server.listener import Listener
 from pocketpref.server.openai.request_queue import BusyError, Replies, UnexpectedError
 from pocketpref.server.openai.schema import (
+    LOCAL_MODELS,
+    OWN,
+    PLAIN,
     ChatRequest,
     Chunks,
     chat_request,
@@ -42,9 +45,6 @@ from pocketpref.server.openai.schema import (
     parse_object,
     texts_to_embed,
 )
-
-OWN: Final = "pocketpref"
-PLAIN: Final = "pocketpref-plain"
 
 _STATUS: Final[tuple[tuple[type[PocketprefError], int, str], ...]] = (
     (NotFoundError, 404, "invalid_request_error"),
@@ -119,10 +119,9 @@ class ChatService:
     def _begin(self, asked: ChatRequest) -> tuple[Callable[[], Generator[str, None, None]], bool]:
         pocket, sampling = self._pocket, asked.sampling
         turns = {"system": asked.system, "history": asked.history}
-        if asked.model in (OWN, PLAIN):
-            plain = asked.model == PLAIN
+        if (method := LOCAL_MODELS.get(asked.model)) is not None:
             return lambda: _closable(
-                pocket.reply(asked.prompt, stream=True, sampling=sampling, plain=plain, **turns)  # type: ignore[call-overload]  # the keywords are in a dict
+                pocket.reply(asked.prompt, stream=True, sampling=sampling, method=method, **turns)  # type: ignore[call-overload]  # the keywords are in a dict
             ), True
         destination = None
         with suppress(InputError):

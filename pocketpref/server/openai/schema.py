@@ -19,12 +19,19 @@ from typing import Any, Final, get_args
 
 from pocketpref.egress.request_body import is_unicode
 from pocketpref.errors import InputError
+from pocketpref.personalization.conditions import METHODS, PersonalizeMethod
 from pocketpref.records import Message, RedactedRepr, Role, Sampling
 
-# Options that do not change the answer.
-_NEUTRAL: Final = frozenset(
-    ("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key")
-)
+OWN: Final = "pocketpref"
+PLAIN: Final = "pocketpref-plain"
+LOCAL_MODELS: Final[Mapping[str, PersonalizeMethod]] = {
+    OWN: "auto",
+    PLAIN: "none",
+    **{f"{OWN}-{method}": method for method in METHODS if method not in ("auto", "none")},
+}
+"""The model on this machine, by the name that picks a method: a client can send a name, but not
+always a field of its own."""
+
 # Options that are accepted with the values that are the only behaviour here.
 _DEFAULTS: Final[Mapping[str, Sequence[Any]]] = {
     "n": (1, None),
@@ -157,19 +164,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def chat_request(content: Mapping[str, Any]) -> ChatRequest:
-    """Read a request for an answer.
+    """Read a request for an answer. Fields of unknown names are ignored, as elsewhere.
 
     Raises:
         InputError: a part is missing, of another type, or asks for what is not done here.
     """
-    known = {"model", "messages", "stream", "temperature", "top_p", "seed"}
-    known |= {"max_tokens", "max_completion_tokens"}
     for name, value in content.items():
-        if name in _DEFAULTS:
-            if value not in _DEFAULTS[name]:
-                raise InputError(f"{name} is not supported here")
-        elif name not in known and name not in _NEUTRAL:
-            raise InputError("the request has a field that is not supported here")
+        if name in _DEFAULTS and value not in _DEFAULTS[name]:
+            raise InputError(f"{name} is not supported here")
     system, turns = conversation(content.get("messages"))
     model, options, stream = model_named(content), sampling(content), content.get("stream")
     if stream is not None and not isinstance(stream, bool):
@@ -301,7 +303,7 @@ Schema = dict[str, Any]
 _TEXT: Final[Schema] = {"type": "string"}
 _MODEL: Final[Schema] = {
     "anyOf": [
-        {"enum": ["pocketpref", "pocketpref-plain"]},
+        {"enum": list(LOCAL_MODELS)},
         {
             "type": "string",
             "pattern": r"^(openai|anthropic):[A-Za-z0-9/_][A-Za-z0-9._:/@+-]*$",

@@ -18,6 +18,7 @@ from pocketpref.egress.api_keys import ApiKey
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Level
 from pocketpref.errors import InputError, NotFoundError
+from pocketpref.personalization.questions import Question, bundled_questions
 from pocketpref.server.web import views
 from pocketpref.server.web.middleware import MOST_FORM_BYTES
 from pocketpref.server.web.views import WebContext
@@ -137,13 +138,56 @@ def edit_summary(context: WebContext, form: Form) -> Done:
 def state(context: WebContext, form: Form) -> Done:
     """Save a preference in the person's own words."""
     context.pocket.state(form.text("statement"))
-    return Done("Kept. The next summary says it.")
+    return Done("Kept. It counts from the next answer on.")
 
 
 def unstate(context: WebContext, form: Form) -> Done:
     """Remove one."""
     context.pocket.unstate(form["id"])
     return Done("Taken back. A summary that mentions it stays until you edit or refresh it.")
+
+
+def correct(context: WebContext, form: Form) -> Done:
+    """Correct a preference: it is wrong, or it holds for one topic."""
+    pocket, limited = context.pocket, form["how"] == "only"
+    if not limited and form["how"] != "wrong":
+        raise InputError("say whether it is wrong, or holds for one topic only")
+    only = form.text("topic") if limited else ""
+    pocket.correct(form["name"], form["pole"], only=only)
+    return Done("Kept: it is said for that topic only." if limited else "Kept: it is not said now.")
+
+
+def uncorrect(context: WebContext, form: Form) -> Done:
+    """Take a correction back."""
+    context.pocket.uncorrect(form["id"])
+    return Done("The correction is taken back.")
+
+
+def answer_question(context: WebContext, form: Form) -> Done:
+    """Remember which answer to a bundled question the person prefers."""
+    question = _question(form)
+    place = form.number("answer", 0, 1)
+    if place is None:
+        raise InputError("choose one of the two answers")
+    context.pocket.add(
+        *(question.prompt, question.answers[place], question.answers[1 - place]),
+        meta={"asked": "ask"},
+    )
+    return Done("Remembered, as a choice like any other.", "ask")
+
+
+def skip_question(context: WebContext, form: Form) -> Done:
+    """Pass over a bundled question until the page is closed."""
+    context.skipped.add(_question(form).prompt)
+    return Done("Passed over.", "ask")
+
+
+def _question(form: Form) -> Question:
+    bank = bundled_questions()
+    place = form.number("question", 0, len(bank) - 1)
+    if place is None:
+        raise InputError("the form names no question")
+    return bank[place]
 
 
 def forget(context: WebContext, form: Form) -> Done:

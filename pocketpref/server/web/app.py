@@ -37,6 +37,7 @@ class Page:
 
 PAGES: Final = (
     Page("", "you.html", "You", views.you, "you"),
+    Page("ask", "ask.html", "Ask me", views.ask, "you"),
     Page("choices", "choices.html", "Choices", views.choices, "choices"),
     Page("choices/{id}", "choice.html", "A choice", views.choice, "choices"),
     Page("choices/{id}/forget", "forget.html", "Forget a choice", views.choice, "choices"),
@@ -51,6 +52,10 @@ DECISIONS: Final[Mapping[str, tuple[Decide, str]]] = {
     "summary": (actions.edit_summary, ""),
     "state": (actions.state, ""),
     "unstate": (actions.unstate, ""),
+    "correct": (actions.correct, ""),
+    "uncorrect": (actions.uncorrect, ""),
+    "ask": (actions.answer_question, "ask"),
+    "ask/skip": (actions.skip_question, "ask"),
     "forget": (actions.forget, "choices"),
     "everything": (actions.forget_everything, "everything"),
     "allow": (actions.allow, "leaving"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
@@ -12,10 +12,14 @@ from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.personalization.auto_decision import AutoDecision
+from pocketpref.evaluation import HelpVerdict
+from pocketpref.formatting import certainty
+from pocketpref.personalization.beliefs import SURE
+from pocketpref.personalization.dimensions import Dimensions
+from pocketpref.personalization.questions import bundled_questions
 from pocketpref.pocket import Pocket
 from pocketpref.records import Memory
-from pocketpref.results import Profile
+from pocketpref.results import Preference, Profile
 from pocketpref.server.web.settings import Machine
 
 ON_A_PAGE: Final = 50
@@ -29,10 +33,17 @@ WRITERS: Final = {"template": "from your choices", "model": "by the model", "edi
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebContext:
-    """The Pocket and the machine that pages show and forms change."""
+    """The Pocket and the machine that pages show and forms change.
+
+    Attributes:
+        pocket: of the person who visits.
+        machine: settings and models.
+        skipped: prompts of questions that were passed over in this visit.
+    """
 
     pocket: Pocket
     machine: Machine
+    skipped: set[str] = field(default_factory=set)
 
 
 Look = Callable[[WebContext, Mapping[str, str]], dict[str, Any]]
@@ -46,7 +57,31 @@ def you(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     summary, entries = pocket.summary(), profile.entries if profile else ()
     statements, bank = pocket.statements(), pocket.attributes
     strongest = max((entry.weight for entry in entries), default=0.0)
+    corrections = {(one.dimension, str(one.pole)): one for one in pocket.corrections()}
+    preferences = [
+        {
+            "likes": found.likes,
+            "key": (found.name, found.pole),
+            "found": found,
+            "words": _preference_words(found),
+            "sure": found.applied or found.probability >= SURE,
+            "correction": corrections.pop((found.name, found.pole), None),
+            "evidence": _evidence(pocket, found.choices),
+            "more": max(len(found.choices) - _EVIDENCE, 0),
+        }
+        for found in pocket.preferences()
+    ]
+    # Those of beliefs that choices made since no longer support.
+    dimensions = Dimensions.standard(bank) if corrections else None
     return {
+        "choices": pocket.counts().memories,
+        "sure": [each for each in preferences if each["sure"]],
+        "unsure": [each for each in preferences if not each["sure"]],
+        "corrected": [
+            (dimensions[name].pole(one.pole).label, one)
+            for (name, _), one in corrections.items()
+            if dimensions is not None and name in dimensions
+        ],
         "profile": profile,
         "no_profile": problem,
         "learned": [
@@ -73,6 +108,23 @@ def you(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
         "earlier": [each for each in reversed(pocket.summaries()) if each.replaced is not None],
         "stated": [each for each in statements if each.wanted],
         "struck": [each for each in statements if not each.wanted],
+    }
+
+
+def _preference_words(found: Preference) -> str:
+    total = found.supporting + found.contrary
+    words = f"{found.supporting:g} of {total:g} choices"
+    sure = found.applied or found.probability >= SURE
+    return f"{words}, {certainty(found.probability) if sure else 'not sure yet'}"
+
+
+def ask(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
+    """The question whose answer would tell most about the person now."""
+    question = context.pocket.question(skipped=context.skipped)
+    return {
+        "question": question,
+        "place": -1 if question is None else bundled_questions().index(question),
+        "sure": [found.likes for found in context.pocket.preferences() if found.applied],
     }
 
 
@@ -125,38 +177,30 @@ def choice(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
 def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     """Whether it helps: the figures that the vault holds."""
     pocket = context.pocket
-    profile, problem = _profile(pocket)
-    verdict, summary = pocket.verdict() if profile else None, pocket.summary()
+    profile, _ = _profile(pocket)
+    verdict = pocket.verdict()
     return {
-        "no_profile": problem,
         "verdict": verdict,
-        "bars": [] if verdict is None else _bars(verdict),
-        "summary": summary,
+        "bars": _bars(verdict) if verdict.answer != "too few" else [],
+        "summary": pocket.summary(),
         "policy": profile.policy if profile else (),
         "due": pocket.summary_due() if profile else None,
     }
 
 
-_METHODS: Final = {
-    "none": "the model as it is",
+_RULES: Final = {
+    "shorter": "always the shorter answer",
     "longer": "always the longer answer",
-    "exact": "what you liked for similar prompts",
-    "ours": "what people have in common, adapted to you",
-    "ours-pooled": "what people have in common",
-    "drift": "a weight for each attribute",
+    "coin": "a coin",
 }
 
 
-def _bars(verdict: AutoDecision) -> list[dict[str, Any]]:
-    best_first = sorted(verdict.accuracies.items(), key=lambda found: -found[1])
+def _bars(verdict: HelpVerdict) -> list[dict[str, Any]]:
+    counts = {"your earlier choices": verdict.predicted}
+    counts |= {words: verdict.rivals[name] for name, words in _RULES.items()}
     return [
-        {
-            "name": name,
-            "words": _METHODS.get(name, name),
-            "share": round(100 * share, 1),
-            "applied": name == verdict.method,
-        }
-        for name, share in best_first
+        {"words": words, "count": f"{count:g}", "share": round(100 * count / verdict.asked, 1)}
+        for words, count in counts.items()
     ]
 
 

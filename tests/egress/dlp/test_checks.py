@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import string
+from dataclasses import replace
+
 import pytest
 
 from pocketpref.egress.dlp import CHECKS, MAX_CHARACTERS, Check, Known, findings
+from pocketpref.egress.dlp.text import common
 
 BY_NAME = {check.__name__: check for check in CHECKS}
 
@@ -63,6 +67,10 @@ STOPS: dict[str, list[tuple[str, str]]] = {
         ("Prefers short answers!!", "!!"),
         ("Prefers short answers....", "...."),
         ("Prefers short,, clear answers.", ",,"),
+        ("Prefers short-.clear answers.", "-."),
+        ("Prefers -- .. .-. .. .- --", "-- .. .-. .. .- --"),
+        ("Prefers \u2013 \u2014 \u2013 \u2014 answers.", "\u2013 \u2014 \u2013 \u2014"),
+        ("Prefers -----BEGIN PRIVATE KEY-----.", "-----"),
     ],
     "capitals": [
         ("Prefers what Keller says.", "Keller"),
@@ -85,82 +93,23 @@ STOPS: dict[str, list[tuple[str, str]]] = {
         ("Prefers two hundred words.", "two hundred"),
         ("One idea, two lines, three words, one point.", "One idea, two lines, three words, one"),
     ],
-    "dates": [
-        ("Prefers answers on Tuesday.", "Tuesday"),
-        ("Likes answers in october.", "october"),
-        ("Likes answers on May 3.", "May"),
-    ],
-    "phone": [
-        ("Call +49 176 5551 2345 for more.", "+49 176 5551 2345"),
-        ("Prefers (020) 7946-0958.", "(020) 7946-0958"),
-        ("Prefers ٠٢٠٧٩٤٦٠٩٥٨.", "٠٢٠٧٩٤٦٠٩٥٨"),
-    ],
-    "card": [
-        ("Prefers 4111 1111 1111 1111.", "4111 1111 1111 1111"),
-        ("Prefers 5500-0000-0000-0004.", "5500-0000-0000-0004"),
-        ("Prefers 378282246310005.", "378282246310005"),
-    ],
-    "iban": [
-        ("Prefers DE89370400440532013000.", "DE89370400440532013000"),
-        ("Prefers GB29 NWBK 6016 1331 9268 19.", "GB29 NWBK 6016 1331 9268 19"),
-        ("Prefers fr14 2004 1010 0505 0001 3m02 606.", "fr14 2004 1010 0505 0001 3m02 606"),
-    ],
-    "email": [
-        ("Prefers ada@host.example.", "ada@host.example"),
-        ("Prefers ada at host dot example.", "ada at host dot example"),
-        ("Prefers ada [at] host [dot] org.", "ada [at] host [dot] org"),
-    ],
     "url": [
         ("Prefers https://host.example/?q=x for more.", "https://host.example/?q=x"),
         ("Prefers host.example for more.", "host.example"),
         ("Prefers host dot com.", "host dot com"),
-        ("Prefers 192.168.0.17.", "192.168.0.17"),
-        ("Prefers hxxps://here.", "hxxps:"),
-        ("Prefers fe80::1ff:fe23.", "fe80::1ff:fe23"),
+        ("Prefers hxxps://here.", "hxxps://here."),
+        ("Prefers what clear.me says in answers.", "clear.me"),
+        ("Prefers tell:answers in short.", "tell:answers"),
         ("Prefers javascript:alert.", "javascript:alert."),
-    ],
-    "postal": [
-        ("Lives at 14 Harrow Lane.", "14 Harrow Lane"),
-        ("Lives in Birkenweg 14.", "Birkenweg 14"),
-        ("Lives in rue des lilas 9.", "rue des lilas 9"),
-        ("Prefers Harrow Lane.", "Harrow Lane"),
-        ("Prefers SW1A 1AA.", "SW1A 1AA"),
-        ("Prefers 80331 munich.", "80331 munich"),
     ],
     "whereabouts": [
         ("The user lives in a small place.", "lives in"),
         ("The user works for a bank.", "user works for"),
         ("Was born near the sea.", "born"),
     ],
-    "secret": [
-        ("Prefers sk-proj-AbCd1234EfGh.", "sk-proj-AbCd1234EfGh"),
-        ("Prefers ghp_abcdefghijklmnop1234.", "ghp_abcdefghijklmnop1234"),
-        ("Prefers AKIAIOSFODNN7EXAMPLE.", "AKIAIOSFODNN7EXAMPLE"),
-        ("Prefers -----BEGIN PRIVATE KEY-----.", "-----BEGIN PRIVATE KEY-----"),
-        ("Prefers eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIi."),
-    ],
     "told_secret": [
         ("The password is short.", "password"),
         ("The pin is in the answer.", "pin"),
-    ],
-    "random_token": [
-        ("Prefers q7Zp1xVw9KtR4bNm.", "q7Zp1xVw9KtR4bNm."),
-        ("Prefers xK3_mQ9-vT2+pL8=.", "xK3_mQ9-vT2+pL8=."),
-    ],
-    "encoded": [
-        ("Prefers TWlyaWFtIEdvb2RtYW4=.", "TWlyaWFtIEdvb2RtYW4="),
-        ("Prefers 4d697269616d.", "4d697269616d"),
-        ("Prefers 4d 69 72 69 61 6d.", "4d 69 72 69 61 6d"),
-        ("Prefers %4d%69%72.", "%4d%69%72"),
-        ("Prefers &#77;iriam.", "&#77;"),
-        ("Prefers 01001101 01101001.", "01001101 01101001"),
-        ("Prefers -- .. .-. .. .- --", "-- .. .-. .. .- --"),
-    ],
-    "spelled": [
-        ("Prefers M i r i a m.", "M i r i a m"),
-        ("Prefers m-i-r-i-a-m.", "m-i-r-i-a-m"),
-        ("Prefers mike india romeo.", "mike india romeo."),
-        ("Prefers m1r1am.", "m1r1am"),
     ],
     "people": [
         ("Prefers what Dr. Keller says.", "Dr. K"),
@@ -265,7 +214,10 @@ PASSES: dict[str, list[str]] = {
     "invisible": ["Prefers short answers.\nLikes \u201cplain\u201d words \u2013 always."],
     "foreign_letters": ["Dislikes clichés; it\u2019s a matter of taste.", "Not naïve."],
     "signs": ["Prefers (short) answers; clear, plain: no \u201cfluff\u201d!"],
-    "punctuation": ["Prefers short answers... Likes lists!", 'Says "why?".'],
+    "punctuation": [
+        *("Prefers short answers... Likes lists!", 'Says "why?".', "Wait - what?"),
+        *("Likes \u2013 always \u2013 lists.", "A deed, a fact, a cafe."),
+    ],
     "capitals": [
         "Prefers English. I think that I'm clear. About programming: The user likes code.",
         'Analytic and Formal answers. "Plain" words.',
@@ -275,19 +227,9 @@ PASSES: dict[str, list[str]] = {
         "Prefers one or two examples, and three lines at most.",
         "At most a hundred words, said once.",
     ],
-    "dates": ["It may be short. Ideas march on."],
-    "phone": ["Prefers 12 or 345 words.", "Prefers 2 to 3 examples of 20 to 40 words."],
-    "card": ["Prefers 4111 1111 1111 1112.", "Prefers 1234."],
-    "iban": ["Prefers DE89370400440532013001.", "Prefers to be brief and clear in all answers."],
-    "email": ["Look at a dot on a line.", "Stay at the point."],
     "url": ["Be brief, e.g. one line. No: never.", "Note: be brief."],
-    "postal": ["Keep a clear way. Close the answer with a joke.", "Take the short road."],
     "whereabouts": ["What works for beginners.", "Lives up to its title.", "Based on facts."],
-    "secret": ["Asks for a key point.", "Skips the rest."],
     "told_secret": ["Wants the key points in a plain register."],
-    "random_token": ["Prefers straightforwardness.", "Likes step-by-step explanations."],
-    "encoded": ["Prefers well-founded answers.", "A deed, a fact, a cafe.", "Wait - what?"],
-    "spelled": ["A short answer, a clear one.", "Likes I-statements.", "Likes a tango."],
     "people": ["Be frank. Answers will be short.", "Drop names.", "It is rich in examples."],
     "organisations": ["Prefers a professional tone."],
     "users": ["Prefers an adaptive tone.", "Prefers long answers."],
@@ -319,6 +261,72 @@ PASSES: dict[str, list[str]] = {
 """What each check lets through (others may stop it)."""
 
 
+DECIDED: dict[str, list[str]] = {
+    "dates": [
+        "Prefers answers on Tuesday.",
+        "Likes answers in october.",
+        "Likes answers on May 3.",
+    ],
+    "phone": [
+        "Call +49 176 5551 2345 for more.",
+        "Prefers (020) 7946-0958.",
+        "Prefers ٠٢٠٧٩٤٦٠٩٥٨.",
+    ],
+    "card": [
+        "Prefers 4111 1111 1111 1111.",
+        "Prefers 5500-0000-0000-0004.",
+        "Prefers 378282246310005.",
+    ],
+    "iban": [
+        "Prefers DE89370400440532013000.",
+        "Prefers GB29 NWBK 6016 1331 9268 19.",
+        "Prefers fr14 2004 1010 0505 0001 3m02 606.",
+    ],
+    "email": [
+        "Prefers ada@host.example.",
+        "Prefers ada at host dot example.",
+        "Prefers ada [at] host [dot] org.",
+    ],
+    "postal": [
+        "Lives at 14 Harrow Lane.",
+        "Lives in Birkenweg 14.",
+        "Lives in rue des lilas 9.",
+        "Prefers Harrow Lane.",
+        "Prefers SW1A 1AA.",
+        "Prefers 80331 munich.",
+    ],
+    "secret": [
+        "Prefers sk-proj-AbCd1234EfGh.",
+        "Prefers ghp_abcdefghijklmnop1234.",
+        "Prefers AKIAIOSFODNN7EXAMPLE.",
+        "Prefers eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.",
+    ],
+    "random_token": [
+        "Prefers q7Zp1xVw9KtR4bNm.",
+        "Prefers xK3_mQ9-vT2+pL8=.",
+    ],
+    "encoded": [
+        "Prefers TWlyaWFtIEdvb2RtYW4=.",
+        "Prefers 4d697269616d.",
+        "Prefers 4d 69 72 69 61 6d.",
+        "Prefers %4d%69%72.",
+        "Prefers &#77;iriam.",
+        "Prefers 01001101 01101001.",
+    ],
+    "spelled": [
+        "Prefers M i r i a m.",
+        "Prefers m-i-r-i-a-m.",
+        "Prefers mike india romeo.",
+        "Prefers m1r1am.",
+    ],
+    "url": [
+        "Prefers 192.168.0.17.",
+        "Prefers fe80::1ff:fe23.",
+    ],
+}
+"""What has a form of its own and no check of its own: the vocabulary stops it."""
+
+
 def cases(table: dict[str, list[tuple[str, str]]]) -> list[tuple[str, str, str]]:
     return [(name, text, place) for name, rows in table.items() for text, place in rows]
 
@@ -338,6 +346,27 @@ def test_it_stops(name: str, text: str, place: str, known: Known) -> None:
 def test_it_lets_through(name: str, text: str, known: Known) -> None:
     """A check minds its own business."""
     assert list(BY_NAME[name](text, known)) == []
+
+
+@pytest.mark.parametrize(("form", "text"), [(n, t) for n, rows in DECIDED.items() for t in rows])
+def test_the_vocabulary_stops_every_form(form: str, text: str, known: Known) -> None:
+    """Mail, numbers, keys, dates and encodings, also disguised."""
+    assert "foreign" in {finding.check for finding in findings(text, known)}, form
+
+
+def test_no_allowed_word_brings_a_number_along(known: Known) -> None:
+    """The vocabulary does not decide there, so that digits keep a check of their own."""
+    text = "Prefers DE89370400440532013000 in answers."
+    allowed = replace(known, words=frozenset({"DE89370400440532013000"}))
+    assert "digits" in {finding.check for finding in findings(text, allowed)}
+
+
+def test_the_vocabulary_has_no_word_of_a_date_or_an_alphabet() -> None:
+    """Nor a letter but "a" and "I", so that nothing is spelled."""
+    days = "monday tuesday wednesday thursday friday saturday sunday"
+    months = "january february april june july september october november december"
+    assert [word for word in f"{days} {months}".split() if common(word)] == []
+    assert "".join(letter for letter in string.ascii_lowercase if common(letter)) == "ai"
 
 
 def test_every_check_has_cases_of_both_kinds() -> None:

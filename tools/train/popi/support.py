@@ -103,7 +103,7 @@ def faithfulness(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float
 def refused(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, dict[str, int]]:
     """How many summaries would be dropped as drafts, and kept from leaving, by reason.
 
-    The checks are the library's own: those of drafts (``popi_checks``) on what the summarizer was
+    The checks are the library's own: those of drafts (``draft_checks``) on what the summarizer was
     shown, those of what leaves (``egress.checks``) on everything that the person has.
     """
     drafts, leaving = Counter[str](), Counter[str]()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
 from pocketpref.evaluation.metrics import interval
-from pocketpref.methods.profile_to_peft.encoding import adapter
+from pocketpref.methods.profile_to_peft import adapter
 from pocketpref.protocols import Embedder
 from pocketpref.summary.wording import block
 

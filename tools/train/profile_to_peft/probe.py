@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
-from pocketpref.methods.profile_to_peft.encoding import ITEMS, join
+from pocketpref.methods.profile_to_peft import ITEMS, join
 from pocketpref.protocols import Embedder
 
 from ..export import write_json

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketpref.methods.profile_to_peft.encoding import ITEMS, encode
+from pocketpref.methods.profile_to_peft import ITEMS, encode
 from pocketpref.protocols import Embedder
 from pocketpref.records import Pair
 

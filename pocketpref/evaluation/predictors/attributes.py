@@ -1,8 +1,18 @@
-"""EXACT as a contestant: with recall by prompt, and with one set for all prompts.
+"""Methods that read attributes off a model: EXACT, with recall and without, and Drift.
 
-Algorithm 1 explains each past choice; Algorithm 2 injects the set of the most similar past prompt.
-Without retrieval, the one set with the largest objective on any past pair is injected everywhere
-(EXACT, Table 8 and Appendix C.5.2).
+EXACT: Algorithm 1 explains each past choice; Algorithm 2 injects the set of the most similar past
+prompt. Without retrieval, the one set with the largest objective on any past pair is injected
+everywhere (EXACT, Table 8 and Appendix C.5.2).
+
+Drift (arXiv 2502.14289): one weight for each attribute, in closed form.
+With r_i(y | x) the log-likelihood ratio of an answer with attribute i to the one without, a
+person's chosen answers have W_i = sum r_i(y_w) and the rejected ones L_i = sum r_i(y_l). Then
+
+    p = (W - L) / ||W - L||        R(y | x) = sum p_i r_i(y | x)
+
+r_i(y_w) - r_i(y_l) is the anchored margin of attribute i alone, so the fit is a by-product of
+EXACT's first round. Drift asks for attributes by a system prompt; here they are EXACT's line after
+the query, as everywhere in this library.
 """
 
 from __future__ import annotations
@@ -10,10 +20,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from pocketpref.evaluation.predictors.base import Case, Evidence, Frame, Judge, Judgement
-from pocketpref.methods.exact.retrieval import PromptIndex
-from pocketpref.methods.exact.selection import Exact
-from pocketpref.records import Condition, Learned, Pair, Selection
+import numpy as np
+
+from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
+from pocketpref.methods.exact import Exact, PromptIndex
+from pocketpref.records import Condition, Learned, Matrix64, Pair, Selection
 from pocketpref.scoring import PairScorer
 
 
@@ -22,7 +33,7 @@ class Explained:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaseEvidence,
         exact: Exact,
         *,
         noise: float = 0.0,
@@ -57,7 +68,7 @@ class Explained:
         """Judge by the condition that is injected for each case."""
 
         def judged(case: Case) -> Judgement:
-            return self.evidence.judge(case.pair, Frame(condition(case).block))
+            return self.evidence.judge(case.pair, ScoringFrame(condition(case).block))
 
         return judged
 
@@ -104,3 +115,40 @@ def _best(explained: Explained, past: Sequence[Case]) -> Condition:
         return Condition()
     names = max(entries, key=lambda entry: entry.objective).attributes
     return Condition(names, explained.exact.bank.block(names, explained.exact.settings.wording))
+
+
+def weights(margins: Matrix64) -> Matrix64:
+    """The closed form for one person.
+
+    Args:
+        margins: anchored margins of single attributes on the person's pairs, shape
+            (pairs, attributes), nats.
+
+    Returns:
+        A vector of length 1, shape (attributes,); zeros if nothing speaks for any attribute.
+    """
+    total = margins.sum(axis=0)
+    length = float(np.linalg.norm(total))
+    return np.asarray(total / length if length else total)
+
+
+class Drift:
+    """Prefers the answer of larger reward R."""
+
+    name = "drift"
+
+    def __init__(self, evidence: CaseEvidence) -> None:
+        self._evidence = evidence
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """The closed form, of sums and of means each."""
+        singles = np.array([self._evidence.singles(case.pair) for case in past])
+        count = len(self._evidence.bank)
+        totals, means = (weights(part) for part in np.moveaxis(singles.reshape(-1, count, 2), 2, 0))
+
+        def judge(case: Case) -> Judgement:
+            of = self._evidence.singles(case.pair)
+            total, mean = float(of[:, 0] @ totals), float(of[:, 1] @ means)
+            return Judgement(total, total, mean, mean)
+
+        return judge

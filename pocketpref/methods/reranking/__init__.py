@@ -1,1 +1,0 @@
-"""Pick the best of several replies by a Bradley-Terry model of text style."""
