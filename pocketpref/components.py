@@ -10,7 +10,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.egress.api_keys import ApiKeys
 from pocketpref.egress.disclosure import RemoteGenerator
 from pocketpref.lora import Adapter
-from pocketpref.lora.protocols import Hypernetwork
+from pocketpref.lora.manifest import Hypernetwork
 from pocketpref.methods.exact import Exact
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.personalization.frames import QUESTION_ORDER, Frame

@@ -78,7 +78,9 @@ class _Watch:
     def _see(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == _PROBE:
             self._heard = True
-        elif self._blocks and _is_network(event, arguments):
+        elif self._blocks and (
+            arguments[0].family != _AF_UNIX if event in _TO_AN_ADDRESS else event in _ABOUT_A_NAME
+        ):
             # Not the address: who leaks something may do so in the name that is looked up.
             raise DeniedError(
                 f"something tried to use a network ({event}), and nothing may",
@@ -87,12 +89,6 @@ class _Watch:
 
 
 _watch = _Watch()
-
-
-def _is_network(event: str, arguments: tuple[Any, ...]) -> bool:
-    if event in _TO_AN_ADDRESS:
-        return bool(arguments[0].family != _AF_UNIX)
-    return event in _ABOUT_A_NAME
 
 
 # ---------------------------------------------------------------------------------- the kernel

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Self
 
 from pocketpref.errors import (
     ModelDamagedError,
@@ -23,7 +23,7 @@ from pocketpref.errors import (
     ModelUnsupportedError,
 )
 from pocketpref.models.gguf_file import ModelRecord, check_gguf, file_sha256, write_record
-from pocketpref.models.handles import HubHandle, parse_handle
+from pocketpref.models.registry import HubHandle, parse_handle
 
 __all__ = ["parse_handle", "pull"]
 
@@ -35,13 +35,90 @@ _SPARE = 64 << 20  # bytes of the disk that a download leaves free
 
 
 @dataclass(frozen=True, slots=True)
-class _Remote:
-    """One file on the hub, as the hub describes it."""
+class HubFile:
+    """One file on the hub, as the hub describes it.
+
+    Attributes:
+        url: where it is fetched from.
+        source: ``hf:ORG/REPO/FILE.gguf@REVISION``.
+        sha256: hex digest.
+        size: in bytes.
+    """
 
     url: str
     source: str
     sha256: str
     size: int
+
+    @classmethod
+    def find(cls, wanted: HubHandle) -> Self:
+        """Ask the hub for the repository's files and choose one."""
+        hub = _library()
+        token = os.environ.get("HF_TOKEN") or False
+        api = hub.HfApi(endpoint=_endpoint(), token=token, headers={"user-agent": _USER_AGENT})
+        info = api.model_info(wanted.repo, files_metadata=True)
+        files = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        name = wanted.choose(files)
+        stored = files[name].lfs
+        if stored is None or not info.sha:
+            raise ModelDamagedError(
+                f"the hub publishes no sha256 for {name}", hint="fetch it by hand and name the file"
+            )
+        url = hub.hf_hub_url(wanted.repo, name, revision=info.sha, endpoint=_endpoint())
+        return cls(url, f"hf:{wanted.repo}/{name}@{info.sha}", stored.sha256, stored.size)
+
+    def download(self, partial: Path, on_progress: ProgressCallback) -> None:
+        """Append to the partial file until it is as long as the hub says.
+
+        ``hf_hub_download`` starts over after an interruption, and hf_xet would talk to further
+        hosts; the function beneath both does neither.
+        """
+        from huggingface_hub.file_download import http_get
+
+        here = partial.stat().st_size if partial.exists() else 0
+        if here > self.size:
+            partial.unlink()
+            here = 0
+        needed, free = self.size - here, shutil.disk_usage(partial.parent).free
+        if needed + _SPARE > free:
+            raise ModelError(
+                f"the model needs {needed / 2**30:.1f} GiB in {partial.parent}; "
+                f"{free / 2**30:.1f} are free",
+                hint="make room, or move everything with POCKETPREF_HOME",
+            )
+        headers = {"user-agent": _USER_AGENT}
+        if token := os.environ.get("HF_TOKEN"):
+            headers["authorization"] = f"Bearer {token}"
+        on_progress(here, self.size)
+        with partial.open("ab") as file:
+            http_get(
+                self.url,
+                file,
+                resume_size=here,
+                headers=headers,
+                expected_size=self.size,
+                tqdm_class=_bar(on_progress, here, self.size),
+            )
+            file.flush()
+            os.fsync(file.fileno())  # a name must not outlive a power cut that its content does not
+
+    def verify(self, partial: Path) -> None:
+        """Compare what arrived with what the hub announced, and delete it if it differs.
+
+        Raises:
+            ModelDamagedError: it differs, or is no GGUF file.
+        """
+        if file_sha256(partial) != self.sha256:
+            partial.unlink()
+            raise ModelDamagedError(
+                f"what arrived of {self.source} is not what the hub announced (sha256)",
+                hint="try again; if it happens again, the server or the connection is at fault",
+            )
+        try:
+            check_gguf(partial)
+        except ModelDamagedError as error:
+            partial.unlink()
+            raise ModelDamagedError(f"{self.source} is no GGUF file", hint=error.hint) from None
 
 
 def pull(handle: str, into: Path, on_progress: ProgressCallback = lambda here, total: None) -> Path:
@@ -66,7 +143,7 @@ def pull(handle: str, into: Path, on_progress: ProgressCallback = lambda here, t
     """
     wanted = parse_handle(handle)
     with _named_failures(wanted):
-        remote = _find(wanted)
+        remote = HubFile.find(wanted)
         # One name in one folder for a path in a repository, without the revision.
         name = remote.source.removeprefix("hf:").rpartition("@")[0].replace("/", "--")
         target = into / name
@@ -77,25 +154,11 @@ def pull(handle: str, into: Path, on_progress: ProgressCallback = lambda here, t
             write_record(target, record)
             return target
         partial = target.with_name(f".{target.name}.{remote.sha256[:16]}.partial")
-        _download(remote, partial, on_progress)
-        _verify(partial, remote)
+        remote.download(partial, on_progress)
+        remote.verify(partial)
         write_record(target, record)
         partial.replace(target)
     return target
-
-
-def _verify(partial: Path, remote: _Remote) -> None:
-    if file_sha256(partial) != remote.sha256:
-        partial.unlink()
-        raise ModelDamagedError(
-            f"what arrived of {remote.source} is not what the hub announced (sha256)",
-            hint="try again; if it happens again, the server or the connection is at fault",
-        )
-    try:
-        check_gguf(partial)
-    except ModelDamagedError as error:
-        partial.unlink()
-        raise ModelDamagedError(f"{remote.source} is no GGUF file", hint=error.hint) from None
 
 
 def _library() -> Any:
@@ -118,66 +181,6 @@ def _library() -> Any:
 
 def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-
-
-def _find(wanted: HubHandle) -> _Remote:
-    """Ask the hub for the repository's files and choose one."""
-    hub = _library()
-    token = os.environ.get("HF_TOKEN") or False
-    api = hub.HfApi(endpoint=_endpoint(), token=token, headers={"user-agent": _USER_AGENT})
-    info = api.model_info(wanted.repo, files_metadata=True)
-    files = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    name = wanted.choose(files)
-    stored = files[name].lfs
-    if stored is None or not info.sha:
-        raise ModelDamagedError(
-            f"the hub publishes no sha256 for {name}", hint="fetch it by hand and name the file"
-        )
-    url = hub.hf_hub_url(wanted.repo, name, revision=info.sha, endpoint=_endpoint())
-    return _Remote(url, f"hf:{wanted.repo}/{name}@{info.sha}", stored.sha256, stored.size)
-
-
-def _download(remote: _Remote, partial: Path, on_progress: ProgressCallback) -> None:
-    """Append to the partial file until it is as long as the hub says."""
-    here = partial.stat().st_size if partial.exists() else 0
-    if here > remote.size:
-        partial.unlink()
-        here = 0
-    needed, free = remote.size - here, shutil.disk_usage(partial.parent).free
-    if needed + _SPARE > free:
-        raise ModelError(
-            f"the model needs {needed / 2**30:.1f} GiB in {partial.parent}; "
-            f"{free / 2**30:.1f} are free",
-            hint="make room, or move everything with POCKETPREF_HOME",
-        )
-    headers = {"user-agent": _USER_AGENT}
-    if token := os.environ.get("HF_TOKEN"):
-        headers["authorization"] = f"Bearer {token}"
-    on_progress(here, remote.size)
-    with partial.open("ab") as file:
-        _get(remote, file, on_progress, headers)
-        file.flush()
-        os.fsync(file.fileno())  # a name must not outlive a power cut that its content does not
-
-
-def _get(
-    remote: _Remote, file: BinaryIO, on_progress: ProgressCallback, headers: dict[str, str]
-) -> None:
-    """A plain HTTP download: hf_xet would talk to further hosts and cannot go on later.
-
-    ``hf_hub_download`` begins anew after an interruption; the function beneath it does not.
-    """
-    from huggingface_hub.file_download import http_get
-
-    here = file.tell()
-    http_get(
-        remote.url,
-        file,
-        resume_size=here,
-        headers=headers,
-        expected_size=remote.size,
-        tqdm_class=_bar(on_progress, here, remote.size),
-    )
 
 
 def _bar(on_progress: ProgressCallback, here: int, total: int) -> Any:

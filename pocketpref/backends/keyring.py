@@ -46,7 +46,17 @@ class SystemKeyring:
         Raises:
             KeyringError: there is none, or none that can be trusted.
         """
-        self._backend = _trusted_backend()
+        import keyring
+        from keyring.backends.chainer import ChainerBackend
+
+        found = _asked(keyring.get_keyring)
+        if isinstance(found, ChainerBackend):
+            # A chain stands for its members, the first of which would keep the secret.
+            chain = found
+            found = _asked(lambda: next(iter(chain.backends), chain))
+        if reason := refusal_reason(found):
+            raise KeyringError(f"the system's keyring {reason}", hint=_WAY_OUT)
+        self._backend = found
 
     @property
     def backend_name(self) -> str:
@@ -63,7 +73,17 @@ class SystemKeyring:
         Raises:
             KeyringError: the keyring is locked, failing, or does not keep it.
         """
-        secret = _secret(self._backend, vault_id) or _new_secret(self._backend, vault_id)
+        secret = _secret(self._backend, vault_id)
+        if secret is None:
+            secret = os.urandom(_SECRET_BYTES)
+            text = base64.b64encode(vault_id + secret).decode()
+            _asked(lambda: self._backend.set_password(SERVICE, _entry(vault_id), text))
+            # Asked back at once: a keyring that loses what it is given must be noticed before the
+            # vault depends on it.
+            if _secret(self._backend, vault_id) != secret:
+                raise KeyringError(
+                    f"{self.backend_name} does not keep what it is given", hint=_WAY_OUT
+                )
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(secret).encrypt(nonce, master, self._binding(vault_id))
         return _WRAP_VERSION + nonce + sealed
@@ -96,31 +116,7 @@ class SystemKeyring:
         return b"pocketpref master key\0" + self.kind.encode() + b"\0" + vault_id
 
 
-def _trusted_backend() -> KeyringBackend:
-    """The session's back end, if it can be trusted.
-
-    Raises:
-        KeyringError: there is none, or it is one that protects nothing.
-    """
-    found = _asked(_session_backend)
-    reason = _refusal(found)
-    if reason:
-        raise KeyringError(f"the system's keyring {reason}", hint=_WAY_OUT)
-    return found
-
-
-def _session_backend() -> KeyringBackend:
-    import keyring
-    from keyring.backends.chainer import ChainerBackend
-
-    found = keyring.get_keyring()
-    if isinstance(found, ChainerBackend):
-        # The chain stands for its members, of which the first is the one that would keep it.
-        found = next(iter(found.backends), found)
-    return found
-
-
-def _refusal(backend: KeyringBackend) -> str | None:
+def refusal_reason(backend: KeyringBackend) -> str | None:
     """Why a back end may not keep a key, or None if it may."""
     kind = type(backend)
     # Subclasses and wrappers of a weak back end are as weak.
@@ -160,17 +156,6 @@ def _secret(backend: KeyringBackend, vault_id: bytes) -> bytes | None:
             hint=f"restore its entry {_entry(vault_id)!r} of {SERVICE!r}; delete it only if no "
             "vault needs it",
         )
-    return secret
-
-
-def _new_secret(backend: KeyringBackend, vault_id: bytes) -> bytes:
-    secret = os.urandom(_SECRET_BYTES)
-    text = base64.b64encode(vault_id + secret).decode()
-    _asked(lambda: backend.set_password(SERVICE, _entry(vault_id), text))
-    # Asked back at once: a keyring that loses what it is given must be noticed before the vault
-    # depends on it.
-    if _secret(backend, vault_id) != secret:
-        raise KeyringError(f"{_name(backend)} does not keep what it is given", hint=_WAY_OUT)
     return secret
 
 

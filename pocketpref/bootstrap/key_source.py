@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,7 +67,13 @@ def choose(
     if kind == "passphrase":
         return Passphrase(descriptor or _asker(config, ask))
     if kind == "key-file":
-        return _key_file(config, make=not exists)
+        if config.key_file is None:
+            raise KeyMissingError(
+                "this vault is opened by a key file, and it is not said where that is",
+                hint="set POCKETPREF_KEY_FILE, or `key_file` in the configuration",
+            )
+        make = not exists and not config.key_file.exists()
+        return KeyFile.make(config.key_file) if make else KeyFile(config.key_file)
     return Passphrase(descriptor) if descriptor else _default(ask)
 
 
@@ -83,21 +89,11 @@ def _default(ask: Ask | None) -> KeyStore:
     return Passphrase(ask)
 
 
-def _key_file(config: Config, *, make: bool) -> KeyFile:
-    if config.key_file is None:
-        raise KeyMissingError(
-            "this vault is opened by a key file, and it is not said where that is",
-            hint="set POCKETPREF_KEY_FILE, or `key_file` in the configuration",
-        )
-    if make and not config.key_file.exists():
-        return KeyFile.make(config.key_file)
-    return KeyFile(config.key_file)
-
-
 def _asker(config: Config, ask: Ask | None) -> Ask:
     path = config.passphrase_file
     if path is not None:
-        return lambda: _from_file(path)
+        where, variable = f"the passphrase file {path.name}", "POCKETPREF_PASSPHRASE_FILE"
+        return lambda: _first_line(lambda: path.open("rb"), where, variable)
     if ask is None:
         raise KeyMissingError(
             "the vault's passphrase is needed, and there is no terminal to ask at",
@@ -107,26 +103,26 @@ def _asker(config: Config, ask: Ask | None) -> Ask:
     return ask
 
 
-def _from_file(path: Path) -> str:
+def _first_line(
+    opened: Callable[[], AbstractContextManager[BinaryIO]], where: str, variable: str
+) -> str:
+    """The first line of a file, without its end.
+
+    Raises:
+        KeyMissingError: it is empty, over-long or no UTF-8 text, or cannot be read.
+    """
     line = None
-    with suppress(OSError), path.open("rb") as file:
-        line = _first_line(file)
+    # Raised outside of the handlers: the decoder's error holds the passphrase.
+    with suppress(OSError, UnicodeDecodeError), opened() as file:
+        content = file.readline(_LONGEST + 1)
+        if len(content) <= _LONGEST:
+            line = "".join(content.decode("utf-8").splitlines()[:1])
     if not line:
         raise KeyMissingError(
-            f"the passphrase file {path.name} {'cannot be read' if line is None else 'is empty'}",
-            hint="its first line is the passphrase, in UTF-8; POCKETPREF_PASSPHRASE_FILE names it",
+            f"{where} {'cannot be read' if line is None else 'is empty'}",
+            hint=f"its first line is the passphrase, in UTF-8; {variable} names it",
         )
     return line
-
-
-def _first_line(file: BinaryIO) -> str | None:
-    """The first line without its end, or None if it is over-long or no UTF-8 text."""
-    line = file.readline(_LONGEST + 1)
-    # The caller raises, outside of the handler: the decoder's error holds the passphrase.
-    with suppress(UnicodeDecodeError):
-        if len(line) <= _LONGEST:
-            return "".join(line.decode("utf-8").splitlines()[:1])
-    return None
 
 
 def _descriptor(environ: Mapping[str, str]) -> Ask | None:
@@ -140,18 +136,16 @@ def _descriptor(environ: Mapping[str, str]) -> Ask | None:
             f"{_DESCRIPTOR} must be the number of an open descriptor, 3 or above",
             hint=f"for example: {_DESCRIPTOR}=3 pocketpref status 3< passphrase.txt",
         )
-    return lambda: _from_descriptor(int(text))
+    return lambda: from_descriptor(int(text))
 
 
-def _from_descriptor(number: int) -> str:
+def from_descriptor(number: int) -> str:
+    """The passphrase behind an open descriptor, which is read once per process.
+
+    Raises:
+        KeyMissingError: there is none.
+    """
     if number not in _read_already:
-        line = None
-        with suppress(OSError), open_inherited(number) as file:
-            line = _first_line(file)
-        if not line:
-            raise KeyMissingError(
-                f"descriptor {number} {'cannot be read' if line is None else 'is empty'}",
-                hint=f"its first line is the passphrase, in UTF-8; {_DESCRIPTOR} names it",
-            )
+        line = _first_line(lambda: open_inherited(number), f"descriptor {number}", _DESCRIPTOR)
         _read_already[number] = Secret.taking(line.encode())
     return bytes(_read_already[number]).decode()

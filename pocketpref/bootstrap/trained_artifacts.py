@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketpref.backends.onnx.hypernetwork import find_hypernetwork
 from pocketpref.lora import Adapter
-from pocketpref.lora.protocols import Hypernetwork
+from pocketpref.lora.manifest import Hypernetwork
 from pocketpref.methods.palm import portfolio
 from pocketpref.methods.palm.portfolio import Portfolio
 from pocketpref.models.bundled import models_folder

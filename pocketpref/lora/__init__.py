@@ -1,8 +1,7 @@
 """LoRA adapters: files, manifests, and the checks that come before llama.cpp sees a byte."""
 
 from pocketpref.lora.blend import Blend
-from pocketpref.lora.gguf_writer import lora_bytes, permuted
-from pocketpref.lora.lora_file import Lora, read_lora
+from pocketpref.lora.lora_file import Lora, lora_bytes, permuted, read_lora
 from pocketpref.lora.manifest import Adapter, AdapterManifest, Base, HypernetworkManifest
 
 __all__ = [

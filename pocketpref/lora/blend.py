@@ -12,15 +12,15 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.lora.gguf_writer import lora_bytes
-from pocketpref.lora.lora_file import Lora
+from pocketpref.lora.lora_file import Lora, lora_bytes
 from pocketpref.lora.manifest import Adapter
+from pocketpref.protocols import LanguageModel
 from pocketpref.records import RedactedRepr
 
 MOST_PARTS: Final = 8
@@ -103,3 +103,26 @@ def _stacked(
             factor = np.float32(scale * lora.alpha / lora.rank)
             beside.append(b.values(data).astype(np.float32) * factor)
     return np.vstack(above), np.hstack(beside)
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A language model that can wear adapters."""
+
+    def adapted(self, blend: Blend) -> LanguageModel:
+        """This model wearing a blend, over the same weights; itself for an empty one.
+
+        Raises:
+            AdapterError: the blend cannot be used with this model; the message says why.
+        """
+
+
+def wearing(model: LanguageModel, blend: Blend) -> LanguageModel:
+    """A view of a model that wears a blend, over the same weights.
+
+    Raises:
+        AdapterError: the model takes no adapters, or not these; the message says why.
+    """
+    if not isinstance(model, Adaptable):
+        raise AdapterError("the model in use takes no adapters")
+    return model.adapted(blend)

@@ -16,12 +16,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.lora.gguf_reader import MAX_BYTES
-from pocketpref.lora.lora_file import Lora, read_lora
-from pocketpref.records import RedactedRepr
+from pocketpref.lora.lora_file import MAX_BYTES, Lora, read_lora
+from pocketpref.records import RedactedRepr, Vector
 
 SCHEMA: Final = 1
 
@@ -316,7 +318,7 @@ def parse_object(content: bytes, whose: str) -> dict[str, Any]:
     value: object = None
     if len(content) <= MOST_MANIFEST_BYTES:
         try:
-            value = json.loads(content, parse_constant=_no_constant, parse_float=_finite)
+            value = json.loads(content, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
             value = None
     if not isinstance(value, dict):
@@ -324,11 +326,8 @@ def parse_object(content: bytes, whose: str) -> dict[str, Any]:
     return value
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)  # NaN and Infinity are no JSON
-
-
 def _finite(text: str) -> float:
+    # NaN and Infinity are no JSON; 1e999 is, but no number that can be used.
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value
@@ -444,3 +443,25 @@ class HypernetworkManifest:
         if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
             raise AdapterError("the hypernetwork is not the file that its manifest means")
         return data
+
+
+class Hypernetwork(Protocol):
+    """Writes adapters from profiles."""
+
+    @property
+    def manifest(self) -> HypernetworkManifest:
+        """What is known of it."""
+
+    def write(self, profile: Vector) -> dict[str, NDArray[np.float32]]:
+        """The factors of an adapter.
+
+        Args:
+            profile: shape (dimensions,).
+
+        Returns:
+            ``KIND.lora_a`` of shape (layers, rank, in) and ``KIND.lora_b`` of shape (layers, out,
+            rank) for each kind of matrix, in GGUF's order of rows.
+
+        Raises:
+            ModelError: it failed, or the profile is of another length than it takes.
+        """

@@ -17,27 +17,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pocketpref.errors import AdapterError, InputError, TamperedError
-from pocketpref.lora.blend import Blend
 from pocketpref.lora.manifest import MOST_MANIFEST_BYTES, Adapter, AdapterManifest
-from pocketpref.lora.protocols import Adaptable
-from pocketpref.protocols import LanguageModel
 
 if TYPE_CHECKING:
     from pocketpref.protocols import DocumentStore
-
-# A model that wears adapters, whoever asks for it.
-
-
-def wearing(model: LanguageModel, blend: Blend) -> LanguageModel:
-    """A view of a model that wears a blend, over the same weights.
-
-    Raises:
-        AdapterError: the model takes no adapters, or not these; the message says why.
-    """
-    if not isinstance(model, Adaptable):
-        raise AdapterError("the model in use takes no adapters")
-    return model.adapted(blend)
-
 
 KIND: Final = "adapter"
 """The kind of document that an adapter is kept as."""

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter, AdapterManifest, Blend, HypernetworkManifest, lora_bytes
-from pocketpref.lora.protocols import Hypernetwork
-from pocketpref.lora.store import discard, keep, kept, wearing
+from pocketpref.lora.blend import wearing
+from pocketpref.lora.manifest import Hypernetwork
+from pocketpref.lora.store import discard, keep, kept
 from pocketpref.protocols import Embedder, EmbedderLoader, LanguageModel, MemoryStore, ModelLoader
 from pocketpref.records import Pair, RedactedRepr, Vector
 from pocketpref.summary import store as summary_store

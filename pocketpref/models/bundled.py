@@ -91,8 +91,10 @@ class Manifest:
                 for entry in tables["file"]
             )
             measured = tables.get("relevance", {}).items()
-            self._thresholds = {model: _finite(facts["threshold"]) for model, facts in measured}
-            return
+            thresholds = {model: facts["threshold"] for model, facts in measured}
+            if all(map(math.isfinite, thresholds.values())):
+                self._thresholds = {model: float(value) for model, value in thresholds.items()}
+                return
         raise ModelDamagedError(f"{self.path} is no manifest of models", hint=_REINSTALL)
 
     def file(self, name: str) -> BundledFile:
@@ -129,9 +131,3 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ModelDamagedError(f"{path} cannot be read: {reason}", hint=_REINSTALL) from error
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError
-    return float(value)

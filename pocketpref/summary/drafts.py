@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pocketpref.errors import AdapterError, ModelError
 from pocketpref.lora import Adapter, AdapterManifest, Blend
-from pocketpref.lora.store import wearing
+from pocketpref.lora.blend import wearing
 from pocketpref.protocols import EmbedderLoader, LanguageModel, ModelLoader
 from pocketpref.records import Message, Pair
 from pocketpref.summary.candidates import (

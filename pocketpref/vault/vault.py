@@ -18,15 +18,16 @@ from pocketpref.vault.crypto.secure_memory import Secret
 from pocketpref.vault.integrity.rollback import Anchor
 from pocketpref.vault.integrity.set_hash import Accepted, Multiset, VaultState
 from pocketpref.vault.integrity.transactions import Ledger, Seal
-from pocketpref.vault.storage.container import (
+from pocketpref.vault.storage.database import (
+    BUSY_SECONDS,
     VAULT_ID_BYTES,
+    VaultFile,
     VaultHeader,
     already_there,
     build,
     checked_file,
     read_header,
 )
-from pocketpref.vault.storage.database import BUSY_SECONDS, VaultFile
 from pocketpref.vault.storage.schema import FORMAT, migrate, pragma
 from pocketpref.vault.storage.users import Directory, MasterKey, checked_name
 from pocketpref.vault.store import UserStore

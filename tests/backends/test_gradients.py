@@ -11,10 +11,10 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.backends.llama import LlamaModel
+from pocketpref.backends.llama.estimates import FirstOrder, split
 from pocketpref.backends.llama.gguf_tensors import Tensors
-from pocketpref.backends.llama.gradients.estimates import FirstOrder, split
-from pocketpref.backends.llama.gradients.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.backends.llama.scorer import Scorer
+from pocketpref.backends.llama.transformer import Block, KeysValues, Rope, Shape, Sight
 from pocketpref.errors import ModelDamagedError
 from pocketpref.messages import compose
 from pocketpref.records import Matrix32, Pair
@@ -83,7 +83,7 @@ def test_log_likelihoods_equal_those_of_llama_cpp(
 def test_the_gradient_is_the_slope_of_the_log_likelihood(
     model: LlamaModel, first_order: FirstOrder, bank: AttributeBank
 ) -> None:
-    fan = first_order._lay(contexts_of(model, bank, 5), map)
+    fan = first_order.lay(contexts_of(model, bank, 5), map)
     answers = model._answers([PAIR.chosen, PAIR.rejected])
     scales = np.full(len(fan.owner), np.log(0.2))
     bias = np.concatenate([np.zeros(fan.begin), scales]).astype(np.float32)
@@ -97,7 +97,7 @@ def test_the_gradient_is_the_slope_of_the_log_likelihood(
         )
 
     each = zip(answers, (1.0, -1.0), strict=True)
-    gradient = sum(first_order._gradient(fan, *one, bias) for one in each)[fan.begin :]
+    gradient = sum(first_order.gradient(fan, *one, bias) for one in each)[fan.begin :]
     for context in range(5):
         slope = (value(context, 0.1) - value(context, -0.1)) / 0.2
         assert gradient[fan.owner == context].sum() == pytest.approx(slope, rel=0.02, abs=5e-3)
@@ -226,7 +226,7 @@ def test_a_model_that_computes_otherwise_gives_no_estimates(
         return found
 
     monkeypatch.setattr(Scorer, "score", wrong)
-    assert model._open_first_order() is None
+    assert model.open_first_order() is None
 
 
 def test_unknown_architectures_are_left_alone(

@@ -24,7 +24,7 @@ from pocketpref.errors import (
     ModelUnsupportedError,
 )
 from pocketpref.models import Catalogue
-from pocketpref.models.handles import parse_handle
+from pocketpref.models.registry import parse_handle
 from tests.backends.hub_server import REPO, REVISION, Hub, serve
 
 CHUNK = 10 * 1024 * 1024  # what huggingface_hub writes at once

@@ -135,7 +135,7 @@ def test_the_oldest_turns_go_when_a_conversation_is_too_long(prepared_path: Path
         for i in range(20)
     ]
     messages = [Message(role="system", content="Be brief."), *turns, *compose("And now?")]
-    kept = small._generator._fit(messages, 128)
+    kept = small._template.fit(messages, 128)
     text = b"".join(small._weights.piece(t) for t in kept).decode()
     assert len(kept) <= 128
     assert "Be brief." in text

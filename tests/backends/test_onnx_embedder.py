@@ -18,11 +18,11 @@ from pocketpref.backends.onnx.embedder import (
     BATCH,
     BUNDLED,
     OnnxEmbedder,
-    _providers,
     batches,
     measure_relevance,
     offtopic_prompts,
     open_embedder,
+    providers,
 )
 from pocketpref.errors import ModelDamagedError, ModelMissingError
 from pocketpref.models.bundled import Manifest, models_folder
@@ -220,15 +220,15 @@ def test_without_a_measured_threshold_it_says_how_to_measure_one(models: Path) -
 def test_cuda_is_used_only_where_onnxruntime_has_it() -> None:
     found: list[str] = []
     with_cuda = SimpleNamespace(
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        get_availableproviders=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
         preload_dlls=lambda: found.append("libraries"),
     )
-    without = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
+    without = SimpleNamespace(get_availableproviders=lambda: ["CPUExecutionProvider"])
     both = [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
-    assert _providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
+    assert providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
     assert found == ["libraries"]
-    assert _providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
-    assert _providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
+    assert providers(with_cuda, cuda=False) == both[1:]  # type: ignore[arg-type]
+    assert providers(without, cuda=True) == both[1:]  # type: ignore[arg-type]
 
 
 def test_the_default_embedder_is_the_bundled_one() -> None:

@@ -213,7 +213,7 @@ def test_a_file_without_end_is_no_passphrase(sealed):
 
 def test_the_longest_passphrase_is_read():
     number = handed_in("x" * 4096)
-    assert key_source._from_descriptor(number) == "x" * 4096
+    assert key_source.from_descriptor(number) == "x" * 4096
 
 
 def test_a_descriptor_that_nobody_handed_in_is_neither_read_nor_closed(sealed, tmp_path):

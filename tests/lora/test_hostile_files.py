@@ -12,7 +12,7 @@ import pytest
 from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, Blend, lora_bytes, read_lora
-from pocketpref.lora.gguf_reader import read_header
+from pocketpref.lora.lora_file import read_header
 from pocketpref.records import Sampling
 from tests.lora.making import adapter_of, with_data
 

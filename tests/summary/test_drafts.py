@@ -15,7 +15,7 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.components import Components
 from pocketpref.errors import AdapterError
 from pocketpref.lora import Adapter, AdapterManifest, Base, Blend, lora_bytes
-from pocketpref.lora.store import wearing
+from pocketpref.lora.blend import wearing
 from pocketpref.models.bundled import models_folder
 from pocketpref.records import Pair
 from pocketpref.summary import drafts

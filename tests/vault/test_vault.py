@@ -63,7 +63,7 @@ def test_a_vault_appears_whole_or_not_at_all(path, key, monkeypatch):
     def fail(*_):
         raise sqlite3.OperationalError
 
-    monkeypatch.setattr("pocketpref.vault.storage.container.migrate", fail)
+    monkeypatch.setattr("pocketpref.vault.storage.database.migrate", fail)
     with pytest.raises(VaultError):
         Vault.create(path, key)
     assert list(path.parent.iterdir()) == []
@@ -78,7 +78,7 @@ def test_of_two_creators_one_wins_and_the_other_is_told(path, key, monkeypatch):
         Vault.create(path, EphemeralKey()).close()
         real_publish(db)
 
-    monkeypatch.setattr("pocketpref.vault.storage.container.migrate", race)
+    monkeypatch.setattr("pocketpref.vault.storage.database.migrate", race)
     with pytest.raises(InputError, match="already"):
         Vault.create(path, key)
     assert Vault.custody(path) == "ephemeral"

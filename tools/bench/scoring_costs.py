@@ -12,8 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.backends.llama import LlamaModel, bindings, scorer
-from pocketpref.backends.llama.gradients import transformer
+from pocketpref.backends.llama import LlamaModel, bindings, scorer, transformer
 
 DECODE, SOFTMAX, ESTIMATES = "decode", "log-softmax", "estimates"
 
@@ -140,7 +139,7 @@ class Clock:
         wrappers: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
             (bindings.Context, "__init__", self._opened),
             (bindings.Context, "decode", self._decoded),
-            (scorer, "_collect", self._timed(SOFTMAX)),
+            (scorer, "collect", self._timed(SOFTMAX)),
             (LlamaModel, "estimates", self._timed(ESTIMATES)),
             (transformer.Block, "forward", self._forwarded),
         )

@@ -35,7 +35,7 @@ from pocketpref.methods.palm.service import choose
 from pocketpref.models.bundled import Manifest
 from pocketpref.models.discovery import foreign_models
 from pocketpref.models.gguf_file import check_gguf, read_record
-from pocketpref.models.handles import parse_handle
+from pocketpref.models.registry import parse_handle
 from pocketpref.records import Feedback, Learned, Memory
 from pocketpref.vault import Vault, archive
 from pocketpref.vault.crypto.key_stores import Argon2Cost, EphemeralKey, KeyFile, Passphrase

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, SupportsBytes
 from urllib.parse import urlsplit
 
 from pocketpref.backends.http import dialects
-from pocketpref.backends.http.errors import Refusal
+from pocketpref.backends.http.dialects import Refusal, events
 from pocketpref.backends.http.limits import Timeouts, TransferWatch
-from pocketpref.backends.http.sse import events
 from pocketpref.egress.destination import Destination
 from pocketpref.egress.disclosure import Disclosure
 from pocketpref.errors import InputError, RemoteGarbledError

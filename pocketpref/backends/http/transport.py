@@ -78,7 +78,7 @@ class Network(httpcore2.NetworkBackend):
             # Each gets its share of the time: an address that swallows packets is not the only one.
             share = self._watch.left() / (len(addresses) - tried)
             with suppress(OSError):
-                return _Stream(_connected(family, address, share), self._watch)
+                return _Stream(connected(family, address, share), self._watch)
         raise RemoteUnreachableError(
             f"{self._watch.where} cannot be reached",
             hint="check the address, the connection, and whether a server runs there",
@@ -98,7 +98,12 @@ class Network(httpcore2.NetworkBackend):
         return found
 
 
-def _connected(family: int, address: tuple[Any, ...], seconds: float) -> socket.socket:
+def connected(family: int, address: tuple[Any, ...], seconds: float) -> socket.socket:
+    """A socket connected to one address, which must answer within so many seconds.
+
+    Raises:
+        OSError: it does not.
+    """
     with ExitStack() as undo:
         connection = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         connection.settimeout(seconds)
@@ -139,21 +144,19 @@ class _Stream(httpcore2.NetworkStream):
             WriteError: it hung up. httpcore2 then reads what it may have answered before.
         """
         view = memoryview(buffer)
-        while view:
+        problem: Exception | None = None
+        while view and problem is None:
             self._watch.allow(self._watch.timeouts.between_bytes)
-            view = view[self._send(view) :]
+            try:
+                self._socket.settimeout(self._watch.left())
+                view = view[self._socket.send(view) :]
+            except TimeoutError:
+                problem = self._watch.late()
+            except OSError:
+                problem = httpcore2.WriteError()
+        if problem is not None:
+            raise problem
         self._watch.allow(self._watch.timeouts.first_byte)
-
-    def _send(self, view: memoryview) -> int:
-        problem: Exception
-        try:
-            self._socket.settimeout(self._watch.left())
-            return self._socket.send(view)
-        except TimeoutError:
-            problem = self._watch.late()
-        except OSError:
-            problem = httpcore2.WriteError()
-        raise problem
 
     def start_tls(
         self,
@@ -256,7 +259,7 @@ def exchange(
     )
     message = httpcore2.Request("POST", address, headers=headers, content=body)
     pool = httpcore2.ConnectionPool(
-        ssl_context=_tls(authorities),
+        ssl_context=tls_context(authorities),
         proxy=httpcore2.Proxy(proxy) if proxy else None,
         max_connections=1,
         max_keepalive_connections=0,
@@ -267,28 +270,30 @@ def exchange(
         yield HttpAnswer(response.status, fields, _body(response, watch))
 
 
-def _tls(authorities: Path | None) -> ssl.SSLContext:
-    """A fresh context that verifies names and certificates, and resumes no earlier session."""
+def tls_context(authorities: Path | None) -> ssl.SSLContext:
+    """A fresh context that verifies names and certificates, and resumes no earlier session.
+
+    Raises:
+        InputError: the file of authorities cannot be read.
+    """
+    context: ssl.SSLContext
+    problem = ""
     if authorities is None:
-        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        _load(context, authorities)
+        try:
+            context.load_verify_locations(authorities)
+        except OSError as error:
+            none = isinstance(error, ssl.SSLError)
+            problem = "holds no certificate" if none else "cannot be read"
+    if authorities is not None and problem:  # outside of the handler: the error holds the path
+        raise InputError(
+            f"the file of certificate authorities {authorities.name} {problem}",
+            hint="it holds one certificate or more in PEM form",
+        )
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _load(context: ssl.SSLContext, authorities: Path) -> None:
-    try:
-        context.load_verify_locations(authorities)
-    except OSError as error:
-        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else "cannot be read"
-    else:
-        return
-    raise InputError(
-        f"the file of certificate authorities {authorities.name} {reason}",
-        hint="it holds one certificate or more in PEM form",
-    )
 
 
 def _body(response: httpcore2.Response, watch: TransferWatch) -> Iterator[bytes]:

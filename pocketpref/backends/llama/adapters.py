@@ -11,7 +11,7 @@ import ctypes
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -126,20 +126,16 @@ class AdapterPool:
         for adapter, scale in blend.parts:
             found = adapter.manifest.check(adapter.data, self._fingerprint)
             parts.append((found, adapter.data, scale))
-        self._fit([lora for lora, _, _ in parts])
-        return parts[0][1] if len(parts) == 1 else merged(parts)
-
-    def _fit(self, loras: list[Lora]) -> None:
-        """Compare with the weights that are really there."""
+        # A manifest names its base by hash; the shapes are compared with the weights themselves.
         if not self._shapes:
-            tensors = Tensors(self._path)
-            self._shapes = tensors.shapes()
-            tensors.close()
+            with closing(Tensors(self._path)) as tensors:
+                self._shapes = tensors.shapes()
         architecture = self._weights.metadata("general.architecture")
-        for lora in loras:
+        for lora, _, _ in parts:
             if lora.architecture != architecture:
                 raise AdapterError("the adapter is for a model of another architecture")
             lora.fit(self._shapes)
+        return parts[0][1] if len(parts) == 1 else merged(parts)
 
 
 class Wearing:
@@ -164,7 +160,8 @@ class Wearing:
         pointer, scale = self._rack.hold(blend) if blend.parts else (None, 1.0)
         context.wear(pointer, scale)
         context.clear()
-        self._let_go()
+        if self.key:
+            self._rack.let_go(self.key)
         self._context, self.key = context, blend.key
         return True
 
@@ -173,11 +170,6 @@ class Wearing:
         if self._context is not None and self.key:
             self.change(self._context, Blend())
         self._context = None
-
-    def _let_go(self) -> None:
-        if self.key:
-            self._rack.let_go(self.key)
-            self.key = ()
 
 
 def bare(weights: Weights) -> NDArray[np.float32]:

@@ -137,6 +137,12 @@ class Weights:
                 return list(buffer[:count])
             room = -count
 
+    def has_control_text(self, text: str) -> bool:
+        """Whether the tokenizer would read a control token in a text."""
+        if "<" not in text and "[" not in text and "|" not in text:
+            return False
+        return self.tokenize(text, special=True) != self.tokenize(text, special=False)
+
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes of one token; control tokens are empty unless ``special``."""
         lib = library()
@@ -291,20 +297,18 @@ class Context:
         with self._wiring if self._rewired else nullcontext():
             status = library().llama_decode(self.pointer, batch)
         self._rewired = False
-        if status == _ABORTED:
-            self._take_back(slots)
-        elif status != 0:
+        if status == 0:
+            return True
+        if status != _ABORTED:
             raise ModelError(f"llama.cpp could not decode (status {status})")
-        return bool(status == 0)
-
-    def _take_back(self, slots: Sequence[Slot]) -> None:
-        """Remove what an abandoned decode left; llama.cpp forgets tokens that sequences share."""
+        # llama.cpp leaves what an abandoned decode did with tokens that sequences share.
         begins: dict[int, int] = {}
         for slot in slots:
             for sequence in slot.sequences:
                 begins[sequence] = min(slot.position, begins.get(sequence, slot.position))
         for sequence, position in begins.items():
             self.cut(sequence, position)
+        return False
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """Logits of the wanted tokens of the last decode, in their order: (rows, vocabulary).

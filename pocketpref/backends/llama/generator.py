@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pocketpref.backends.llama.adapters import AdapterPool, Wearing
 from pocketpref.backends.llama.bindings import Context, Slot, Weights, library
 from pocketpref.backends.llama.chat_template import ChatTemplate
-from pocketpref.backends.llama.scorer import common_length, shorten
+from pocketpref.backends.llama.scorer import common_length
 from pocketpref.backends.scheduling import courtesy
 from pocketpref.errors import ModelError
 from pocketpref.lora import Blend
@@ -118,24 +118,8 @@ class Generator:
     ) -> Iterator[str]:
         """Pieces of text, by the model wearing ``blend``; see ``LanguageModel.generate``."""
         limit = min(sampling.max_tokens, self.window // 2)
-        prompt = self._fit(messages, self.window - limit)
+        prompt = self._template.fit(messages, self.window - limit)
         yield from held_back(self._texts(prompt, limit, sampling, grammar, blend), stop)
-
-    def _fit(self, messages: Sequence[Message], room: int) -> list[int]:
-        """Tokens of the conversation, the oldest turns dropped until it fits.
-
-        The system prompt and the last turn stay; if these alone are too long, their middle goes.
-        """
-        kept = list(messages)
-        tokens = self._template.tokens(kept)
-        while len(tokens) > room:
-            oldest = 1 if kept[0]["role"] == "system" else 0
-            if oldest >= len(kept) - 1:
-                return shorten(tokens, room)
-            # A question goes together with its answer: many templates want turns to alternate.
-            del kept[oldest : oldest + (2 if len(kept) - oldest > 2 else 1)]
-            tokens = self._template.tokens(kept)
-        return tokens
 
     def _texts(
         self,
@@ -172,7 +156,11 @@ class Generator:
         self, prompt: list[int], limit: int, sampler: Sampler, blend: Blend
     ) -> Iterator[int]:
         with courtesy.replying():
-            context = self._open()
+            if self._context is None:
+                self._context = Context(
+                    self._weights, cells=self.window, batch=_BATCH, sequences=1, outputs=1
+                )
+            context = self._context
             if self._wearing.change(context, blend):
                 self._cached = []
             self._prefill(context, prompt)
@@ -196,13 +184,6 @@ class Generator:
             context.decode([Slot(prompt[i], i, (0,), output=i == last) for i in part])
             self._cached += prompt[part.start : part.stop]
 
-    def _open(self) -> Context:
-        if self._context is None:
-            self._context = Context(
-                self._weights, cells=self.window, batch=_BATCH, sequences=1, outputs=1
-            )
-        return self._context
-
 
 def held_back(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:
     """Pass pieces on until a stop text appears, never showing the beginning of one."""
@@ -215,15 +196,10 @@ def held_back(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:
             if shown := held[: min(ends)]:
                 yield shown
             return
-        keep = next(
-            (n for n in range(min(longest, len(held)), 0, -1) if _begins(held[-n:], stop)), 0
-        )
+        lengths = range(min(longest, len(held)), 0, -1)
+        keep = next((n for n in lengths if any(s.startswith(held[-n:]) for s in stop)), 0)
         if shown := held[: len(held) - keep]:
             yield shown
         held = held[len(held) - keep :]
     if held:
         yield held
-
-
-def _begins(text: str, stop: Sequence[str]) -> bool:
-    return any(s.startswith(text) for s in stop)

@@ -74,7 +74,8 @@ class Tensors:
         """
         found = self._kept.get(name)
         if found is None:
-            found = self._convert(name)
+            kind, offset, shape = self._place(name)
+            found = self._floats(kind, offset, shape[0] * _row_bytes(kind, shape[1]), shape)
             if self._keeps:
                 self._kept[name] = found
         return found
@@ -92,10 +93,6 @@ class Tensors:
         return np.concatenate(
             [self._floats(kind, offset + row * size, size, (1, columns)) for row in wanted]
         )
-
-    def _convert(self, name: str) -> Matrix32:
-        kind, offset, shape = self._place(name)
-        return self._floats(kind, offset, shape[0] * _row_bytes(kind, shape[1]), shape)
 
     def _floats(self, kind: int, offset: int, size: int, shape: tuple[int, int]) -> Matrix32:
         begin = self._start + offset

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pocketpref.backends.llama.adapters import AdapterPool
 from pocketpref.backends.llama.bindings import Weights
 from pocketpref.backends.llama.chat_template import ChatTemplate
+from pocketpref.backends.llama.estimates import FirstOrder
 from pocketpref.backends.llama.generator import Generator
-from pocketpref.backends.llama.gradients.estimates import FirstOrder
-from pocketpref.backends.llama.gradients.transformer import Shape
 from pocketpref.backends.llama.scorer import BARE, Scorer
+from pocketpref.backends.llama.transformer import Shape
 from pocketpref.lora import Blend
 from pocketpref.models.gguf_file import file_sha256
 from pocketpref.protocols import LanguageModel
@@ -133,8 +133,11 @@ class LlamaModel:
 
         Llama, Qwen 2 and Qwen 3 on a processor have them. On a GPU evaluating is fast enough.
         """
-        first_order = self._differentiable()
-        if first_order is None:
+        with self._lock:
+            if self._first_order is None:
+                self._first_order = self.open_first_order() or False
+            first_order = self._first_order
+        if not first_order:
             return None
         return first_order.estimates(self._contexts(contexts), self._answers(answers), signs)
 
@@ -144,14 +147,12 @@ class LlamaModel:
     def _answers(self, answers: Sequence[str]) -> list[list[int]]:
         return [self._weights.tokenize(answer, special=False) for answer in answers]
 
-    def _differentiable(self) -> FirstOrder | None:
-        """The same weights as matrices, if they compute what llama.cpp does."""
-        with self._lock:
-            if self._first_order is None:
-                self._first_order = self._open_first_order() or False
-            return self._first_order or None
+    def open_first_order(self) -> FirstOrder | None:
+        """The same weights as matrices; None on a GPU, or if they compute something else.
 
-    def _open_first_order(self) -> FirstOrder | None:
+        Raises:
+            ModelDamagedError: the file cannot be read.
+        """
         shape = Shape.of(self._weights)
         if shape is None or self.on_gpu:
             return None

@@ -45,7 +45,7 @@ _SLACK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class BranchToken:
     """A token of a branch and the targets that its logits predict.
 
     Attributes:
@@ -103,25 +103,21 @@ class Scorer:
         common with the others.
         """
         kept = [answer[: self.window // 2] for answer in answers]
-        prefix, endings = self._split(contexts, max(map(len, kept)))
+        common = common_beginning(contexts)
+        endings = [tokens[common:] for tokens in contexts]
+        longest = max(map(len, endings))
+        room = self.window - max(map(len, kept)) - longest
+        prefix = shorten(contexts[0][:common], max(room, 0))
+        # What a cache must hold: the pair, a batch of branches, and of the endings what goes beyond
+        # the slack (a whole history, for example). Few sizes, so that most calls fit the last one.
+        tokens = len(prefix) + sum(map(len, kept)) + max(_SLACK, longest) + _BATCH
+        cells = max(2048, 1 << (tokens - 1).bit_length())
         totals = np.zeros((len(contexts), len(answers)))
         with self._lock:
-            own = sum(map(len, kept)) + _unusual(max(map(len, endings)))
-            context = self._load(prefix, kept, blend, _cells(len(prefix) + own))
+            context = self._load(prefix, kept, blend, cells)
             for rows in self._groups(endings, kept):
                 self._run(context, [(row, endings[row]) for row in rows], kept, totals)
         return Likelihoods(totals, np.array([len(a) for a in kept], dtype=np.int64))
-
-    def _split(
-        self, contexts: Sequence[list[int]], longest: int
-    ) -> tuple[list[int], list[list[int]]]:
-        """The common beginning, shortened to fit, and what is each context's own."""
-        common = min(map(len, contexts)) - 1  # an ending must have a token to predict from
-        for a, b in pairwise(contexts):
-            common = min(common, common_length(a, b))
-        endings = [tokens[common:] for tokens in contexts]
-        room = self.window - longest - max(map(len, endings))
-        return shorten(contexts[0][:common], max(room, 0)), endings
 
     def _load(
         self, prefix: list[int], answers: list[list[int]], blend: Blend, cells: int
@@ -192,22 +188,22 @@ class Scorer:
         totals: NDArray[np.float64],
     ) -> None:
         """Decode a group of contexts and add its log-probabilities to ``totals``."""
-        tokens: list[_Token] = []
+        tokens: list[BranchToken] = []
         used = range(1, 1 + len(group) * len(answers))
         for place, (row, ending) in enumerate(group):
             sequences = used[place * len(answers) : (place + 1) * len(answers)]
-            tokens += _lay_out(row, ending, answers, tuple(sequences), len(self._prefix))
+            tokens += branch(row, ending, answers, tuple(sequences), len(self._prefix))
         for sequence in used:
             context.share(0, sequence)
         for part in self._batches(tokens):
             _decode(context, [token.slot for token in part])
-            _collect(context, [token.targets for token in part if token.targets], totals)
+            collect(context, [token.targets for token in part if token.targets], totals)
         for sequence in used:
             context.cut(sequence, 0)
 
-    def _batches(self, tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
+    def _batches(self, tokens: Sequence[BranchToken]) -> Iterator[list[BranchToken]]:
         """Tokens in order, as many at a time as one decode takes."""
-        part: list[_Token] = []
+        part: list[BranchToken] = []
         outputs = 0
         for token in tokens:
             wanted = bool(token.targets)
@@ -220,19 +216,6 @@ class Scorer:
             yield part
 
 
-def _cells(tokens: int) -> int:
-    """Cells that hold a pair of this size and a batch of branches; few sizes, so that most fit."""
-    cells = 2048
-    while cells < tokens + _SLACK + _BATCH:
-        cells *= 2
-    return cells
-
-
-def _unusual(ending: int) -> int:
-    """Cells for an ending beyond what every cache has room for: a whole history, for example."""
-    return max(0, ending - _SLACK)
-
-
 def _decode(context: Context, slots: Sequence[Slot]) -> None:
     """Decode when no reply is being written; begin again if one began meanwhile."""
     courtesy.step_aside()
@@ -240,26 +223,26 @@ def _decode(context: Context, slots: Sequence[Slot]) -> None:
         courtesy.step_aside()
 
 
-def _lay_out(
+def branch(
     row: int,
     ending: Sequence[int],
     answers: Sequence[list[int]],
     sequences: tuple[int, ...],
     start: int,
-) -> Iterator[_Token]:
+) -> Iterator[BranchToken]:
     """The tokens of one context's branch: its ending, then each answer after it."""
     firsts = tuple((row, i, answer[0]) for i, answer in enumerate(answers) if answer)
     last = len(ending) - 1
     for place, token in enumerate(ending):
         targets = firsts if place == last else ()
-        yield _Token(Slot(token, start + place, sequences, bool(targets)), targets)
+        yield BranchToken(Slot(token, start + place, sequences, bool(targets)), targets)
     for i, answer in enumerate(answers):
         for place, (token, following) in enumerate(pairwise(answer)):
             slot = Slot(token, start + len(ending) + place, (sequences[i],), output=True)
-            yield _Token(slot, ((row, i, following),))
+            yield BranchToken(slot, ((row, i, following),))
 
 
-def _collect(
+def collect(
     context: Context,
     targets: Sequence[tuple[tuple[int, int, int], ...]],
     totals: NDArray[np.float64],
@@ -270,18 +253,21 @@ def _collect(
     logits = context.logits(len(targets))
     for start in range(0, len(targets), 32):
         rows = logits[start : start + 32]
-        normalizers = _log_sum_exp(rows)
+        # Float32 exponentials, float64 sums.
+        peaks = rows.max(axis=1, keepdims=True)
+        sums = np.exp(rows - peaks).sum(axis=1, dtype=np.float64)
+        normalizers = np.log(sums) + peaks[:, 0]
         for place, wanted in enumerate(targets[start : start + 32]):
             for row, answer, token in wanted:
                 totals[row, answer] += float(rows[place, token]) - normalizers[place]
 
 
-def _log_sum_exp(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Log sum exp over the vocabulary, shape (rows,); float32 exponentials, float64 sums."""
-    peaks = rows.max(axis=1, keepdims=True)
-    exponentials = np.exp(rows - peaks)
-    sums = exponentials.sum(axis=1, dtype=np.float64)
-    return np.asarray(np.log(sums) + peaks[:, 0], dtype=np.float64)
+def common_beginning(contexts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all contexts begin with; each has one more at least, to predict from."""
+    common = min(map(len, contexts)) - 1
+    for a, b in pairwise(contexts):
+        common = min(common, common_length(a, b))
+    return common
 
 
 def common_length(a: Sequence[int], b: Sequence[int]) -> int:

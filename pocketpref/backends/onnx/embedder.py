@@ -143,7 +143,12 @@ def load_onnxruntime() -> ModuleType:
     Raises:
         ModelMissingError: it is not installed.
     """
-    _silence()
+    global _telemetry_late  # noqa: PLW0603  # a fact about this process, like the library's state
+    if os.environ.get("ORT_DISABLE_TELEMETRY") != "1":
+        _telemetry_late = "onnxruntime" in sys.modules  # the host program was first
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        if note := telemetry_note():
+            warnings.warn(note, RuntimeWarning, stacklevel=2)
     try:
         import onnxruntime
     except ImportError:
@@ -152,16 +157,6 @@ def load_onnxruntime() -> ModuleType:
         # Too late for the device id and the first event, but it stops the rest.
         onnxruntime.disable_telemetry_events()
     return onnxruntime  # type: ignore[no-any-return]  # the library is untyped
-
-
-def _silence() -> None:
-    """Turn telemetry off, or warn, once, that the host program came first."""
-    global _telemetry_late  # noqa: PLW0603  # a fact about this process, like the library's state
-    if os.environ.get("ORT_DISABLE_TELEMETRY") != "1":
-        _telemetry_late = "onnxruntime" in sys.modules
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        if note := telemetry_note():
-            warnings.warn(note, RuntimeWarning, stacklevel=3)
 
 
 def telemetry_note() -> str | None:
@@ -198,7 +193,13 @@ class OnnxEmbedder:
         words = manifest.file(f"{folder.name}/tokenizer.json")
         self.name = folder.name
         self.fingerprint = _fingerprint(graph.sha256, words.sha256, _POOLING, str(MAX_TOKENS))
-        self.relevance = relevance or _known(manifest.relevance(folder.name), folder)
+        threshold = relevance or manifest.relevance(folder.name)
+        if threshold is None:
+            raise ModelDamagedError(
+                f"the manifest holds no relevance threshold for {folder.name}",
+                hint="measure it: python tools/calibrate_relevance.py --help",
+            )
+        self.relevance = threshold
         self._tokenizer = _tokenizer(words.read(), words.path)
         self._session = session(graph.read(), graph.path, cuda=cuda)
 
@@ -289,15 +290,6 @@ def _fingerprint(*parts: str) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def _known(relevance: float | None, folder: Path) -> float:
-    if relevance is None:
-        raise ModelDamagedError(
-            f"the manifest holds no relevance threshold for {folder.name}",
-            hint="measure it: python tools/calibrate_relevance.py --help",
-        )
-    return relevance
-
-
 def _tokenizer(data: bytes, path: Path) -> Any:
     from tokenizers import Tokenizer
 
@@ -329,7 +321,9 @@ def session(data: bytes, path: Path, *, cuda: bool) -> Any:
     # A desktop assistant embeds one prompt now and then: its threads must sleep in between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(data, options, providers=_providers(onnxruntime, cuda))
+        return onnxruntime.InferenceSession(
+            data, options, providers=providers(onnxruntime, cuda=cuda)
+        )
     except failures() as error:
         raise ModelDamagedError(f"onnxruntime cannot load {path}: {error}") from None
 
@@ -342,12 +336,8 @@ def failures() -> tuple[type[Exception], ...]:
     return (RuntimeError, *(kind for kind in kinds if issubclass(kind, Exception)))
 
 
-def _loading_failures() -> tuple[type[Exception], ...]:
-    """What sentence-transformers raises on a folder that holds no sound model."""
-    return (*failures(), OSError, ValueError, KeyError)
-
-
-def _providers(onnxruntime: ModuleType, cuda: bool) -> list[str | tuple[str, dict[str, str]]]:
+def providers(onnxruntime: ModuleType, *, cuda: bool) -> list[str | tuple[str, dict[str, str]]]:
+    """The devices that a graph is to run on, in order of preference, with their settings."""
     usable = onnxruntime.get_available_providers()
     if not cuda or "CUDAExecutionProvider" not in usable:
         return ["CPUExecutionProvider"]
@@ -376,7 +366,11 @@ class SentenceTransformersEmbedder:
         """
         folder = _local_folder(name_or_path)
         self.name = name_or_path
-        self.fingerprint = _fingerprint("sentence-transformers/1", *_digests(folder))
+        # Each file that may change the vectors, in the order of their names.
+        files = (f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
+        kept = sorted(f for f in files if f.suffix not in {".md", ".png"})
+        digests = [hashlib.sha256(f.read_bytes()).hexdigest() for f in kept]
+        self.fingerprint = _fingerprint("sentence-transformers/1", *digests)
         self._lock = threading.Lock()
         self._model = _load_sentence_transformer(folder)
         self._relevance: float | None = None
@@ -434,16 +428,10 @@ def _local_folder(name_or_path: str) -> Path:
         ) from None
 
 
-def _digests(folder: Path) -> list[str]:
-    """SHA-256 of each file that may change the vectors, in the order of their names."""
-    files = (f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
-    kept = sorted(f for f in files if f.suffix not in {".md", ".png"})
-    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in kept]
-
-
 def _load_sentence_transformer(folder: Path) -> Any:
     load_onnxruntime()  # before sentence-transformers does so by itself, with telemetry
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    unsound: tuple[type[Exception], ...] = (*failures(), OSError, ValueError, KeyError)
     try:
         # Looked for by itself: without it sentence-transformers raises a bare Exception.
         import optimum.onnxruntime  # noqa: F401
@@ -460,7 +448,7 @@ def _load_sentence_transformer(folder: Path) -> Any:
             "sentence-transformers with its ONNX back end is not installed",
             hint="pip install 'pocketpref[sentence-transformers]'",
         ) from None
-    except _loading_failures() as error:
+    except unsound as error:
         raise ModelDamagedError(
             f"sentence-transformers cannot load {folder}: {type(error).__name__}"
         ) from error

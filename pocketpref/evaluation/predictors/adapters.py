@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pocketpref.errors import AdapterError
 from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
 from pocketpref.lora import Blend
-from pocketpref.lora.protocols import Hypernetwork
-from pocketpref.lora.store import wearing
+from pocketpref.lora.blend import wearing
+from pocketpref.lora.manifest import Hypernetwork
 from pocketpref.methods import profile_to_peft
 from pocketpref.methods.palm import traits
 from pocketpref.methods.palm.inference import infer

@@ -19,7 +19,8 @@ import numpy as np
 
 from pocketpref.errors import AdapterError, NotFoundError
 from pocketpref.lora import Adapter
-from pocketpref.lora.store import kept, wearing
+from pocketpref.lora.blend import wearing
+from pocketpref.lora.store import kept
 from pocketpref.methods.palm.inference import TraitPosterior, infer, information
 from pocketpref.methods.palm.portfolio import Policy, Portfolio
 from pocketpref.methods.palm.traits import WORDS

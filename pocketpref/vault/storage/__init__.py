@@ -1,1 +1,1 @@
-"""The SQLite file: container, schema, rows and users."""
+"""The SQLite file: database, schema, rows, users and the form of records."""

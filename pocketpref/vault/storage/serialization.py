@@ -193,7 +193,14 @@ def load_learned(memory_id: str, payload: bytes) -> Learned:
         head, rest, vector = _parts(payload)
         content = json.loads(head.decode()) | json.loads(rest.decode())
         digest = bytes.fromhex(content["digest"])
-        selection = _selection(content)
+        selection = Selection(
+            attributes=tuple(map(sys.intern, content["attributes"])),
+            gains=tuple(content["gains"]),  # checked there
+            singles=_margins(content["singles"]),
+            screened=_margins(content["screened"]),
+            evaluations=operator.index(content["evaluations"]),
+            effort=Effort(content["effort"]),
+        )
         recipe = sys.intern(content["recipe"])
         return Learned(memory_id, _vector(vector), digest, selection, recipe)
     raise _unreadable("learned entry", memory_id)
@@ -249,17 +256,6 @@ def _vector(raw: bytes) -> Vector:
     """Read-only, and without a copy on little-endian machines."""
     vector = np.frombuffer(raw, dtype=_STORED)
     return vector if _STORED.isnative else vector.astype(np.float32)
-
-
-def _selection(content: Mapping[str, Any]) -> Selection:
-    return Selection(
-        attributes=tuple(map(sys.intern, content["attributes"])),
-        gains=tuple(content["gains"]),  # checked there
-        singles=_margins(content["singles"]),
-        screened=_margins(content["screened"]),
-        evaluations=operator.index(content["evaluations"]),
-        effort=Effort(content["effort"]),
-    )
 
 
 def _margins(values: Mapping[str, float]) -> dict[str, float]:

@@ -166,11 +166,7 @@ class Directory:
             nobody = self.master.place(STATE, NOBODY, lookup)
             state = UserState(Multiset.empty())
             return UserKey(NOBODY, state, b"", nobody, DataKey.of(new_key()))
-        return self._open(lookup, *row)
-
-    def _open(
-        self, lookup: bytes, number: int, key: object, following: object, sealed: bytes
-    ) -> UserKey:
+        number, key, following, sealed = row
         data = DataKey.of(self.master.unwrap(key, KEY, number, lookup))
         place = self.master.place(STATE, number, lookup)
         state = UserState.load(data.states.open(sealed, place))

@@ -266,7 +266,7 @@ def test_servers_that_differ_in_small_things_are_understood(clear: Clear, stream
 
 def test_pauses_lie_between_nothing_and_their_ceiling_and_are_spread() -> None:
     """Full jitter: a crowd that was turned away does not come back at one moment."""
-    from pocketpref.backends.http.errors import Refusal
+    from pocketpref.backends.http.dialects import Refusal
 
     retries = Retries(tries=10, first=1.0, longest=5.0)
     for tried, ceiling in enumerate([1, 2, 4, 5, 5], start=1):

@@ -367,7 +367,7 @@ def test_plain_text_goes_nowhere_when_localhost_is_somewhere_else(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", lying)
-    monkeypatch.setattr(transport, "_connected", connecting)
+    monkeypatch.setattr(transport, "connected", connecting)
     disclosure = clear("http://localhost:8080/v1")
     with pytest.raises(RemoteUnreachableError):
         list(HttpGenerator(timeouts=QUICK).generate(disclosure))

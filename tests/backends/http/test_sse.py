@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketpref.backends.http.sse import LONGEST, Event, events
+from pocketpref.backends.http.dialects import LONGEST, Event, events
 from pocketpref.errors import RemoteGarbledError
 
 

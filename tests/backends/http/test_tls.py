@@ -135,7 +135,7 @@ def test_keys_of_sessions_are_written_nowhere(
 
 def test_old_versions_of_tls_are_not_spoken(clear: Clear, tmp_path: Path) -> None:
     for trusted in (None, authority().trusted(tmp_path)):
-        assert transport._tls(trusted).minimum_version == ssl.TLSVersion.TLSv1_2
+        assert transport.tls_context(trusted).minimum_version == ssl.TLSVersion.TLSv1_2
     old = issue(by=authority()).serving(tmp_path)
     old.set_ciphers("ALL:@SECLEVEL=0")  # by default most systems do not even offer it
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):

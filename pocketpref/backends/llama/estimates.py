@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.llama.gguf_tensors import Tensors
-from pocketpref.backends.llama.gradients.transformer import (
+from pocketpref.backends.llama.scorer import common_beginning, common_length, shorten
+from pocketpref.backends.llama.transformer import (
     Block,
     Head,
     KeysValues,
@@ -37,7 +38,6 @@ from pocketpref.backends.llama.gradients.transformer import (
     Sight,
     Trace,
 )
-from pocketpref.backends.llama.scorer import common_length, shorten
 from pocketpref.backends.scheduling import courtesy, threads
 from pocketpref.records import Matrix32
 
@@ -55,7 +55,7 @@ _CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class _Fan:
+class Fan:
     """Contexts laid side by side.
 
     Attributes:
@@ -119,12 +119,12 @@ class FirstOrder:
         with self._lock, lanes() as run:
             if answers != self._answers:  # numbers of a pair never depend on the pair before
                 self._tokens, self._states, self._answers = [], self._nothing(), answers
-            fan = self._lay(contexts, run)
+            fan = self.lay(contexts, run)
             scales = np.full(len(fan.owner), -np.log(len(contexts)))
             bias = np.concatenate([np.zeros(fan.begin), scales]).astype(np.float32)
 
             def change(answer: list[int], sign: float) -> NDArray[np.float64]:
-                return self._gradient(fan, answer[:_READ], sign, bias)
+                return self.gradient(fan, answer[:_READ], sign, bias)
 
             gradient = sum(run(change, answers, signs), np.zeros(len(bias)))
         changes = np.bincount(fan.owner, gradient[fan.begin :], len(contexts))
@@ -145,33 +145,30 @@ class FirstOrder:
 
     # ---------------------------------------------------------------------- constant part
 
-    def _lay(self, contexts: Sequence[list[int]], run: Run) -> _Fan:
+    def lay(self, contexts: Sequence[list[int]], run: Run) -> Fan:
         """Run the common beginning, as far as it is new, and all middles after it."""
         before, middles, after = split(contexts)
         before = shorten(before, self._window)
         self._begin(before)
         lengths = [len(middle) for middle in middles]
 
-        def lay(part: Sequence[list[int]]) -> list[KeysValues]:
-            return self._beside(part, before)
+        def beside(part: Sequence[list[int]]) -> list[KeysValues]:
+            """Middles that follow the beginning and do not see one another."""
+            sizes = [len(middle) for middle in part]
+            begins = len(before) + np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+            own = len(before) + np.arange(sum(sizes))
+            sight = Sight(np.full_like(own, len(before)), begins, own)
+            tokens = [token for middle in part for token in middle]
+            return self._added(tokens, len(before) + own - begins, self._states, sight)
 
-        parts = list(run(lay, halves(middles)))
+        parts = list(run(beside, halves(middles)))
         states = [
             layer.followed_by(*(own[number] for own in parts))
             for number, layer in enumerate(self._states)
         ]
         owner = np.repeat(np.arange(len(middles)), lengths)
         position = len(before) + round(float(np.mean(lengths)))
-        return _Fan(states, owner, len(before), after, position)
-
-    def _beside(self, middles: Sequence[list[int]], before: list[int]) -> list[KeysValues]:
-        """Middles that follow the beginning and do not see one another: what they add to it."""
-        lengths = [len(middle) for middle in middles]
-        begins = len(before) + np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
-        own = len(before) + np.arange(sum(lengths))
-        sight = Sight(np.full_like(own, len(before)), begins, own)
-        tokens = [token for middle in middles for token in middle]
-        return self._added(tokens, len(before) + own - begins, self._states, sight)
+        return Fan(states, owner, len(before), after, position)
 
     def _begin(self, before: list[int]) -> None:
         """Bring the states of a beginning up to date.
@@ -208,8 +205,8 @@ class FirstOrder:
 
     # ---------------------------------------------------------------- part with a gradient
 
-    def _gradient(
-        self, fan: _Fan, answer: list[int], sign: float, bias: Matrix32
+    def gradient(
+        self, fan: Fan, answer: list[int], sign: float, bias: Matrix32
     ) -> NDArray[np.float64]:
         """Gradient with regard to the bias of every earlier token, shape (len(bias),)."""
         tokens = [*fan.after, *answer[:-1]]
@@ -271,9 +268,7 @@ def split(
     contexts: Sequence[list[int]],
 ) -> tuple[list[int], list[list[int]], list[int]]:
     """Contexts as common beginning, what is each one's own, and common end (not empty)."""
-    before = min(map(len, contexts)) - 1
-    for a, b in pairwise(contexts):
-        before = min(before, common_length(a, b))
+    before = common_beginning(contexts)
     after = min(len(context) - before for context in contexts)
     for a, b in pairwise(contexts):
         after = min(after, common_length(a[::-1], b[::-1]))

@@ -185,8 +185,12 @@ class Block:
         keys = rope.turn(self._heads(normed, "attn_k", self._shape.groups))
         own = KeysValues(keys, self._heads(normed, "attn_v", self._shape.groups))
         seen = earlier.followed_by(own)
-        middle = x + self._mix(queries, seen, sight) @ self._w("attn_output").T
-        gate, up = self._gate(middle)
+        mixed = np.empty_like(queries)
+        for part, group, seeing in self._parts(queries, seen, sight):
+            mixed[part, group] = _unfold(seeing @ seen.values[:, group.start // self._ratio], part)
+        middle = x + mixed.reshape(len(queries), -1) @ self._w("attn_output").T
+        normed = _norm(middle, self._v("ffn_norm"), self._shape.epsilon)
+        gate, up = normed @ self._w("ffn_gate").T, normed @ self._w("ffn_up").T
         up_gated: Matrix32 = up * (gate * _sigmoid(gate))
         return middle + up_gated @ self._w("ffn_down").T, Trace(x, queries, own, middle, gate, up)
 
@@ -194,20 +198,19 @@ class Block:
         self, trace: Trace, gradient: Matrix32, rope: Rope, earlier: KeysValues, sight: Sight
     ) -> tuple[Matrix32, Matrix32]:
         """Gradients of the layer's input, (n, d), and of the biases of the earlier columns."""
-        gradient = gradient + self._gate_back(trace, gradient)
+        inner = gradient @ self._w("ffn_down")
+        slope = _sigmoid(trace.gate)
+        into = (inner * trace.gate * slope) @ self._w("ffn_up")
+        slope *= 1 + trace.gate * (1 - slope)
+        into += (inner * trace.up * slope) @ self._w("ffn_gate")
+        scale = self._v("ffn_norm")
+        gradient = gradient + _norm_back(trace.middle, scale, self._shape.epsilon, into)
         seen = earlier.followed_by(trace.own)
         mixed = gradient @ self._w("attn_output")
         queries, own, bias = self._mix_back(trace, seen, mixed, sight)
         return gradient + self._project_back(trace.before, rope, queries, own), bias
 
     # ------------------------------------------------------------------------- attention
-
-    def _mix(self, queries: Matrix32, seen: KeysValues, sight: Sight) -> Matrix32:
-        """What attention gathers, (n, H * e)."""
-        mixed = np.empty_like(queries)
-        for part, group, seeing in self._parts(queries, seen, sight):
-            mixed[part, group] = _unfold(seeing @ seen.values[:, group.start // self._ratio], part)
-        return mixed.reshape(len(queries), -1)
 
     def _mix_back(
         self, trace: Trace, seen: KeysValues, gradient: Matrix32, sight: Sight
@@ -246,7 +249,10 @@ class Block:
                 scores = _fold(queries[part, group]) @ seen.keys[:, place].T
                 scores *= self._scale
                 scores.reshape(self._ratio, *added.shape)[...] += added
-                yield part, group, _softmax(scores)
+                scores -= scores.max(axis=1, keepdims=True)
+                np.exp(scores, out=scores)
+                scores /= scores.sum(axis=1, keepdims=True)
+                yield part, group, scores
 
     def _heads(self, normed: Matrix32, name: str, heads: int) -> Matrix32:
         projected = self._project(normed, name).reshape(len(normed), heads, self._shape.size)
@@ -266,35 +272,18 @@ class Block:
     ) -> Matrix32:
         normed = _norm(x, self._v("attn_norm"), self._shape.epsilon)
         total = np.zeros_like(x)
-        for name, gradient in (
+        for name, given in (
             ("attn_q", rope.turn(queries, back=True)),
             ("attn_k", rope.turn(own.keys, back=True)),
             ("attn_v", own.values),
         ):
-            total += self._heads_back(normed, name, gradient)
+            gradient, norm = given, f"{self._prefix}{name}_norm.weight"
+            if norm in self._tensors:
+                projected = self._project(normed, name).reshape(gradient.shape)
+                scale = self._tensors.vector(norm)
+                gradient = _norm_back(projected, scale, self._shape.epsilon, gradient)
+            total += gradient.reshape(len(normed), -1) @ self._w(name)
         return _norm_back(x, self._v("attn_norm"), self._shape.epsilon, total)
-
-    def _heads_back(self, normed: Matrix32, name: str, gradient: Matrix32) -> Matrix32:
-        norm = f"{self._prefix}{name}_norm.weight"
-        if norm in self._tensors:
-            projected = self._project(normed, name).reshape(gradient.shape)
-            scale = self._tensors.vector(norm)
-            gradient = _norm_back(projected, scale, self._shape.epsilon, gradient)
-        return gradient.reshape(len(normed), -1) @ self._w(name)
-
-    # ---------------------------------------------------------------------- feed-forward
-
-    def _gate(self, middle: Matrix32) -> tuple[Matrix32, Matrix32]:
-        normed = _norm(middle, self._v("ffn_norm"), self._shape.epsilon)
-        return normed @ self._w("ffn_gate").T, normed @ self._w("ffn_up").T
-
-    def _gate_back(self, trace: Trace, gradient: Matrix32) -> Matrix32:
-        inner = gradient @ self._w("ffn_down")
-        slope = _sigmoid(trace.gate)
-        into = (inner * trace.gate * slope) @ self._w("ffn_up")
-        slope *= 1 + trace.gate * (1 - slope)
-        into += (inner * trace.up * slope) @ self._w("ffn_gate")
-        return _norm_back(trace.middle, self._v("ffn_norm"), self._shape.epsilon, into)
 
     # --------------------------------------------------------------------------- weights
 
@@ -322,13 +311,6 @@ def _unfold(folded: _Floats, part: slice) -> _Floats:
     """The inverse of ``_fold``: (n, r, e)."""
     count = part.stop - part.start
     return folded.reshape(-1, count, folded.shape[1]).transpose(1, 0, 2)
-
-
-def _softmax(scores: Matrix32) -> Matrix32:
-    scores -= scores.max(axis=1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=1, keepdims=True)
-    return scores
 
 
 def _sigmoid(x: Matrix32) -> Matrix32:
