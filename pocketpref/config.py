@@ -1,4 +1,4 @@
-"""Where things are kept, and the few settings there are.
+"""Settings, and the folders the program uses.
 
 One TOML file in the platform's configuration folder; ``POCKETPREF_*`` environment variables come
 before it, options of a command before both. ``POCKETPREF_HOME`` moves everything the program keeps
@@ -122,12 +122,27 @@ class Config:
         """Read the file if there is one, and let ``POCKETPREF_*`` variables come before it.
 
         To change the file, load it with an empty environment, ``replace`` and ``save``: otherwise
-        what stands in the environment today would be written down for ever.
+        today's environment would be written to it.
 
         Raises:
             ConfigError: an unknown key, a value of the wrong kind, or a file that cannot be read.
         """
-        return _apply_environment(_from_file(places.config_file), environ)
+        path = places.config_file
+        hint = f"correct or delete {path}"
+        try:
+            values = read_toml(path)
+        except FileNotFoundError:
+            values = {}
+        except OSError as error:
+            raise ConfigError(f"{path.name} cannot be read: {error.strerror}", hint=hint) from None
+        except TomlError as error:
+            raise ConfigError(f"{path.name} {error}", hint=hint) from None
+        known: dict[str, Any] = {}
+        for key, value in values.items():
+            # A name is repeated only if it has the form of one: it may be anybody's text.
+            name = key if re.fullmatch("[a-z_]{1,20}", key) else "a name in it"
+            known[key] = _checked(key, value, f"{path.name}: {name}", path.parent)
+        return _apply_environment(cls(**known), environ)
 
     def save(self, places: Places) -> None:
         """Write the file in one step: after a crash it is the old one or the new one.
@@ -148,28 +163,6 @@ class Config:
                 f"the configuration cannot be written: {error.strerror or 'unknown reason'}",
                 hint=f"check the room in {places.config_file.parent} and its permissions",
             ) from None
-
-
-def _from_file(path: Path) -> Config:
-    hint = f"correct or delete {path}"
-    try:
-        values = read_toml(path)
-    except FileNotFoundError:
-        return Config()
-    except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}", hint=hint) from None
-    except TomlError as error:
-        raise ConfigError(f"{path.name} {error}", hint=hint) from None
-    checked = {
-        key: _checked(key, value, f"{path.name}: {_name(key)}", path.parent)
-        for key, value in values.items()
-    }
-    return Config(**checked)
-
-
-def _name(key: str) -> str:
-    """A setting's name, if it has the form of one: what else stands there is not repeated."""
-    return key if re.fullmatch("[a-z_]{1,20}", key) else "a name in it"
 
 
 def _checked(key: str, value: object, where: str, folder: Path) -> Any:

@@ -58,9 +58,17 @@ class RemoteModels:
 
     def gate(self, ask: Ask | None = None) -> EgressGate:
         """Return the egress gate, with somebody to ask or nobody."""
+
+        def texts() -> Iterator[str]:
+            # Not what the person stated: that is meant to be said, and a summary says it word for
+            # word. All other checks look at it.
+            for memory in self._store.memories():
+                yield from (memory.pair.prompt, memory.pair.chosen, memory.pair.rejected)
+                yield from _strings(memory.meta)
+
         if self._known is None:  # it remembers what it has read of the memory
             self._known = Known(
-                texts=self._texts,
+                texts=texts,
                 names=tuple(self._names()),
                 # Not the person's own attributes: their wordings are the person's own words, and a
                 # sentence is built from a list that everybody has.
@@ -77,13 +85,6 @@ class RemoteModels:
             return "off"
         places = "1 destination" if open_to == 1 else f"{open_to:,} destinations"
         return f"{places} allowed, see: pocketpref egress status"
-
-    def _texts(self) -> Iterator[str]:
-        for memory in self._store.memories():
-            yield from (memory.pair.prompt, memory.pair.chosen, memory.pair.rejected)
-            yield from _strings(memory.meta)
-        # Not what the person stated: that is meant to be said, and a summary says it word for word.
-        # All other checks look at it.
 
     def offer(self) -> Offer:
         """Return what could go along: the summary in force and the strongest attributes."""

@@ -1,1 +1,1 @@
-"""The back ends: each heavy library has its one home here."""
+"""Back ends: one module or package for each heavy library."""

@@ -1,4 +1,4 @@
-"""Fetching models from the Hugging Face hub: the only module here that uses the network.
+"""Download models from the Hugging Face Hub.
 
 Two kinds of request are made: one for the list of a repository's files with their sha256, and one
 for the file, from where the last try ended. Both carry ``User-Agent: pocketpref`` and no

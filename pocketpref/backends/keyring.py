@@ -1,4 +1,4 @@
-"""The operating system's keyring as the keeper of a vault's key.
+"""Store a vault's key in the operating system's keyring.
 
 The keyring holds one random 32-byte secret per vault, in the service "pocketpref" under the name
 "vault" and the vault's id in hexadecimal digits; its text is the base64 form of the vault's id and

@@ -1,4 +1,4 @@
-"""How many threads to compute with, and how they wait for each other."""
+"""Choose thread counts, and give replies priority over scoring."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def open(  # noqa: A001 - pocketpref.open is its name
     key = key or key_source.choose(config, file, ask_passphrase)
     vault = open_vault(file, key, places)
     settings = ExactSettings(wording=config.wording, exhaustive=exhaustive)
-    method = Exact(_bank(places, config), settings)
+    bank = AttributeBank.standard(places.attributes)
+    method = Exact(bank if config.learn_values == "yes" else bank.without("values"), settings)
     models = model_loaders(places, config.model if model is None else model, exhaustive=exhaustive)
     embed = embedder_loader(config.embedder if embedder is None else embedder)
     parts = _components(vault, user or config.user, method, models, embed)
@@ -91,11 +92,6 @@ def open(  # noqa: A001 - pocketpref.open is its name
             summarizer=trained.summarizer,
         )
     )
-
-
-def _bank(places: Places, config: Config) -> AttributeBank:
-    bank = AttributeBank.standard(places.attributes)
-    return bank if config.learn_values == "yes" else bank.without("values")
 
 
 def open_vault(file: Path, key: KeyStore, places: Places, *, accept_older: bool = False) -> Vault:
@@ -136,10 +132,9 @@ def throwaway(
     embedder: str | Embedder | None = None,
     config: Config | None = None,
 ) -> Iterator[Pocket]:
-    """A Pocket whose vault lies in a temporary folder and whose key lies nowhere but in memory.
+    """Open a Pocket whose vault is in a temporary folder and whose key is in memory only.
 
-    The folder is deleted at the end; what a crash leaves behind
-    cannot be opened by anybody.
+    The folder is deleted at the end; nobody can open what a crash leaves behind.
     """
     with tempfile.TemporaryDirectory(prefix="pocketpref-") as folder:
         vault = Path(folder) / "vault.db"
@@ -162,6 +157,11 @@ def _components(
         text = f"{method.recipe} {models.fingerprint()} {embedder().fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    def remote(keys: ApiKeys) -> RemoteGenerator:
+        from pocketpref.backends.http import HttpGenerator
+
+        return HttpGenerator(keys)
+
     return Components(
         store=vault.store(user),
         bank=method.bank,
@@ -172,19 +172,13 @@ def _components(
         scorer=lambda: models.scorer().model,
         arbiter=lambda: load_arbiter(models, method.bank),
         names=vault.users,
-        remote=_remote,
+        remote=remote,
         embedder=embedder,
         frame=lambda: frame_of(models),
         probe_frame=lambda: probe_frame(models, embedder),
         about=lambda: _about(vault, models),
         on_close=close,
     )
-
-
-def _remote(keys: ApiKeys) -> RemoteGenerator:
-    from pocketpref.backends.http import HttpGenerator
-
-    return HttpGenerator(keys)
 
 
 def _about(vault: Vault, models: ModelLoaders) -> dict[str, Any]:

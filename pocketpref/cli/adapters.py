@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from pocketpref.formatting import size
 if TYPE_CHECKING:
     from pocketpref.lora import Adapter, HypernetworkManifest
     from pocketpref.methods.palm.portfolio import Portfolio
-    from pocketpref.pocket import Pocket
     from pocketpref.records import Pair
 
 _MOST_WORDS = 120  # of an answer that a person is asked about
@@ -59,7 +57,17 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
     if portfolio is None:
         note("there are no policies for this model")
     else:
-        _print_policies(portfolio, chosen)
+        listing = table("", "policy", "size", *portfolio.traits)
+        for column in listing.columns[2:]:
+            column.justify = "right"
+        for each in portfolio.policies:
+            listing.add_row(
+                "*" if each.name == chosen else "",
+                each.name,
+                size(sum(portfolio.manifest(part).size for part in each.parts)),
+                *(f"{reward:.2f}" for reward in each.rewards),
+            )
+        print_table(listing)
     if writer is not None:
         kinds = " and ".join(writer.targets)
         report(
@@ -67,20 +75,6 @@ def list_adapters(app: App, *, as_json: bool, user: str | None, model: str | Non
         )
     for name, adapter in own.items():
         report(f"{name}  {adapter.manifest.name}, {size(len(adapter.data))}, made for you, sealed")
-
-
-def _print_policies(portfolio: Portfolio, chosen: str | None) -> None:
-    listing = table("", "policy", "size", *portfolio.traits)
-    for column in listing.columns[2:]:
-        column.justify = "right"
-    for policy in portfolio.policies:
-        listing.add_row(
-            "*" if policy.name == chosen else "",
-            policy.name,
-            size(sum(portfolio.manifest(part).size for part in policy.parts)),
-            *(f"{reward:.2f}" for reward in policy.rewards),
-        )
-    print_table(listing)
 
 
 def _as_dict(
@@ -170,8 +164,20 @@ def ask(app: App, *, count: int, user: str | None, model: str | None) -> None:
                 note("there is nothing left to ask")
                 break
             left.remove(pair)
-            if not _ask_one(pocket, pair, number):
+            answers = (pair.chosen, pair.rejected)
+            report(f"\n{number}. {pair.prompt}")
+            for letter, answer in zip("AB", answers, strict=True):
+                report(f"\n{letter}: {answer}")
+            said = click.prompt(
+                "\nWhich do you prefer? (s: skip, q: enough)",
+                type=click.Choice(["a", "b", "s", "q"], case_sensitive=False),
+                err=True,
+            )
+            if said == "q":
                 break
+            if said != "s":
+                place = "ab".index(said)
+                pocket.add(pair.prompt, answers[place], answers[1 - place], meta={"asked": "palm"})
         for line in pocket.policies.words():
             report(line)
 
@@ -186,20 +192,3 @@ def short_questions() -> list[Pair]:
     # The order must not give away which answer somebody else preferred.
     turned = [Pair(p.prompt, *sorted((p.chosen, p.rejected))) for p in short]
     return list({pair.prompt: pair for pair in turned}.values())
-
-
-def _ask_one(pocket: Pocket, pair: Pair, number: int) -> bool:
-    """Ask one question and remember the answer; False if the person wants no more."""
-    answers: Sequence[str] = (pair.chosen, pair.rejected)
-    report(f"\n{number}. {pair.prompt}")
-    for letter, answer in zip("AB", answers, strict=True):
-        report(f"\n{letter}: {answer}")
-    said = click.prompt(
-        "\nWhich do you prefer? (s: skip, q: enough)",
-        type=click.Choice(["a", "b", "s", "q"], case_sensitive=False),
-        err=True,
-    )
-    if said in ("a", "b"):
-        place = "ab".index(said)
-        pocket.add(pair.prompt, answers[place], answers[1 - place], meta={"asked": "palm"})
-    return bool(said != "q")

@@ -1,4 +1,4 @@
-"""What may leave, its checks and its log; ``EgressGate`` is the only way out.
+"""Grants, checks and log of outgoing requests; ``EgressGate`` is the only way out.
 
 Nothing here sends. An ``EgressGate`` decides and gives out a ``Disclosure``; ``backends/http``
 sends what is in one and knows nothing else. Names are imported when they are first used, so that a

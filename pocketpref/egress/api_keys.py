@@ -1,4 +1,4 @@
-"""API keys: kept sealed in the vault, each for one address and never sent to another.
+"""API keys, sealed in the vault, each sent to one address only.
 
 A key belongs to scheme, host and port. A destination that differs in any of them gets none, so that
 no mistyped or forged address is handed a key on the way. Keys come from a prompt, a file or a

@@ -1,4 +1,4 @@
-"""What may go with a request at each level, and the most it can say about the person.
+"""Build the attribute sentence of a request, and bound what it reveals about the person.
 
 At the level ``attributes`` a sentence goes along that is built from a fixed template, a closed list
 of attributes and a closed list of topics:

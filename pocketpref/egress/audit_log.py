@@ -1,4 +1,4 @@
-"""The log of what left: every decision, sealed in the vault and chained by hashes.
+"""Audit log of every egress decision, sealed in the vault and chained by hashes.
 
 Two kinds of documents, and one that says where the log ends:
 
@@ -187,12 +187,9 @@ class Log:
             commitment=commitment,
             previous=previous,
         )
-        content = _json(entry.content() | {"hash": entry.hash})
-        if name:
-            documents.put(ENTRY, name, content)
-        else:
-            name = documents.insert(ENTRY, content)
-        self._move(documents, end, entry)
+        name = _put(documents, name, entry.content() | {"hash": entry.hash})
+        last = {"form": _END, "count": entry.number, "last": entry.hash}
+        self._end = _put(documents, end, last)
         return name
 
     def erase(self, documents: Documents, texts: Sequence[str], when: datetime) -> list[str]:
@@ -224,13 +221,13 @@ class Log:
         content = parsed(known)
         return known.id, content["count"], content["last"]
 
-    def _move(self, documents: Documents, end: str, last: LogEntry) -> None:
-        content = _json({"form": _END, "count": last.number, "last": last.hash})
-        if end:
-            documents.put(ENTRY, end, content)
-        else:
-            end = documents.insert(ENTRY, content)
-        self._end = end
+
+def _put(documents: Documents, name: str, content: Mapping[str, Any]) -> str:
+    """Write a document of the log, a new one if it has no id yet. Returns its id."""
+    if not name:
+        return documents.insert(ENTRY, _json(content))
+    documents.put(ENTRY, name, _json(content))
+    return name
 
 
 def entries(documents: Documents) -> list[LogEntry]:

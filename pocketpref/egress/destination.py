@@ -1,4 +1,4 @@
-"""Destination: one model at one address, parsed and written in one canonical form."""
+"""Destinations: one model at one address, in a canonical form."""
 
 from __future__ import annotations
 

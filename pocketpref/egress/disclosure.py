@@ -1,4 +1,4 @@
-"""What may leave, and where to: the one thing that a remote back end accepts.
+"""The disclosure levels, and ``Disclosure``, the only input of a remote back end.
 
 A `Disclosure` is made by ``EgressGate.clear`` and by nothing else. The type checker refuses any
 other call of its constructor, and at run time it raises. That guards against mistakes: against code

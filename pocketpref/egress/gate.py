@@ -1,4 +1,4 @@
-"""EgressGate: what leaves is decided, counted and logged here, and nowhere else.
+"""Decide, count and log every outgoing request.
 
     allow(destination, level)                        -> Grant
     clear(request, offer, destination)               -> Disclosure, or DeniedError
@@ -227,6 +227,11 @@ class EgressGate:
         level: Level,
         least: Level = Level.NONE,
     ) -> RequestDraft:
+        def look(summary: str, values: frozenset[str]) -> tuple[Finding, ...]:
+            # Kept, because a Known remembers what it has read of the memory.
+            known = self._known.setdefault(values, replace(self._strict, values=values))
+            return tuple(self._check(summary, known))
+
         restored = self._store.restored
         with self._store.documents() as documents:
             grant = grants.find(documents, destination)
@@ -236,44 +241,34 @@ class EgressGate:
             grant=grant and grant.at(self._clock()),
             restored=restored,
             vocabulary=self._vocabulary,
-            look=self._look,
+            look=look,
         )
 
-    def _look(self, summary: str, values: frozenset[str]) -> tuple[Finding, ...]:
-        # Kept, because a Known remembers what it has read of the memory.
-        known = self._known.setdefault(values, replace(self._strict, values=values))
-        return tuple(self._check(summary, known))
-
     def _settle(self, draft: RequestDraft, answer: Decision | None) -> Disclosure | Reason | None:
-        """Decide, count and log in one transaction; None if the draft is no more up to date."""
+        """Decide, count and log in one transaction; None if the draft is out of date."""
         with suppress(NotFoundError), self._store.changing() as documents:
-            return self._decide(documents, draft, answer)
+            destination, now = draft.preview.destination, self._clock()
+            grant = grants.find(documents, destination)
+            if (grant and grant.terms) != (draft.grant and draft.grant.terms):
+                return None
+            grant = grant and grant.at(now)
+            if answer in (Decision.ONCE, Decision.KEEP):
+                if answer is Decision.KEEP:
+                    grants.update(documents, self._keep(documents, draft.kept(now)).used())
+                once = answer is Decision.ONCE
+                return self._release(documents, draft, Reason.ONCE if once else Reason.KEPT)
+            verdict = Reason.DECLINED if answer is Decision.NO else draft.verdict(grant)
+            if draft.preview.allowed and verdict is not Reason.GRANTED and self._ask is not None:
+                return None  # it has just been used up or expired, so the person will be asked
+            if grant is not None:
+                # Also where it is refused: see grants.py on clocks that are set back.
+                allowed = verdict is Reason.GRANTED
+                grants.update(documents, grant.used() if allowed else grant)
+            if verdict is not Reason.GRANTED:
+                return self._refuse(documents, destination, verdict)
+            return self._release(documents, draft, verdict)
         # A memory behind it was forgotten since the draft was made; nothing was changed.
         return self._deny(draft.preview.destination, Reason.FORGOTTEN)
-
-    def _decide(
-        self, documents: Documents, draft: RequestDraft, answer: Decision | None
-    ) -> Disclosure | Reason | None:
-        destination, now = draft.preview.destination, self._clock()
-        grant = grants.find(documents, destination)
-        if (grant and grant.terms) != (draft.grant and draft.grant.terms):
-            return None
-        grant = grant and grant.at(now)
-        if answer is Decision.ONCE:
-            return self._release(documents, draft, Reason.ONCE)
-        if answer is Decision.KEEP:
-            grants.update(documents, self._keep(documents, draft.kept(now)).used())
-            return self._release(documents, draft, Reason.KEPT)
-        verdict = Reason.DECLINED if answer is Decision.NO else draft.verdict(grant)
-        if draft.preview.allowed and verdict is not Reason.GRANTED and self._ask is not None:
-            return None  # it has just been used up or expired, so the person will be asked
-        if grant is not None:
-            # Also where it is refused: see grants.py on clocks that are set back.
-            allowed = verdict is Reason.GRANTED
-            grants.update(documents, grant.used() if allowed else grant)
-        if verdict is Reason.GRANTED:
-            return self._release(documents, draft, verdict)
-        return self._refuse(documents, destination, verdict)
 
     def _release(self, documents: Documents, draft: RequestDraft, reason: Reason) -> Disclosure:
         shown = draft.preview

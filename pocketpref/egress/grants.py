@@ -1,4 +1,4 @@
-"""Grants: what may leave, to exactly one destination, until when and how often.
+"""Grants: the level, destination, expiry and daily limit of what may leave.
 
 A destination has at most one grant: allowing again replaces what was allowed before.
 

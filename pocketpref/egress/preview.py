@@ -1,4 +1,4 @@
-"""Drafts: what would leave, worked out before anything is decided, and shown before it is allowed.
+"""Draft and preview a request before it is decided.
 
 A draft depends on the request, what is offered, the destination and its grant. The gate decides on
 drafts; what leaves afterwards is the draft's body and nothing made later.

@@ -1,4 +1,4 @@
-"""The body of a request: a function of the request, the added text and the destination.
+"""Build the body of a request from the request, the added text and the destination.
 
 It is computed once, shown in previews, kept in the log and sent as it is. Nothing else goes into
 it: no name, no id, no time, no version, no order that depends on anything but the arguments.

@@ -117,7 +117,12 @@ class HelpVerdict(RedactedRepr):
     def words(self) -> str:
         """Return the verdict and its reason, a few sentences for people."""
         if self.answer == "too few":
-            said = self._too_few()
+            missing = LEAST - self.prompts
+            if self.choices + missing < FIRST + LEAST:
+                missing = FIRST + LEAST - self.choices
+            verb = "is" if missing == 1 else "are"
+            about = ", about other questions," if self.choices >= FIRST + LEAST else ""
+            said = f"You have made too few choices to tell: {missing} more{about} {verb} needed."
         elif self.prompts < LEAST:
             said = "No."
         else:
@@ -135,7 +140,8 @@ class HelpVerdict(RedactedRepr):
         found = self._predictions()
         told = (*self.likes, "what you stated") if self.stated else self.likes
         if self.answer == "yes":
-            return f"{_listed(told)} {'help' if self.likes else 'helps'} you. {found}."
+            listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+            return f"{listed} {'help' if self.likes else 'helps'} you. {found}."
         low, high = self.interval
         if high < 0.5:
             return f"{found}. That is fewer than by luck."
@@ -147,14 +153,6 @@ class HelpVerdict(RedactedRepr):
             return f"{found}, but the replies get worse."
         lacking = "the replies do not follow" if told else "nothing is sure enough to be used"
         return f"{found}, but {lacking}."
-
-    def _too_few(self) -> str:
-        missing = LEAST - self.prompts
-        if self.choices + missing < FIRST + LEAST:
-            missing = FIRST + LEAST - self.choices
-        verb = "is" if missing == 1 else "are"
-        about = ", about other questions," if self.choices >= FIRST + LEAST else ""
-        return f"You have made too few choices to tell: {missing} more{about} {verb} needed."
 
     def _predictions(self) -> str:
         """Say how many choices were predicted, and how many the best rule predicts."""
@@ -187,10 +185,6 @@ class HelpVerdict(RedactedRepr):
             "off": self.off,
             "replies": None if self.replies is None else self.replies.to_dict(),
         }
-
-
-def _listed(likes: Sequence[str]) -> str:
-    return " and ".join([", ".join(likes[:-1]), likes[-1]] if len(likes) > 1 else likes)
 
 
 def _number(count: float) -> str:

@@ -61,6 +61,16 @@ class LikelihoodFile:
             path.touch(mode=0o600)
             path.write_bytes(self._header)
 
+    @classmethod
+    def in_folder(cls, folder: Path, identity: str) -> LikelihoodFile:
+        """Open the file of an identity in a folder; both are made if they are not there.
+
+        Raises:
+            FileError: the file there is another kind of file, or another model's.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder / f"{identity[:16]}.likelihoods", identity)
+
     def read(self) -> dict[bytes, Value]:
         """Everything in it that is sound.
 
@@ -76,7 +86,14 @@ class LikelihoodFile:
                 else "this is no file of likelihoods",
                 hint="name another folder",
             )
-        return dict(_records(memoryview(content)[_HEADER:]))
+        found: dict[bytes, Value] = {}
+        for start in range(_HEADER, len(content) - _RECORD + 1, _RECORD):
+            record = content[start : start + _RECORD]
+            packed, checksum = record[: _FIELDS.size], record[_FIELDS.size :]
+            if zlib.crc32(packed) == int.from_bytes(checksum, "little"):
+                key, total, tokens = _FIELDS.unpack(packed)
+                found[key] = (total, tokens)
+        return found
 
     def append(self, values: Mapping[bytes, Value]) -> None:
         """Keep more. What stands behind a damaged record stays readable: records have one size."""
@@ -85,14 +102,6 @@ class LikelihoodFile:
         filler = bytes(_RECORD - rest) if rest else b""
         with self._path.open("ab") as file:
             file.write(filler + b"".join(p + struct.pack("<I", zlib.crc32(p)) for p in packed))
-
-
-def _records(content: memoryview) -> Iterator[tuple[bytes, Value]]:
-    for start in range(0, len(content) - _RECORD + 1, _RECORD):
-        record = content[start : start + _RECORD]
-        if zlib.crc32(record[: _FIELDS.size]) == int.from_bytes(record[_FIELDS.size :], "little"):
-            key, total, tokens = _FIELDS.unpack(record[: _FIELDS.size])
-            yield key, (total, tokens)
 
 
 class CachedModel:

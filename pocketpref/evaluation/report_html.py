@@ -1,6 +1,6 @@
-"""A comparison as one page to look at: HTML that holds all it needs and asks no network.
+"""Render a comparison as one HTML page that loads nothing from the network.
 
-Names of people are not on it: each is a dot.
+People appear as dots, without names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Line = tuple[str, list[Point]]
 
 
 def curves(report: Report) -> str:
-    """Accuracy after so many choices, or "" if that was not measured."""
+    """Chart the accuracy after N choices; "" if that was not measured."""
     found: dict[str, dict[int, float]] = {}
     for outcomes in report.outcomes:
         method, after, count = outcomes.method.rpartition(AFTER)
@@ -46,9 +46,12 @@ def curves(report: Report) -> str:
 
 
 def calibrations(report: Report) -> str:
-    """Share that was right, by how surely it was said; "" if no method says how sure it is."""
+    """Chart the share predicted rightly by stated probability; "" if no method states one."""
     drawn = [
-        (outcomes.method, _calibrated(outcomes))
+        (
+            outcomes.method,
+            [((said - 0.5) * 2, right) for said, right, _ in calibration(outcomes.scores[:, 0])],
+        )
         for outcomes in report.outcomes
         if outcomes.method.startswith(CALIBRATED) and AFTER not in outcomes.method
     ]
@@ -60,15 +63,18 @@ def calibrations(report: Report) -> str:
     return _line_chart([*drawn, *ideal], scaled, "said")
 
 
-def _calibrated(outcomes: Outcomes) -> list[Point]:
-    return [((said - 0.5) * 2, right) for said, right, _ in calibration(outcomes.scores[:, 0])]
-
-
 def _line_chart(lines: Sequence[Line], ticks: Sequence[tuple[float, str]], below: str) -> str:
     width, height = _LEFT + _CHART_WIDTH + _RIGHT, _HEIGHT + 2 * _BOTTOM
     parts = [_frame(ticks, below)]
     for place, (name, points) in enumerate(lines):
-        parts.append(_curve(name, points, _COLOURS[place % len(_COLOURS)], place))
+        colour = _COLOURS[place % len(_COLOURS)]
+        path = [(_curve_x(x), _y(y)) for x, y in points]
+        joined = " ".join(f"{x},{y}" for x, y in path)
+        parts.append(f'<polyline points="{joined}" fill="none" stroke="{colour}"/>')
+        parts += [f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>' for x, y in path]
+        parts.append(
+            f'<text x="0" y="{16 * (place + 1)}" style="fill: {colour}">{html.escape(name)}</text>'
+        )
     return f'<svg viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
 
 
@@ -84,15 +90,6 @@ def _frame(ticks: Sequence[tuple[float, str]], below: str) -> str:
     for place, label in ticks:
         parts.append(f'<text x="{_curve_x(place)}" y="{at}" text-anchor="middle">{label}</text>')
     return "".join(parts) + f'<text x="{_LEFT + _CHART_WIDTH + 16}" y="{at}">{below}</text>'
-
-
-def _curve(name: str, points: Sequence[Point], colour: str, place: int) -> str:
-    path = " ".join(f"{_curve_x(x)},{_y(y)}" for x, y in points)
-    dots = "".join(
-        f'<circle cx="{_curve_x(x)}" cy="{_y(y)}" r="3.5" fill="{colour}"/>' for x, y in points
-    )
-    label = f'<text x="0" y="{16 * (place + 1)}" style="fill: {colour}">{html.escape(name)}</text>'
-    return f'<polyline points="{path}" fill="none" stroke="{colour}"/>{dots}{label}'
 
 
 def _curve_x(share: float) -> float:
@@ -128,64 +125,56 @@ svg { width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; f
 
 
 def page(report: Report) -> str:
-    """The page.
+    """Return the whole page.
 
     Args:
         report: a finished comparison.
     """
     verdict = report.help.words() if report.help is not None else sum_up(report.outcomes)
+    charts = ""
+    if report.outcomes:
+        protocol = report.protocol
+        said = (
+            f"{protocol.get('model', 'no model')}: {protocol['split']}; "
+            f"{protocol['users']:,} people, {protocol['asked']:,} questions, "
+            f"learned from {protocol['learned_mean']:.0f} choices on average. "
+            f"Lines: {protocol['interval']}. Dots: people. Dashed: chance."
+        )
+        charts = f"<p>{html.escape(said)}</p>"
+        for reading, (heading, meaning) in HEADINGS.items():
+            charts += _section(heading, meaning, accuracies(report, reading))
+        charts += _section("Learning", "Right after this many choices.", curves(report))
+        sure = "Share that was right, by how likely it was said to be."
+        charts += _section("Sure", sure, calibrations(report))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>pocketpref eval</title><style>{_STYLE}</style>"
         f"<h1>Does it help?</h1><p><strong>{html.escape(verdict)}</strong></p>"
-        f"{_charts(report) if report.outcomes else ''}</html>\n"
+        f"{charts}</html>\n"
     )
-
-
-def _charts(report: Report) -> str:
-    protocol = report.protocol
-    said = (
-        f"{protocol.get('model', 'no model')}: {protocol['split']}; {protocol['users']:,} people, "
-        f"{protocol['asked']:,} questions, learned from {protocol['learned_mean']:.0f} choices on "
-        f"average. Lines: {protocol['interval']}. Dots: people. Dashed: chance."
-    )
-    charts = "".join(
-        f"<h2>{heading}</h2><p>{meaning}</p>{_chart(report, reading)}"
-        for reading, (heading, meaning) in HEADINGS.items()
-    )
-    charts += _section("Learning", "Right after this many choices.", curves(report))
-    sure = "Share that was right, by how likely it was said to be."
-    return f"<p>{html.escape(said)}</p>{charts}{_section('Sure', sure, calibrations(report))}"
 
 
 def _section(heading: str, meaning: str, chart: str) -> str:
     return f"<h2>{heading}</h2><p>{meaning}</p>{chart}" if chart else ""
 
 
-def _chart(report: Report, reading: str) -> str:
+def accuracies(report: Report, reading: str) -> str:
+    """Chart the accuracy of each method in one reading, with a dot for each person."""
     whole = [outcomes for outcomes in report.outcomes if AFTER not in outcomes.method]
     height = _ROW * (len(whole) + 1)
-    lines = "".join(
-        _line(found, reading, _ROW * (place + 0.5)) for place, found in enumerate(whole)
-    )
-    width = _LABEL + _WIDTH + _END
-    return f'<svg viewBox="0 0 {width} {height}" role="img">{_scale(height)}{lines}</svg>'
-
-
-def _scale(height: int) -> str:
     parts = []
     for percent in range(0, 101, 25):
         kind = "chance" if percent == 50 else "grid"
         x = _x(percent / 100)
         parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="0" y2="{height - _ROW}"/>')
         parts.append(f'<text x="{x}" y="{height - 8}" text-anchor="middle">{percent} %</text>')
-    return "".join(parts)
-
-
-def _line(found: Outcomes, reading: str, y: float) -> str:
-    name = f'<text x="0" y="{y + 4}">{html.escape(found.method)}</text>'
-    return name + "".join(_marks(found, reading, y))
+    for place, found in enumerate(whole):
+        y = _ROW * (place + 0.5)
+        parts.append(f'<text x="0" y="{y + 4}">{html.escape(found.method)}</text>')
+        parts += _marks(found, reading, y)
+    width = _LABEL + _WIDTH + _END
+    return f'<svg viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
 
 
 def _marks(found: Outcomes, reading: str, y: float) -> Iterator[str]:

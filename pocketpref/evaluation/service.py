@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,10 +13,8 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
 from pocketpref.evaluation.help import NEWEST, HelpVerdict, predict
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.evaluation.predictors.adapters import Tailored, Weighed
-from pocketpref.evaluation.predictors.attributes import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Predictor
+from pocketpref.evaluation.predictors.base import CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.baselines import (
     History,
     Longer,
@@ -34,6 +32,14 @@ from pocketpref.evaluation.predictors.bradley_terry import (
     Reward,
     shipped,
 )
+from pocketpref.evaluation.predictors.published import (
+    Drift,
+    Explained,
+    Global,
+    Recalled,
+    Tailored,
+    Weighed,
+)
 from pocketpref.evaluation.replies import MovedReplies, compare_replies
 from pocketpref.evaluation.runner import LEAST_PAIRS, After, ProgressCallback, Report, compare
 from pocketpref.methods.exact import Exact, ExactSettings
@@ -41,7 +47,6 @@ from pocketpref.personalization import decisions
 from pocketpref.personalization.conditions import Conditions
 from pocketpref.personalization.evidence import Evidence as Shown
 from pocketpref.personalization.preferences import Preferences
-from pocketpref.protocols import MemoryStore
 from pocketpref.records import Feedback
 
 # The methods that can be compared, by name.
@@ -107,6 +112,19 @@ class Roster:
             "auto": Auto,
             "palm": Weighed,
         }
+
+    @classmethod
+    def of(cls, parts: Components, evidence: CaseEvidence, *, thorough: bool = False) -> Roster:
+        """Return all methods for a Pocket's model, Profile-to-PEFT included.
+
+        The shipped prior serves where there are too few people to fit one on the others.
+        """
+        roster = cls(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)
+        roster.add(
+            Tailored.name,
+            lambda: Tailored(evidence, parts.hypernetwork(), parts.embedder, parts.scorer),
+        )
+        return roster
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,18 +194,30 @@ def evaluate(
         FileError: the cache cannot be used.
     """
     own = feedback is None
-    entries = list(_remembered(parts.store) if feedback is None else feedback)
+    store = parts.store
+    entries = (
+        [Feedback(m.pair, store.user, m.created, meta=m.meta) for m in store.memories()]
+        if feedback is None
+        else list(feedback)
+    )
     found, evidence = Report((), {}), None
     # One's own few choices are no error: the verdict says how many are missing.
     if methods and not (own and len(entries) < LEAST_PAIRS):
         model = parts.scorer()
-        file = _likelihoods(cache, parts.recipe()) if cache else None
+        file = LikelihoodFile.in_folder(cache, parts.recipe()) if cache else None
         evidence = CaseEvidence(CachedModel(model, file), parts.bank)
-        picked = _roster(parts, evidence, thorough=thorough).pick(methods)
+        picked = Roster.of(parts, evidence, thorough=thorough).pick(methods)
         steps = [
             After(method, count) for method in picked if method.name in LEARNING for count in curve
         ]
-        cases = _newest(cases_of(entries, parts.embedder(), item_of=_item), limit)
+        # A choice is about what its file says, else about its prompt.
+        cases = cases_of(
+            entries,
+            parts.embedder(),
+            item_of=lambda entry: str(entry.meta.get("item", entry.pair.prompt)),
+        )
+        if limit is not None:
+            cases = [case for theirs in by_user(cases).values() for case in theirs[-limit:]]
         found = compare(
             cases, [*picked, *steps], protocol=protocol, seeds=seeds, on_progress=on_progress
         )
@@ -245,35 +275,3 @@ def _moved(
         count=count,
         on_progress=on_progress,
     )
-
-
-def _roster(parts: Components, evidence: CaseEvidence, *, thorough: bool) -> Roster:
-    # Where there are enough people a prior is fitted on the others; else there is one that comes
-    # along.
-    roster = Roster(evidence, noise=parts.noise(), shipped=shipped(), thorough=thorough)
-    roster.add(
-        Tailored.name,
-        lambda: Tailored(evidence, parts.hypernetwork(), parts.embedder, parts.scorer),
-    )
-    return roster
-
-
-def _remembered(store: MemoryStore) -> Iterator[Feedback]:
-    for memory in store.memories():
-        yield Feedback(memory.pair, store.user, memory.created, meta=memory.meta)
-
-
-def _item(entry: Feedback) -> str:
-    """What a choice is about: what its file says, else its prompt."""
-    return str(entry.meta.get("item", entry.pair.prompt))
-
-
-def _newest(cases: Sequence[Case], limit: int | None) -> list[Case]:
-    if limit is None:
-        return list(cases)
-    return [case for theirs in by_user(cases).values() for case in theirs[-limit:]]
-
-
-def _likelihoods(folder: Path, recipe: str) -> LikelihoodFile:
-    folder.mkdir(parents=True, exist_ok=True)
-    return LikelihoodFile(folder / f"{recipe[:16]}.likelihoods", recipe)

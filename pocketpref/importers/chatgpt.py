@@ -1,4 +1,4 @@
-"""ChatGPT's data export: ``conversations.json``, alone or in the zip file it comes in.
+"""Read ChatGPT's data export: ``conversations.json``, alone or in its zip file.
 
 The file is a list of conversations. A conversation's ``mapping`` holds its messages by id, each
 with its ``parent``; ``current_node`` is the message shown last. The format is not documented by

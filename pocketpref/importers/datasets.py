@@ -59,24 +59,21 @@ def read_rows(file: BinaryIO, convert: Convert) -> Iterator[Entry]:
     Raises:
         FileError: a list is no JSON, or ends early.
     """
-    for number, row in _rows(file):
-        if isinstance(row, BadEntry):
-            yield row
+    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
+    rows: Iterator[tuple[int, Any]] = (
+        enumerate(json_stream.elements(json_stream.read_bytes(file)), start=1)
+        if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
+        else jsonl.objects(file)
+    )
+    for number, row in rows:
+        if not isinstance(row, dict):
+            yield row if isinstance(row, BadEntry) else BadEntry(number, "not a JSON object")
             continue
         try:
             for found in convert(number, row):
                 yield BadEntry(number, str(found)) if isinstance(found, PairError) else found
         except RowError as error:
             yield BadEntry(number, str(error))
-
-
-def _rows(file: BinaryIO) -> Iterator[tuple[int, Row | BadEntry]]:
-    head = cast("io.BufferedReader", file).peek(_HEAD_BYTES)
-    if not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-        yield from jsonl.objects(file)
-        return
-    for number, row in enumerate(json_stream.elements(json_stream.read_bytes(file)), start=1):
-        yield number, row if isinstance(row, dict) else BadEntry(number, "not a JSON object")
 
 
 def choice(
@@ -362,17 +359,14 @@ def convert_tldr(_: int, row: Row) -> Choices:
     if len(summaries) != 2 or isinstance(label, bool) or label not in (0, 1):
         raise RowError('two "summaries" and a "choice" of 0 or 1 are needed')
     preferred = int(label)
+    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
+    title = info.get("title")
+    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
+    prompt = f"{_ASKED}{heading}\n\n{body.strip()}"
     yield choice(
-        *(_prompt(info), summaries[preferred], summaries[1 - preferred]),
+        *(prompt, summaries[preferred], summaries[1 - preferred]),
         user=owner(row, "worker"),
         ranking=info.get("id"),
         batch=row.get("batch"),
         split=row.get("split"),
     )
-
-
-def _prompt(info: Row) -> str:
-    body = text(info, "post" if isinstance(info.get("post"), str) else "article")
-    title = info.get("title")
-    heading = f"\nTitle: {title}" if isinstance(title, str) and title.strip() else ""
-    return f"{_ASKED}{heading}\n\n{body.strip()}"

@@ -1,4 +1,4 @@
-"""``read``: open a file, recognize its format, and hand it to that format's reader."""
+"""Open a file, recognize its format, and call that format's reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pair files: one JSON object a line, ``{"user", "prompt", "chosen", "rejected", "meta"}``.
+"""Read pair files: one JSON object a line, ``{"user", "prompt", "chosen", "rejected", "meta"}``.
 
 ``user`` and ``meta`` are optional. ``meta`` is kept as it is; where ``meta.time`` is ISO 8601 text
 it becomes the time of the choice. Lines end with LF or CRLF, blank lines are skipped, a byte order

@@ -1,4 +1,4 @@
-"""Conversations as trees: every message names its parent, and one leaf is the branch shown last.
+"""Conversation trees: every message names its parent; one leaf ends the branch shown last.
 
 Chat programs keep an answer that was generated again beside the first one, as another child of the
 same prompt. The path from the leaf shown last up to the root is what the person kept.

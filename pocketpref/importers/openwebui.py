@@ -1,4 +1,4 @@
-"""Open WebUI's exports: chats ("Export chats") and ratings ("Evaluations", feedback export).
+"""Read Open WebUI exports: chats ("Export chats") and ratings ("Evaluations", feedback export).
 
 A chat export is a list of ``{"id", "user_id", "chat": {"history": {"messages", "currentId"}}}``;
 messages lie by id with ``parentId``, ``role``, ``content``, ``model``, ``modelIdx`` (its column

@@ -1,4 +1,4 @@
-"""LoRA adapters: files, manifests, and the checks that come before llama.cpp sees a byte."""
+"""LoRA adapters: files, manifests, and the checks before llama.cpp loads them."""
 
 from pocketpref.lora.blend import Blend
 from pocketpref.lora.lora_file import Lora, lora_bytes, permuted, read_lora

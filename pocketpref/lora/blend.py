@@ -1,4 +1,4 @@
-"""Adapters put on together, each by a scale of its own, and what tells one such state from another.
+"""Blends of adapters, each with its own scale, and their fingerprints.
 
 The weighted sum of several low-rank products is itself one: the matrices A stand below, the scaled
 matrices B beside one another. So a blend is made into a single adapter. llama.cpp could add several

@@ -1,4 +1,4 @@
-"""LoRA adapters as GGUF files: read and checked, and written.
+"""Read, check and write LoRA adapters as GGUF files.
 
 An adapter adds (alpha / rank) B A to a weight matrix W of shape (out, in): A is ``lora_a`` of shape
 (rank, in), B is ``lora_b`` of shape (out, rank). Only matrices of layers are taken: of the token

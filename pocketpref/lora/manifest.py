@@ -1,4 +1,4 @@
-"""Adapters and their manifests: what stands beside an adapter, checked before it is loaded.
+"""Adapters and their manifests, checked before loading.
 
 A GGUF adapter does not say which model it was made for, and one for another model of the same shape
 loads without a word. So beside every adapter stands a manifest that names its base by hash:

@@ -1,4 +1,4 @@
-"""Adapters made for a person, sealed in their vault.
+"""Store a person's own adapters, sealed in their vault.
 
 Such an adapter is as personal as the choices it was made of. It is a document like a summary:
 sealed under the person's key, gone with the first of its memories that is forgotten, and with the

@@ -1,4 +1,4 @@
-"""pocketpref/models."""
+"""Find, verify and pull language models."""
 
 from __future__ import annotations
 

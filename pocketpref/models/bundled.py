@@ -1,4 +1,4 @@
-"""The models that come with pocketpref: where they lie, and whether they are still what they were.
+"""Locate and verify the models that come with pocketpref.
 
 ``MANIFEST.toml`` beside them names each file with its role, sha256, size, licence and source, and
 the command that makes it again.

@@ -1,4 +1,4 @@
-"""GGUF files that other programs fetched: Ollama, LM Studio and the Hugging Face cache.
+"""Find GGUF files of other programs: Ollama, LM Studio and the Hugging Face cache.
 
 They are only ever read. Where these programs keep their files is their own business and may
 change: what is not found where it used to be is left out, without an error.

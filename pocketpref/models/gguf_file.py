@@ -1,4 +1,4 @@
-"""GGUF files: whether one is sound, its hash, and the record kept beside a pulled one.
+"""Check and hash GGUF files, and read the record beside a pulled one.
 
 Native code parses a GGUF file as it finds it, so its beginning is looked at here first.
 """

@@ -1,4 +1,4 @@
-"""The language models on this machine: our own, and those that other programs fetched.
+"""List the language models on this machine: pulled ones, and those of other programs.
 
 A model is told from another by the SHA-256 of its file, which is compared on every load with what
 was recorded when it was pulled (or with what the program says that fetched it). Files of up to

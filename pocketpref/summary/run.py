@@ -157,40 +157,40 @@ class SummarizeRun:
     # ------------------------------------------------------------------------------ searching
 
     def _search(self) -> Comparison | None:
-        """Load the model, search each half, and judge the finalists."""
+        """Search each half, and judge its best that could replace the present summary on the other.
+
+        Returns:
+            None if there is nothing to judge.
+        """
         self._report("loading the model", 0.0)
         with self._timed("loading"):
-            margins = Margins(
+            self._margins = Margins(
                 self._models.scorer(),
                 self._notes.margins,
                 self._step,
                 estimated=self._notes.estimates,
             )
-        self._margins = margins
+        objective = Objective(self._margins, self._settings)
         with self._timed("scoring"):
-            return self._judge(Objective(margins, self._settings))
-
-    def _judge(self, objective: Objective) -> Comparison | None:
-        """Judge the best of each half that could replace the present summary on the other half."""
-        meaning = Meaning(self._models.embedder())
-        found = [self._half(half, objective, meaning) for half in halves(self._signals)]
-        self._report("judging on other choices", 0.0)
-        present = self._current.text if self._current else ""
-        ids = {signal.id for signal in self._signals}
-        able = [
-            [p for p in half if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
-            for half in found
-        ]
-        judged = verdict(
-            objective,
-            merge_finalists([half[:1] for half in able], meaning),
-            self._signals,
-            ground=self._wishes.ground,
-            current=present,
-            least=_LEAST_UNSEEN,
-        )
-        self._report("judging on other choices", 0.5)
-        self._waning = self._is_waning(objective)
+            meaning = Meaning(self._models.embedder())
+            found = [self._half(half, objective, meaning) for half in halves(self._signals)]
+            self._report("judging on other choices", 0.0)
+            present = self._current.text if self._current else ""
+            ids = {signal.id for signal in self._signals}
+            able = [
+                [p for p in half if p.text != present and len(ids - p.seen) >= _LEAST_UNSEEN]
+                for half in found
+            ]
+            judged = verdict(
+                objective,
+                merge_finalists([half[:1] for half in able], meaning),
+                self._signals,
+                ground=self._wishes.ground,
+                current=present,
+                least=_LEAST_UNSEEN,
+            )
+            self._report("judging on other choices", 0.5)
+            self._waning = self._is_waning(objective)
         return judged
 
     def _half(

@@ -1,4 +1,4 @@
-"""Data at rest: one file, sealed, whose promises hold against anyone without the key."""
+"""Encrypted storage in one file, protected against anyone without the key."""
 
 from pocketpref.vault.store import UserStore
 from pocketpref.vault.vault import Vault, VaultInfo

@@ -1,4 +1,4 @@
-"""One user's part of a vault: the ``MemoryStore`` that a Pocket works on."""
+"""One user's part of a vault, as the ``MemoryStore`` of a Pocket."""
 
 from __future__ import annotations
 

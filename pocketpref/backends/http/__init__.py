@@ -1,4 +1,4 @@
-"""Remote models: the only way out. It is handed a `Disclosure` and sends its bytes as they are.
+"""HTTP client for remote models; sends the bytes of a `Disclosure` unchanged.
 
 Nothing here is imported before it is needed, and httpcore2 is loaded when something is first sent.
 """

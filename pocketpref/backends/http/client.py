@@ -1,4 +1,4 @@
-"""`HttpGenerator`: sends a disclosure's bytes to its destination, and streams what comes back."""
+"""Send a disclosure's bytes to its destination, and stream the reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two APIs say over HTTP: request headers, server-sent events, errors.
+"""The OpenAI and Anthropic wire formats: request headers, server-sent events, errors.
 
 OpenAI's chat completions (also OpenRouter, vLLM, Ollama, llama.cpp, LM Studio) and Anthropic's
 messages, both streamed. The body of a request is written elsewhere (``egress/request_body.py``).

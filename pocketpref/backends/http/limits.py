@@ -1,4 +1,4 @@
-"""How long one exchange may take, and how much may arrive."""
+"""Time and size limits of one HTTP exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request and its answer, on a connection of its own.
+"""Send one HTTP request and read its response, on a new connection.
 
 httpcore2 is the transport beneath httpx2, by which httpx is continued. A client above it would add
 headers that describe it, follow the environment, keep cookies and unpack bodies; the transport

@@ -1,4 +1,4 @@
-"""llama.cpp: the library's language models. Nothing here is imported before it is needed."""
+"""The llama.cpp language models, imported only on first use."""
 
 from pocketpref.backends.llama.bindings import device, gpu_available
 from pocketpref.backends.llama.half_precision import (

@@ -1,4 +1,4 @@
-"""Adapters in llama.cpp's hands: loaded from memory, put on and taken off, proven to work.
+"""Load LoRA adapters into llama.cpp from memory, apply them, and verify their effect.
 
 An adapter is checked by our own reader before llama.cpp sees a byte (``pocketpref.lora``). It
 is read from a file in memory, so one that was made for a person touches no disk. What a context has

@@ -1,4 +1,4 @@
-"""What touches llama.cpp's C API: weights, contexts, batches (and sampling.py for samplers).
+"""Bindings to llama.cpp's C API: weights, contexts and batches.
 
 Every pointer that is made here is freed here. llama.cpp's own log is silenced: it goes to stderr,
 where it would drown what the program says.

@@ -1,4 +1,4 @@
-"""Conversations as tokens, by the model's own chat template.
+"""Turn conversations into tokens with the model's chat template.
 
 A person's text is never read as a control token: if a message contains the text of one (such as
 ``<|im_end|>``), the conversation is tokenized in parts, that message without control tokens.

@@ -1,4 +1,4 @@
-"""What each of many contexts would do to the answers, to first order, in one pass there and back.
+"""Estimate the effect of many contexts on the answers, to first order, in one backward pass.
 
 Contexts that differ in a few tokens (attributes) are put before the answers all at once, side by
 side: each sees the common beginning and itself, the answers see them all. What an answer's token

@@ -1,4 +1,4 @@
-"""Streaming replies: sampling, stop texts, grammar, and what is kept from turn to turn."""
+"""Stream replies: sampling, stop texts, grammar, and the cache between turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weights of a GGUF file as float32 matrices, read by ggml's own reader and converters."""
+"""Read the weights of a GGUF file as float32 matrices, with ggml's reader and converters."""
 
 from __future__ import annotations
 

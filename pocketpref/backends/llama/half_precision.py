@@ -1,4 +1,4 @@
-"""A copy of a quantized model that scores without squeezing its activations to 8 bits.
+"""Make 16-bit copies of quantized models, which score without 8-bit activations.
 
 ggml multiplies quantized weights by activations quantized to 8 bits. For chat that is fine; for
 margins of a nat or two it is as large as the signal. The same weights written as 16-bit numbers

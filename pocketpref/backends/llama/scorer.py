@@ -1,4 +1,4 @@
-"""Log-likelihoods of a few answers under many contexts, with everything in common done once.
+"""Compute log-likelihoods of a few answers under many contexts with shared prefixes.
 
     contexts   |-- common beginning --|-- own ending --|-- answer 1 --
                                                        |-- answer 2 --

@@ -1,4 +1,4 @@
-"""A transformer block in float32, forwards and backwards: the part that llama.cpp does not offer.
+"""A transformer block in float32 with a backward pass, which llama.cpp does not offer.
 
 Only what gradients of answers need: nothing is differentiated but the hidden states of the answer,
 and of the attention biases of earlier tokens, whose own keys and values are constants.

@@ -1,4 +1,4 @@
-"""Embedders on onnxruntime: the bundled one, and any other through sentence-transformers.
+"""Embedders: the bundled one on onnxruntime, others through sentence-transformers.
 
 onnxruntime 1.29 and later send usage data by default and keep a device id under the user's cache
 folder. ``ORT_DISABLE_TELEMETRY=1`` turns all of that off, but only if it is set before the library

@@ -1,4 +1,4 @@
-"""A hypernetwork on onnxruntime: from the vector of a profile to the factors of an adapter."""
+"""Run a hypernetwork on onnxruntime: profile vector in, adapter factors out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a summary from leaving: small pure functions, each looking for one thing.
+"""Data loss prevention: detectors that keep a summary from leaving, each a pure function.
 
     findings("Prefers short, direct answers.", known)    # (): it may go
     findings("Prefers what Miller says.", known)         # Finding(13, 19, "capitals", ...)

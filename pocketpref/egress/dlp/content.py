@@ -1,4 +1,4 @@
-"""What a summary must not say: values that no grant names, and orders to the remote model."""
+"""Detect values that no grant names, and orders to the remote model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding and Known: what a check finds, and what it compares a summary with."""
+"""Findings of a check, and the stored text it compares a summary with."""
 
 from __future__ import annotations
 

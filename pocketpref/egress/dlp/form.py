@@ -1,4 +1,4 @@
-"""What a summary looks like: a few plain sentences in plain characters."""
+"""Check the form of a summary: a few plain sentences in plain characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies a person by words of the vocabulary, or by a form of its own.
+"""Detect identifiers: addresses, numbers, secrets and names.
 
 Mail and postal addresses, telephone, card and account numbers, keys, dates and encodings need no
 check of their own: none can be written without a digit, a sign or a word that summaries do not use.

@@ -1,4 +1,4 @@
-"""Words that are taken from the memory: in a row, one by one, or strewn in.
+"""Detect words copied from the memory: in a row, one by one, or scattered.
 
 Five words in a row of a stored text are a copy of it (memory_index.py says why five), also with one
 word exchanged or put in, and so are four when small words are left out. A run is no copy if all of

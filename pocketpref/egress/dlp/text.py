@@ -1,4 +1,4 @@
-"""Reading a text as a receiver would who knows the usual disguises.
+"""Normalize text and undo the usual disguises.
 
 ``fold`` undoes look-alike, full-width, accented and ornamental letters and drops what is invisible,
 so that a word is found whatever it is dressed up in. That it was dressed up at all is a finding of

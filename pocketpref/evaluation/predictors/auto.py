@@ -66,14 +66,11 @@ class Auto:
         """Infer the posterior; other people teach nothing."""
         # A split asks item by item with one and the same past.
         if self._last is None or self._last[0] is not past:
-            self._last = past, self._learned(past)
+            moment = datetime.fromtimestamp(0, UTC)  # one for all: they are in order already
+            shown = [
+                Shown("choice", c.pair.prompt, c.pair.chosen, c.pair.rejected, moment) for c in past
+            ]
+            vectors = np.array([case.vector for case in past]) if past else None
+            odds = learn(shown, vectors, self._measured)
+            self._last = past, lambda case: Judgement.own(odds(case.pair, case.vector))
         return self._last[1]
-
-    def _learned(self, past: Sequence[Case]) -> Judge:
-        moment = datetime.fromtimestamp(0, UTC)  # one for all: they are in order already
-        shown = [
-            Shown("choice", c.pair.prompt, c.pair.chosen, c.pair.rejected, moment) for c in past
-        ]
-        vectors = np.array([case.vector for case in past]) if past else None
-        odds = learn(shown, vectors, self._measured)
-        return lambda case: Judgement.own(odds(case.pair, case.vector))

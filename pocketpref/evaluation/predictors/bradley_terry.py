@@ -166,9 +166,19 @@ def fit_prior(names: Sequence[str], people: Sequence[Person]) -> CrowdPrior:
     scale = _scale(np.concatenate([person.differences for person in people]))
     scaled = [Person(person.differences / scale, person.items) for person in people]
     trials = _trials(scaled)
-    ridge, common = _ridge(trials)
-    spread, loss = _spread(trials, common, own=[name == OWN for name in names])
-    return CrowdPrior(tuple(names), scale, _common(_together(scaled), ridge), spread, loss)
+    # First the ridge, without adapting to anybody.
+    tried = {ridge: [_common(trial.rest, ridge) for trial in trials] for ridge in RIDGES}
+    spread = np.zeros(len(names))
+    ridge = min(RIDGES, key=lambda ridge: _loss(trials, tried[ridge], np.zeros(len(names))))
+    # Then the spreads with which a person's other choices help most.
+    own = np.array([name == OWN for name in names])
+    for block in (own, ~own):  # one after the other: length matters most
+        if block.any():
+            spreads = [np.where(block, each, spread) for each in SPREADS]
+            spread = min(spreads, key=lambda each: _loss(trials, tried[ridge], each))
+    everyone = np.concatenate([person.differences for person in scaled])
+    loss = _loss(trials, tried[ridge], spread)
+    return CrowdPrior(tuple(names), scale, _common(everyone, ridge), spread, loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +216,6 @@ def _trials(people: Sequence[Person]) -> list[_Trial]:
     return found
 
 
-def _together(people: Sequence[Person]) -> Matrix64:
-    return np.concatenate([person.differences for person in people])
-
-
 def _scale(differences: Matrix64) -> Matrix64:
     size = np.sqrt((differences**2).mean(axis=0)) if len(differences) else np.ones(1)
     return np.asarray(np.where(size > 0, size, 1.0))
@@ -220,38 +226,14 @@ def _common(differences: Matrix64, ridge: float) -> Matrix64:
     return posterior(differences, np.zeros(count), np.full(count, ridge**-0.5)).mean
 
 
-def _ridge(trials: Sequence[_Trial]) -> tuple[float, list[Matrix64]]:
-    """The ridge that predicts what was left out best, and the weights of each trial with it."""
-    tried = {ridge: [_common(trial.rest, ridge) for trial in trials] for ridge in RIDGES}
-    none = np.zeros(trials[0].rest.shape[1]) if trials else np.zeros(0)
-    best = min(RIDGES, key=lambda ridge: _loss(trials, tried[ridge], none))
-    return best, tried[best]
-
-
-def _spread(
-    trials: Sequence[_Trial], common: Sequence[Matrix64], own: Sequence[bool]
-) -> tuple[Matrix64, float]:
-    """The spreads with which a person's other choices help best, and the loss with them."""
-    found = np.zeros(len(own))
-    for block in (np.array(own), ~np.array(own)):  # one after the other: length matters most
-        if block.any():
-            tried = [np.where(block, spread, found) for spread in SPREADS]
-            found = min(tried, key=lambda spread: _loss(trials, common, spread))
-    return found, _loss(trials, common, found)
-
-
 def _loss(trials: Sequence[_Trial], common: Sequence[Matrix64], spread: Matrix64) -> float:
     """Mean -log P of the choices that were left out, nats."""
-    losses = [
-        log_losses(_own(learned, weights, spread), asked)
-        for trial, weights in zip(trials, common, strict=True)
-        for learned, asked in trial.persons
-    ]
+    losses = []
+    for trial, weights in zip(trials, common, strict=True):
+        for learned, asked in trial.persons:
+            own = posterior(learned, weights, spread).mean if spread.any() else weights
+            losses.append(log_losses(own, asked))
     return float(np.concatenate(losses).mean()) if losses else math.nan
-
-
-def _own(learned: Matrix64, weights: Matrix64, spread: Matrix64) -> Matrix64:
-    return posterior(learned, weights, spread).mean if spread.any() else weights
 
 
 # Features of pairs: plain style measures, the model's own opinion, and contrasts of attributes.
@@ -263,6 +245,13 @@ Part = Literal["length", "style", "likelihood", "contrast", "single"]
 
 WITHOUT_MODEL: Final[tuple[Part, ...]] = ("style",)
 WITH_MODEL: Final[tuple[Part, ...]] = ("style", "likelihood", "contrast")
+
+_NAMES: Final[dict[Part, Sequence[str]]] = {
+    "length": ("length",),
+    "style": MEASURES,
+    "likelihood": ("log-likelihood", "log-likelihood per token"),
+}
+"""Names of the features that do not depend on the attribute bank."""
 
 
 class FeatureSet:
@@ -283,7 +272,14 @@ class FeatureSet:
         self._evidence = evidence
         self._known: dict[Pair, Matrix64] = {}
         self._priors: dict[int, tuple[Sequence[Case], CrowdPrior | None]] = {}
-        self.names = tuple(name for part in self._parts for name in self._names(part))
+        names: list[str] = []
+        for part in self._parts:
+            if part in _NAMES:
+                names += _NAMES[part]
+            else:
+                assert evidence is not None
+                names += [f"{part} {name}" for name in evidence.bank.names]
+        self.names = tuple(names)
 
     def of(self, pair: Pair) -> Matrix64:
         """Chosen minus rejected, shape (features,)."""
@@ -300,30 +296,16 @@ class FeatureSet:
         """What a crowd has in common; None if it is too small to tell."""
         # By identity, of lists that are kept for as long: to compare thousands of cases is slow.
         if id(crowd) not in self._priors:
-            self._priors[id(crowd)] = (crowd, self._fitted(crowd))
+            people: dict[str, list[Case]] = {}
+            for case in crowd:
+                people.setdefault(case.user, []).append(case)
+            persons = [
+                Person(self.table(cases), tuple(case.item for case in cases))
+                for _, cases in sorted(people.items())
+            ]
+            known = fit_prior(self.names, persons) if len(persons) >= LEAST_PEOPLE else None
+            self._priors[id(crowd)] = (crowd, known)
         return self._priors[id(crowd)][1]
-
-    def _fitted(self, crowd: Sequence[Case]) -> CrowdPrior | None:
-        people: dict[str, list[Case]] = {}
-        for case in crowd:
-            people.setdefault(case.user, []).append(case)
-        if len(people) < LEAST_PEOPLE:
-            return None
-        persons = [
-            Person(self.table(cases), tuple(case.item for case in cases))
-            for _, cases in sorted(people.items())
-        ]
-        return fit_prior(self.names, persons)
-
-    def _names(self, part: Part) -> list[str]:
-        if part == "length":
-            return ["length"]
-        if part == "style":
-            return list(MEASURES)
-        if part == "likelihood":
-            return ["log-likelihood", "log-likelihood per token"]
-        assert self._evidence is not None
-        return [f"{part} {name}" for name in self._evidence.bank.names]
 
     def _take(self, part: Part, pair: Pair) -> Matrix64:
         if part == "length":
@@ -410,8 +392,16 @@ class Ours:
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """Start from the crowd, or from the shipped prior, and adapt."""
         learned = list(past) if self._adapt else []
-        traits, prior = self._start(learned, crowd)
-        table = traits.table(learned)
+        # What is known before the person has chosen anything: of a crowd, or of the shipped ones.
+        found = [(traits, traits.prior(crowd)) for traits in self._choices]
+        measured = [(traits, prior) for traits, prior in found if prior is not None]
+        if measured:
+            traits, prior = min(measured, key=lambda choice: choice[1].loss)
+            table = traits.table(learned)
+        else:
+            traits = self._choices[0]
+            table = traits.table(learned)
+            prior = self._shipped or unknown(traits.names, table, SPREAD)
         everywhere = prior.adapted(table, self._weights(learned, None))
 
         def judge(case: Case) -> Judgement:
@@ -423,18 +413,6 @@ class Ours:
             return Judgement.own(adapted.score(traits.of(case.pair) / prior.scale))
 
         return judge
-
-    def _start(
-        self, learned: Sequence[Case], crowd: Sequence[Case]
-    ) -> tuple[FeatureSet, CrowdPrior]:
-        """The features, and what is known before the person has chosen anything."""
-        found = [(traits, traits.prior(crowd)) for traits in self._choices]
-        measured = [(traits, prior) for traits, prior in found if prior is not None]
-        if measured:
-            return min(measured, key=lambda choice: choice[1].loss)
-        traits = self._choices[0]
-        known = self._shipped or unknown(traits.names, traits.table(learned), SPREAD)
-        return traits, known
 
     def _weights(self, past: Sequence[Case], case: Case | None) -> Matrix64 | None:
         """How much each past choice counts; None if all count alike."""

@@ -1,4 +1,4 @@
-"""The Model Context Protocol over standard input and output, with its official SDK.
+"""Serve the Model Context Protocol over standard input and output, with the official SDK.
 
 Input is untrusted: arguments are checked here by name, and no error quotes them.
 The SDK points file descriptor 1 at standard error while it serves, so that nothing but the protocol

@@ -1,4 +1,4 @@
-"""The MCP tools: what an assistant may ask a Pocket for.
+"""The MCP tools that an assistant may call.
 
 An assistant is a program that passes what it receives to a model, most often a remote one. So it is
 a destination of the egress gate (``mcp:NAME``): it learns about the person as far as a grant

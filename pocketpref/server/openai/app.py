@@ -1,4 +1,4 @@
-"""The local server: an OpenAI-compatible interface to a Pocket, on this machine only.
+"""OpenAI-compatible HTTP server for a Pocket, on this machine only.
 
     POST /v1/chat/completions    answers, personalized; streamed on request
     GET  /v1/models              available models
@@ -107,11 +107,14 @@ class Replies:
         def put(item: str | _End | BaseException) -> None:
             tell(queue.put_nowait, item)
 
+        def served() -> None:
+            self._waiting -= 1
+
         self._waiting += 1
         self._broken_off.add(gone)
         lane = self._here if local else self._elsewhere
         done = lane.submit(_write, begin, put, gone)
-        done.add_done_callback(lambda _: tell(self._served))
+        done.add_done_callback(lambda _: tell(served))
         try:
             while not isinstance(item := await queue.get(), _End):
                 if isinstance(item, BaseException):
@@ -120,9 +123,6 @@ class Replies:
         finally:
             gone.set()
             self._broken_off.discard(gone)
-
-    def _served(self) -> None:
-        self._waiting -= 1
 
     def close(self) -> None:
         """Cancel all replies, and wait for the workers."""

@@ -1,4 +1,4 @@
-"""The preferences page: the person sees and changes in their own browser what is known about them.
+"""The preferences page: view and change your preferences in a browser.
 
 A site of plain forms on 127.0.0.1, without scripts. `session` signs the person in, `middleware`
 checks every request, `views` collects what pages show, `actions` executes forms, `app` has the

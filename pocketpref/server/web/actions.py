@@ -1,4 +1,4 @@
-"""The actions of the forms: each function does one thing, and returns a message for the next page.
+"""Form actions; each returns a message for the next page.
 
 The message never quotes the person's text: it is kept until the next page shows it.
 """

@@ -1,4 +1,4 @@
-"""The routes of the preferences page, and its error messages."""
+"""Routes and error messages of the preferences page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the preferences page, and end it when nobody uses it."""
+"""Run the preferences page, and stop it when it is idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sign-in: a one-time code that expires after minutes is exchanged for a cookie.
+"""Sign in with a one-time code, exchanged for a cookie.
 
 The code never appears in an address or in the list of processes. The browser is sent to a file that
 only its owner can read; its form posts the code. Where a browser cannot read that file, the person

@@ -1,4 +1,4 @@
-"""The values that pages show, read from a Pocket; nothing is changed here."""
+"""Read from a Pocket the values that pages show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pocketpref.egress import Grant, Preview
 from pocketpref.egress.disclosure import Level
 from pocketpref.egress.preview import DEFAULT_EXPIRY
 from pocketpref.errors import ModelError, NotFoundError, PocketprefError
-from pocketpref.evaluation import HelpVerdict
 from pocketpref.formatting import certainty, plural, size
 from pocketpref.models import Catalogue, ModelEntry
 from pocketpref.personalization.beliefs import SURE
@@ -274,9 +273,16 @@ def helps(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:
     pocket = context.pocket
     profile, _ = _profile(pocket)
     verdict = pocket.verdict()
+    counts: dict[str, float] = {}
+    if verdict.answer != "too few":
+        counts["your earlier choices"] = verdict.predicted
+        counts |= {words: verdict.rivals[name] for name, words in _RULES.items()}
     return {
         "verdict": verdict,
-        "bars": _bars(verdict) if verdict.answer != "too few" else [],
+        "bars": [
+            {"words": words, "count": f"{count:g}", "share": round(100 * count / verdict.asked, 1)}
+            for words, count in counts.items()
+        ],
         "summary": pocket.summary(),
         "policy": profile.policy if profile else (),
         "due": pocket.summary_due() if profile else None,
@@ -288,15 +294,6 @@ _RULES: Final = {
     "longer": "always the longer answer",
     "coin": "a coin",
 }
-
-
-def _bars(verdict: HelpVerdict) -> list[dict[str, Any]]:
-    counts = {"your earlier choices": verdict.predicted}
-    counts |= {words: verdict.rivals[name] for name, words in _RULES.items()}
-    return [
-        {"words": words, "count": f"{count:g}", "share": round(100 * count / verdict.asked, 1)}
-        for words, count in counts.items()
-    ]
 
 
 def leaving(context: WebContext, parts: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Custody of the master key: a key file, a passphrase, or (for throw-away vaults) memory alone.
+"""Key stores for the master key: key file, passphrase, or memory for throwaway vaults.
 
 Each key store has a 32-byte secret, and seals the master key under it with AES-256-GCM, bound to
 the vault's id and to the kind of custody, so that a wrapped key of one vault or kind is of no use

@@ -1,4 +1,4 @@
-"""A sealed file that can be written and read piece by piece, of any length.
+"""Encrypted files of any length, written and read in chunks.
 
     header   "pocketpref archive 1", newline; 1 byte length and the kind of custody; 16 bytes id;
              2 bytes length (little-endian) and the file key, wrapped by that key store

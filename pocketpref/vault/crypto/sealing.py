@@ -1,4 +1,4 @@
-"""Sealing: how bytes become a blob that only the key opens, and only in its own place.
+"""Seal bytes into a blob that opens only with the key and in its own place.
 
 A sealed blob is
 

@@ -1,4 +1,4 @@
-"""Keys in memory, each on a page of its own and wiped after use.
+"""Hold keys in memory, each on its own page and wiped after use.
 
 A `Secret` is erased when it is told to, when its ``with`` statement ends, when nobody refers to it
 any more, when the interpreter exits, and in every process that Python forks from this one. Where

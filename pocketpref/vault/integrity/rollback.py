@@ -1,4 +1,4 @@
-"""The generation of a vault, noted outside of it to detect a rollback.
+"""Store the generation of a vault outside it to detect a rollback.
 
 An older copy of the whole file is consistent in itself. But each change raises the generation
 inside, and the highest one seen is noted here, in a folder of its own:

@@ -1,4 +1,4 @@
-"""Sealed states of what a vault should hold: they detect missing, added and replayed records.
+"""Sealed set hashes of a vault, which detect missing, added and replayed records.
 
 Sealing binds every record to its place, but not to its time: a record that was deleted behind our
 back leaves nothing to fail, and an older sealing of the same record still opens. So each user has a

@@ -1,4 +1,4 @@
-"""Every transaction on a vault: checked when it begins, accounted for when it ends.
+"""Transactions on a vault: verified at the beginning, recorded in the set hash at the end.
 
 A writing transaction ends with a new vault state of the next generation, in the same commit as the
 change itself. So there is no moment at which a crash leaves one without the other.

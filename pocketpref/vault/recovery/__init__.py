@@ -1,1 +1,1 @@
-"""Read and save what a damaged vault still holds."""
+"""Recover the intact records of a damaged vault."""

@@ -1,4 +1,4 @@
-"""The recoverable part of a damaged vault: master key, users, and every record that opens.
+"""Find the recoverable part of a damaged vault: master key, users, and every record that opens.
 
 Only the places of records are kept, not their contents, so that a large vault takes little memory.
 """

@@ -1,4 +1,4 @@
-"""Read pages and rows of an SQLite file and its log, also where SQLite itself refuses them.
+"""Read pages and rows of a damaged SQLite file and its log.
 
 A plain reader of https://www.sqlite.org/fileformat.html (pages) and
 https://www.sqlite.org/walformat.html (the write-ahead log). Nothing in a file is trusted: neither
@@ -188,8 +188,17 @@ class Pages:
         Frames of an earlier run, which the present one has not overwritten yet, have other salts.
         """
         count = -(-max(_length(self._log) - _LOG_HEAD.size, 0) // self._frame_size)
-        heads = [self._frame_head(age) for age in range(1, count + 1)]
-        salts = self._salts(log_head, heads)
+        heads = [
+            _FRAME_HEAD.unpack(
+                _read(self._log, self._offset(age), _FRAME_HEAD.size).ljust(_FRAME_HEAD.size, b"\0")
+            )
+            for age in range(1, count + 1)
+        ]
+        # The salts are the header's, or the first frame's if the header is damaged.
+        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
+        sums = _checksum(log_head[:-8], self._order, (0, 0))
+        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
+        salts = (one, two) if sound or not heads else heads[0][2:4]
         frames = [
             (head[0], age, head[1])
             for age, head in enumerate(heads, 1)
@@ -197,13 +206,6 @@ class Pages:
         ]
         ends = [place for place, (_, _, pages) in enumerate(frames, 1) if pages]
         return [(number, age) for number, age, _ in frames[: ends[-1] if ends else 0]]
-
-    def _salts(self, log_head: bytes, heads: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """The salts of this run: the header's, or the first frame's if the header is damaged."""
-        magic, *_, one, two, first, second = _LOG_HEAD.unpack(log_head)
-        sums = _checksum(log_head[:-8], self._order, (0, 0))
-        sound = magic in (_LITTLE_ENDIAN, _BIG_ENDIAN) and (first, second) == sums
-        return (one, two) if sound or not heads else heads[0][2:4]
 
     def _is_sound(self, age: int) -> bool:
         """Whether a frame's checksum continues the one before it."""
@@ -221,10 +223,6 @@ class Pages:
 
     def _offset(self, age: int) -> int:
         return _LOG_HEAD.size + (age - 1) * self._frame_size
-
-    def _frame_head(self, age: int) -> tuple[int, ...]:
-        head = _read(self._log, self._offset(age), _FRAME_HEAD.size)
-        return _FRAME_HEAD.unpack(head.ljust(_FRAME_HEAD.size, b"\0"))
 
 
 def _checksum(content: bytes, order: str, seed: tuple[int, ...]) -> tuple[int, int]:
@@ -366,9 +364,16 @@ def _row(pages: Pages, page: bytes, table: Table, image: Image, position: int) -
     content = _content(pages, page, image, position, len(head) + sum(sizes))
     if content is None:
         return None
-    values, at = [], len(head)
+    values: list[Value] = []
+    at = len(head)
     for kind, size in zip(types, sizes, strict=True):
-        values.append(_value(kind, content[at : at + size]))
+        stored = content[at : at + size]
+        value: Value = None
+        if kind >= 12:
+            value = stored.decode("utf-8", "replace") if kind % 2 else stored
+        elif kind:
+            value = kind - 8 if kind in (8, 9) else int.from_bytes(stored, "big", signed=True)
+        values.append(value)
         at += size
     return Row(number, dict(zip(table.columns, values, strict=True)), image, position)
 
@@ -392,14 +397,6 @@ def _local_size(size: int, usable: int) -> int:
     least = (usable - 12) * 32 // 255 - 23
     fitting = least + (size - least) % (usable - 4)
     return fitting if fitting <= usable - 35 else least
-
-
-def _value(kind: int, content: bytes) -> Value:
-    if kind >= 12:
-        return content.decode("utf-8", "replace") if kind % 2 else content
-    if kind in (8, 9):
-        return kind - 8
-    return int.from_bytes(content, "big", signed=True) if kind else None
 
 
 def _number_before(page: bytes, position: int) -> int | None:
@@ -440,7 +437,11 @@ def listed_positions(page: bytes, start: int) -> list[int] | None:
         end = content = content or 65536
         used, found = fragments + _free_bytes(page, free), []
         for cell in cells:
-            position, after = _measured(page, cell)
+            size, at = _varint(page, cell)
+            _, position = _varint(page, at)
+            local = _local_size(size, len(page))
+            # No cell is smaller than 4 bytes, so that it can become a free block.
+            after = max(position + local + (0 if local == size else 4), cell + 4)
             if cell < end:
                 return None
             found.append(position)
@@ -449,15 +450,6 @@ def listed_positions(page: bytes, start: int) -> list[int] | None:
         return None
     fits = start + 8 + 2 * count <= content and content + used == len(page)
     return found if fits else None
-
-
-def _measured(page: bytes, cell: int) -> tuple[int, int]:
-    """The start of the row in a cell, and the end of the cell."""
-    size, at = _varint(page, cell)
-    _, begin = _varint(page, at)
-    local = _local_size(size, len(page))
-    end = begin + local + (0 if local == size else 4)
-    return begin, max(end, cell + 4)  # no cell is smaller, so that it can become a free block
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:

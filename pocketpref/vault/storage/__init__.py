@@ -1,1 +1,1 @@
-"""The SQLite file: database, schema, rows, users and the form of records."""
+"""Store records in SQLite: database, schema, rows, users and serialization."""

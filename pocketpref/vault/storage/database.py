@@ -1,4 +1,4 @@
-"""The SQLite file of a vault: created atomically, checked before it is trusted, one connection.
+"""Create, check and open the SQLite file of a vault.
 
 Safe from threads and beside other processes.
 

@@ -1,4 +1,4 @@
-"""One user's rows inside one transaction: sealed on the way in, opened on the way out."""
+"""Seal and open one user's rows inside a transaction."""
 
 from __future__ import annotations
 

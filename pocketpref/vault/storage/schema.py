@@ -1,4 +1,4 @@
-"""The tables, the migrations that make them, and the checks before a file is trusted.
+"""Tables, migrations, and the checks before a file is trusted.
 
 Without the key the file shows the number of users (not their names), the number of records of each
 kind that each has, their order, and their padded sizes. Everything else is sealed.

@@ -1,4 +1,4 @@
-"""Records as bytes, in one canonical form: equal records give equal bytes.
+"""Serialize records in one canonical form: equal records give equal bytes.
 
 A memory is JSON (sorted keys, no spaces, UTF-8, floats by ``repr``). A learned entry is two such
 parts, each behind 4 bytes of length (little-endian): what recall needs, then how it was found; and

@@ -1,4 +1,4 @@
-"""The users of a vault: one data key each, and no name in plain text."""
+"""Users of a vault: one data key each, and names only encrypted."""
 
 from __future__ import annotations
 

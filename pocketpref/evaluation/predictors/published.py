@@ -1,4 +1,4 @@
-"""Methods that read attributes off a model: EXACT, with recall and without, and Drift.
+"""Published methods as predictors: EXACT with and without retrieval, Drift, PALM, Profile-to-PEFT.
 
 EXACT: Algorithm 1 explains each past choice; Algorithm 2 injects the set of the most similar past
 prompt. Without retrieval, the one set with the largest objective on any past pair is injected
@@ -19,11 +19,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pocketpref.errors import AdapterError
 from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
+from pocketpref.lora import Blend
+from pocketpref.lora.blend import wearing
+from pocketpref.lora.manifest import Hypernetwork
+from pocketpref.methods import profile_to_peft
 from pocketpref.methods.exact import Exact, PromptIndex
+from pocketpref.methods.palm import traits
+from pocketpref.methods.palm.inference import infer
+from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Condition, Learned, Matrix64, Pair, Selection
 from pocketpref.scoring import PairScorer
 
@@ -105,16 +115,13 @@ class Global:
 
     def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
         """The set that has the largest objective on any past choice."""
-        condition = _best(self._explained, past)
-        return self._explained.judge(lambda _: condition)
-
-
-def _best(explained: Explained, past: Sequence[Case]) -> Condition:
-    entries = [entry for entry in map(explained.learned, past) if entry.attributes]
-    if not entries:
-        return Condition()
-    names = max(entries, key=lambda entry: entry.objective).attributes
-    return Condition(names, explained.exact.bank.block(names, explained.exact.settings.wording))
+        explained, condition = self._explained, Condition()
+        entries = [entry for entry in map(explained.learned, past) if entry.attributes]
+        if entries:
+            names = max(entries, key=lambda entry: entry.objective).attributes
+            wording = explained.exact.settings.wording
+            condition = Condition(names, explained.exact.bank.block(names, wording))
+        return explained.judge(lambda _: condition)
 
 
 def weights(margins: Matrix64) -> Matrix64:
@@ -150,5 +157,99 @@ class Drift:
             of = self._evidence.singles(case.pair)
             total, mean = float(of[:, 0] @ totals), float(of[:, 1] @ means)
             return Judgement(total, total, mean, mean)
+
+        return judge
+
+
+# PALM without a policy: traits weighed as the person weighs them.
+#
+# No model is asked: it is the inference that chooses a person's policy (``methods.palm``), judged
+# by whether it predicts what they will prefer. What the policy does to replies is not judged.
+
+
+class Weighed:
+    """Prefers the answer that earns more under the person's weights."""
+
+    name = "palm"
+
+    def __init__(self, names: Sequence[str] = tuple(traits.KNOWN)) -> None:
+        """Weigh these traits.
+
+        Args:
+            names: of reward functions.
+        """
+        self._names = tuple(names)
+        self._rewards = cache(lambda text: traits.rewards(text, self._names))
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Infer the weights; other people teach nothing."""
+        rows = [self._difference(case) for case in past]
+        mean = infer(np.array(rows).reshape(-1, len(self._names))).mean
+        return lambda case: Judgement.own(float(mean @ self._difference(case)))
+
+    def _difference(self, case: Case) -> NDArray[np.float64]:
+        return self._rewards(case.pair.chosen) - self._rewards(case.pair.rejected)
+
+
+# Profile-to-PEFT as a method that predicts choices: answers scored under a written adapter.
+#
+# Where choices are held out nobody has a summary of the others, so a profile is the two newest
+# choices alone: less than the device has once there is a summary.
+
+
+class Tailored:
+    """Prefers what the model finds likelier under the adapter that a person's choices make."""
+
+    name = profile_to_peft.NAME
+
+    def __init__(
+        self,
+        evidence: CaseEvidence,
+        network: Hypernetwork | None,
+        embedder: Callable[[], Embedder],
+        model: Callable[[], LanguageModel],
+    ) -> None:
+        """Nothing is loaded or written yet.
+
+        Args:
+            evidence: what the bare model says.
+            network: what writes adapters for the model.
+            embedder: loads what reads profiles.
+            model: loads the model that wears them: the weights that ``evidence`` is of.
+
+        Raises:
+            AdapterError: there is no hypernetwork for the model.
+        """
+        if network is None:
+            raise AdapterError(
+                "there is no hypernetwork for this model",
+                hint="leave profile-to-peft out of the methods, or use the starter model",
+            )
+        self._evidence = evidence
+        self._network = network
+        self._embedder = embedder
+        self._model = model
+
+    def fit(self, past: Sequence[Case], crowd: Sequence[Case]) -> Judge:
+        """Write an adapter from the newest choices; other people taught the hypernetwork."""
+        worn: LanguageModel | None = None
+        if past:
+            newest = [case.pair for case in past[::-1]]
+            adapter = profile_to_peft.written(
+                "", newest, "held out", network=self._network, embedder=self._embedder()
+            )
+            worn = wearing(self._model(), Blend(((adapter, 1.0),)))
+
+        def judge(case: Case) -> Judgement:
+            pair = case.pair
+            total, mean = map(float, self._evidence.plain(pair))
+            if worn is None:
+                return Judgement(total, 0.0, mean, 0.0)
+            found = worn.likelihoods(
+                [ScoringFrame().around(pair.prompt)], (pair.chosen, pair.rejected)
+            )
+            sums, means = found.totals[0], found.totals[0] / np.maximum(found.tokens, 1)
+            now, now_mean = float(sums[0] - sums[1]), float(means[0] - means[1])
+            return Judgement(now, now - total, now_mean, now_mean - mean)
 
         return judge
