@@ -223,7 +223,7 @@ def _with_length(pole: str, words: int) -> tuple[str, str]:
     if pole == "high":
         return (
             f"long and detailed, about {words} words",
-            f"Answer in full detail, in about {words} words.",
+            f"Answer at length, in several detailed paragraphs, about {words} words.",
         )
     sentences = round(words / _WORDS_IN_A_SENTENCE)
     if sentences <= 1:
