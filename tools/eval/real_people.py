@@ -12,8 +12,8 @@ leaves out the whole set: the case of people unlike all those the prior was fitt
 Compared are
 
 - posterior: the mixture (``pocketpref/personalization/posterior.py``);
-- shipped: the single prior of ``pocketpref/methods/prior.json``, its crowd's weights fitted anew
-  without those people and items;
+- shipped: the single prior that came before it (``tools/eval/style_baseline.py``), its crowd's
+  weights fitted anew without those people and items;
 - flattered: the same as it is, though it was fitted on ukp_workers and mtbench_votes;
 - own: one wide Gaussian around 0, the person's choices alone.
 
@@ -26,7 +26,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.importers import BadEntry, read
-from pocketpref.methods.reranking import bradley_terry as single
-from pocketpref.methods.reranking import style
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.fitting import fit_prior
 from pocketpref.personalization.measures import MEASURES, measures
 from pocketpref.personalization.posterior import infer
 from pocketpref.personalization.prior import Prior
 from pocketpref.records import Feedback, Matrix64
+from tools.eval import style_baseline as single
 
 Places = NDArray[np.int64]
 
@@ -51,8 +50,6 @@ PEOPLE_PARTS: Final = 5
 ITEM_PARTS: Final = 3
 FIRST_TESTED: Final = 20
 OWN_SPREAD: Final = 0.5
-SINGLE_SETS: Final = ("ukp_workers", "mtbench_votes")
-SINGLE_RIDGE: Final = 30.0
 RESAMPLES: Final = 2000
 
 
@@ -125,7 +122,7 @@ def people_of(path: Path, least: int = 10) -> list[Person]:
                 Person(
                     np.array([measures(e.pair.chosen) for e in entries]),
                     np.array([measures(e.pair.rejected) for e in entries]),
-                    np.array([style.difference(e.pair) for e in entries]),
+                    np.array([single.difference(e.pair) for e in entries]),
                     np.array([numbers.setdefault(item, len(numbers)) for item in asked]),
                 )
             )
@@ -136,10 +133,8 @@ def evaluate(
     sets: Mapping[str, Sequence[Person]], name: str, starts: int, *, leave_set_out: bool = False
 ) -> dict[int, list[dict[str, tuple[float, float]]]]:
     """Return (accuracy, loss in nats) of each method, per history and person of a set."""
-    shipped = single.shipped()
     sums: dict[tuple[int, int], dict[str, list[tuple[float, float, int]]]] = {}
     for prior, crowd, place, part in _cells(sets, name, leave_set_out=leave_set_out):
-        refitted = replace(shipped, mean=crowd)
         person = sets[name][place]
         features = np.nan_to_num(prior.features(person.chosen) - prior.features(person.rejected))
         wide = features[:, : len(MEASURES)]
@@ -151,8 +146,8 @@ def evaluate(
                 posterior = infer(features[past], prior=prior)
                 log_odds = {
                     "posterior": posterior.log_odds(features[tested]),
-                    "shipped": _single(refitted, person.styles[past], person.styles[tested]),
-                    "flattered": _single(shipped, person.styles[past], person.styles[tested]),
+                    "shipped": single.log_odds(person.styles[past], person.styles[tested], crowd),
+                    "flattered": single.log_odds(person.styles[past], person.styles[tested]),
                     "own": own_log_odds(wide[past], wide[tested]),
                 }
                 held = sums.setdefault((history, place), {method: [] for method in METHODS})
@@ -175,12 +170,6 @@ def own_log_odds(past: Matrix64, tested: Matrix64) -> Matrix64:
     scaled = tested * OWN_SPREAD
     variance = ((scaled @ found.covariances[0]) * scaled).sum(axis=1)
     return np.asarray(scaled @ found.modes[0] / np.sqrt(1 + np.pi / 8 * variance))
-
-
-def _single(prior: single.Prior, past: Matrix64, tested: Matrix64) -> Matrix64:
-    """Return the log-odds of the single shipped prior, adapted, shape (tested,)."""
-    adapted = prior.adapted(past)
-    return np.array([adapted.score(row / prior.scale) for row in tested])
 
 
 def _cells(
@@ -217,10 +206,8 @@ def _cells(
 def _fit(sets: Mapping[str, Sequence[Person]]) -> tuple[Prior, Matrix64]:
     """Fit the mixture's prior, and the single one's mean on the sets it is shipped with."""
     prior = fit_prior({name: [p.differences for p in people] for name, people in sets.items()})
-    pooled = [p.styles for name in SINGLE_SETS for p in sets.get(name, ())]
-    styles = np.concatenate(pooled) / single.shipped().scale * SINGLE_RIDGE**-0.5
-    mean = fit(styles[None], np.zeros((1, len(styles))), np.ones(len(styles))).modes[0]
-    return prior, np.asarray(mean * SINGLE_RIDGE**-0.5)
+    pooled = [p.styles for name in single.FITTED_ON for p in sets.get(name, ())]
+    return prior, single.refitted_mean(np.concatenate(pooled))
 
 
 def _histories(choices: int, length: int, starts: int) -> Iterator[tuple[Places, Places]]:
