@@ -41,6 +41,7 @@ from pocketpref.personalization.posterior import infer
 from pocketpref.personalization.prior import Prior
 from pocketpref.records import Feedback, Matrix64
 from tools.eval import style_baseline as single
+from tools.fit_preference_prior import ALIKE
 
 Places = NDArray[np.int64]
 
@@ -205,7 +206,9 @@ def _cells(
 
 def _fit(sets: Mapping[str, Sequence[Person]]) -> tuple[Prior, Matrix64]:
     """Fit the mixture's prior, and the single one's mean on the sets it is shipped with."""
-    prior = fit_prior({name: [p.differences for p in people] for name, people in sets.items()})
+    prior = fit_prior(
+        {name: [p.differences for p in people] for name, people in sets.items()}, ALIKE
+    )
     pooled = [p.styles for name in single.FITTED_ON for p in sets.get(name, ())]
     return prior, single.refitted_mean(np.concatenate(pooled))
 
