@@ -8,8 +8,8 @@ a length in words.
 
 The crowd's weights, and the directions in which people differ, are fitted on public choices
 (``tools/fit_preference_prior.py``); the file holds numbers about measures, nothing of a person.
-The shares of the families of hypotheses are round numbers. They hardly matter: equal ones predict
-within a point of these (docs/log.md).
+The shares of the families of hypotheses are round numbers. Equal ones predict within about two
+points of these (docs/log.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measures how well later choices of real people are predicted, one person at a time.
 
-    python tools/eval/real_people.py descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
+    python -m tools.eval.real_people descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
 
 A person's choices are put in order. After 3, 5, 10 and 20 of them their choices from the 21st on
 are predicted (for people with fewer than 24, all that follow). Histories of 3, 5 and 10 are taken
