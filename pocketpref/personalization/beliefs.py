@@ -79,15 +79,15 @@ NO_TASTE and SURE are set so that at most one in twenty people who choose by coi
 12 choices (tools/eval/taste_naming.py): 10 of 12 suffice where the difference stands out, 9 do not.
 Sooner, 4 of 4 suffice, which by coin happens to one person in eight on such a dimension; 3 of 3,
 one person in four, suffice only where answers differ by several times what is usual. Where
-differences are ordinary (MT-Bench, photo descriptions, arguments), fewer than one in fifty people
-who choose by coin have a belief after 3 to 6 choices."""
+differences are ordinary (MT-Bench, photo descriptions, arguments), at most one in twenty-five
+people who choose by coin has a belief after 3 to 6 choices."""
 SURE_TOGETHER: Final = 0.7
 """Poles that cannot be told apart are named together from this probability on; at SURE, the rate by
-coin after 12 choices would exceed one in twenty on photo descriptions."""
+coin after 12 choices would be 6.5 % on photo descriptions, not 4.8 % (docs/log.md)."""
 SURE_UNANIMOUS: Final = 0.5
 """The same where no choice speaks against them. By coin, six choices agree on a dimension for one
-person in 32, twelve for one in 2048; at 0.4, up to 6 % of people who choose by coin would have a
-belief after six choices, at 0.5 it is 3 to 4 %."""
+person in 32, twelve for one in 2048. At 0.4, 4 to 6 % of people who choose by coin would have a
+belief after six choices, at 0.5 it is 2 to 4 % where differences are ordinary."""
 UNANIMOUS_CHOICES: Final = 6
 """Fewer choices agree too often by coin: four of four for one person in eight."""
 IN_GROUP: Final = 0.1
