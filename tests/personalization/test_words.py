@@ -48,10 +48,9 @@ def test_open_beliefs_are_not_said() -> None:
 def test_belief_is_said_in_three_forms() -> None:
     found = words(belief("length", "low"), belief("bullets", "high", 0.85))
     assert found.sentence == (
-        "(The user prefers answers that are short and to the point, one or two sentences; "
-        "written as a list of bullet points.)"
+        "(The user prefers answers that are short; written as a list of bullet points.)"
     )
-    assert found.order == "Answer in one or two short sentences. Answer as a bulleted list."
+    assert found.order == "Keep it short. Answer as a bulleted list."
     assert found.plain == (
         "short answers: 11 of 12 choices, very sure",
         "bullet points: 11 of 12 choices, sure",
