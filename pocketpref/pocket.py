@@ -187,11 +187,20 @@ class Pocket:
             raise InputError("nothing to forget", hint="name at least one id")
         if not dry_run:
             self._remote.erase(ids)
-        return self._store.forget(ids, dry_run=dry_run)
+        found = self._store.forget(ids, dry_run=dry_run)
+        if not dry_run:
+            self._drop_inferred()
+        return found
 
     def forget_everything(self) -> None:
         """Destroy this person's key, and with it everything remembered about them."""
         self._store.forget_everything()
+        self._drop_inferred()
+
+    def _drop_inferred(self) -> None:
+        """What was inferred of something forgotten does not stay in memory."""
+        self._preferences.clear()
+        self._conditions.clear()
 
     def counts(self) -> Counts:
         """How many choices are remembered, and how many of them are indexed."""
@@ -559,6 +568,7 @@ class Pocket:
             NotFoundError: there is none of this id.
         """
         self._summaries.unstate(statement_id)
+        self._conditions.clear()
 
     def conversation(self) -> tuple[Exchange, ...]:
         """The chat that is kept, the oldest exchange first; () if none is."""

@@ -13,8 +13,9 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,10 @@ LICENCES = (
     "descriptions: rkapur102/information-density (MIT); UKPConvArg1 (CC-BY 4.0); "
     "MT-Bench human judgments (votes CC-BY 4.0, answers Apache-2.0)"
 )
+ALIKE = ("ukp_workers", "mtbench_votes")
+"""Sets whose people have a taste in common. Those of descriptions.jsonl do not: the weights of the
+others among them predict one of them in 50 % of choices."""
+
 LEAST_CHOICES = 10
 """Fewest choices of a person who is fitted on."""
 
@@ -36,11 +41,11 @@ LEAST_CHOICES = 10
 def main(argv: Sequence[str] | None = None) -> int:
     """Fit and write. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Fit the prior over people's preferences.")
-    parser.add_argument("files", type=Path, nargs="+", help="pair files, one for each crowd")
+    parser.add_argument("files", type=Path, nargs="+", help="pair files, one a set of people")
     parser.add_argument("--to", type=Path, default=TARGET)
     options = parser.parse_args(argv)
     sets = {path.stem: _people(path) for path in options.files}
-    found = fit_prior(sets)
+    found = fit_prior(sets, ALIKE)
     about = {
         "fitted_on": [
             {
@@ -54,11 +59,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         "licence": LICENCES,
         "recipe": f"python tools/{Path(__file__).name} {' '.join(p.name for p in options.files)}",
     }
-    options.to.write_text(json.dumps(about | found.to_dict(), indent=1) + "\n", "utf-8")
-    for name, mean in found.crowds.items():
-        strongest = np.argsort(-np.abs(mean))[:6]
-        print(f"{name:16}", ", ".join(f"{MEASURES[i]} {mean[i]:+.2f}" for i in strongest))
+    options.to.write_text(layout(about | found.to_dict()), "utf-8")
+    strongest = np.argsort(-np.abs(found.crowd))[:8]
+    print(", ".join(f"{MEASURES[i]} {found.crowd[i]:+.2f}" for i in strongest))
     return 0
+
+
+def layout(values: Mapping[str, Any]) -> str:
+    """Return a dictionary as JSON, one line for each value, or for each item of lists of lists."""
+    lines = []
+    for key, value in values.items():
+        nested = isinstance(value, list) and isinstance(value[0], list | dict)
+        text = ",\n  ".join(map(json.dumps, value)) if nested else json.dumps(value)
+        lines.append(f" {json.dumps(key)}: " + (f"[\n  {text}\n ]" if nested else text))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _people(path: Path) -> list[Matrix64]:

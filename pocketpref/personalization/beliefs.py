@@ -32,8 +32,16 @@ explains the choices better than {short}, whose differences are smaller than usu
 consistent, and {bullets, short} pays for a second cause that explains nothing more.
 
 Where no pole is sure but one of two is, the ambiguity is reported, so that a question can settle
-it. Until then the words of one of them are used if they do no harm should the other be the cause:
-if it usually comes along with the other (`Pole.companions`) and does not change how much is said.
+it. Until then poles are named together. A group G starts with the likeliest pole; then each pole of
+at least IN_GROUP joins, the likeliest first and GROUP_SIZE at most, that usually comes along with
+one in G (`Pole.companions`) and contradicts none. With the mass of its explanations
+
+    P(G) = sum of P(S | choices) over all S that share a pole with G,
+
+G is named if P(G) >= SURE_TOGETHER, or if P(G) >= SURE_UNANIMOUS and the choices are unanimous:
+none points away from G (sum_{j in G} s_j z_ij < -CLEAR), and UNANIMOUS_CHOICES or more point to it.
+All these words are then true of most of what was chosen: simple answers were shorter as well. While
+a pole outside G is LIKELY, words of G could be wrong for who likes that one, and nothing is named.
 
 Explanations are searched best first: all single poles, then extensions of the BEAM best sets of
 each size. This is exact where there are few dimensions, and deterministic.
@@ -71,11 +79,23 @@ NO_TASTE and SURE are set so that at most one in twenty people who choose by coi
 12 choices (tools/eval/taste_naming.py): 10 of 12 suffice where the difference stands out, 9 do not.
 Sooner, 4 of 4 suffice, which by coin happens to one person in eight on such a dimension; 3 of 3,
 one person in four, suffice only where answers differ by several times what is usual. Where
-differences are ordinary (MT-Bench, photo descriptions, arguments), fewer than one in fifty people
-who choose by coin have a belief after 3 to 6 choices."""
-SURE_OF_EITHER: Final = 0.75
-"""The words that do no harm are used from this probability of either pole on; at SURE, they would
-double the rate by coin where answers differ in nothing but length and difficulty."""
+differences are ordinary (MT-Bench, photo descriptions, arguments), at most one in twenty-five
+people who choose by coin has a belief after 3 to 6 choices."""
+SURE_TOGETHER: Final = 0.7
+"""Poles that cannot be told apart are named together from this probability on; at SURE, the rate by
+coin after 12 choices would be 6.5 % on photo descriptions, not 4.8 % (docs/log.md)."""
+SURE_UNANIMOUS: Final = 0.5
+"""The same where no choice speaks against them. By coin, six choices agree on a dimension for one
+person in 32, twelve for one in 2048. At 0.4, 4 to 6 % of people who choose by coin would have a
+belief after six choices, at 0.5 it is 2 to 4 % where differences are ordinary."""
+UNANIMOUS_CHOICES: Final = 6
+"""Fewer choices agree too often by coin: four of four for one person in eight."""
+IN_GROUP: Final = 0.1
+"""A pole is named together with others from this probability on. Where simple answers are shorter
+and more casual too, simple words are often the third explanation: at 0.15 they are named after six
+choices for half of such people, at 0.1 for three in four."""
+GROUP_SIZE: Final = 3
+"""Poles of a group at most, which leaves one clause for what the person states."""
 LIKELY: Final = 0.2
 """A pole is open, or one side of an ambiguity, from this probability on."""
 NOTICED: Final = 0.25
@@ -106,8 +126,8 @@ class Belief:
         contrary: number of choices that clearly point away.
         choices: indices of the supporting choices.
         target: wanted number of words, for `length` where it can be told, else None.
-        harmless: it could not be told apart from another pole, and its words do no harm if the
-            other is the cause; `probability` is then that one of the two is.
+        together: it could not be told apart from others that are named with it; `probability` is
+            then that at least one of them is a cause.
     """
 
     dimension: str
@@ -118,7 +138,7 @@ class Belief:
     contrary: int
     choices: tuple[int, ...]
     target: int | None = None
-    harmless: bool = False
+    together: bool = False
 
     @property
     def key(self) -> str:
@@ -146,9 +166,9 @@ class Beliefs:
     """What is believed of a person.
 
     Attributes:
-        sure: beliefs to act on, the surest first.
-        open: poles that are likely but not sure, the likeliest first.
-        ambiguities: pairs of open poles of which one is a cause; the clearest first.
+        sure: beliefs to act on, the surest first; if none is sure alone, those named together.
+        open: poles that are likely but not sure and not in `sure`, the likeliest first.
+        ambiguities: pairs of poles of which one is a cause, neither sure; the clearest first.
         no_taste: posterior probability that no dimension explains the choices.
         probabilities: of every pole, shape (dimensions, 2): high, low.
     """
@@ -255,7 +275,7 @@ def infer(
     posterior = explain(z[used], heaviest, common)
     probabilities = _pole_probabilities(posterior, len(dimensions))
     # Rounded, so that a difference in the last bit between machines changes no order.
-    ranked = [(int(j), int(side)) for j, side in np.argwhere(probabilities >= LIKELY)]
+    ranked = [(int(j), int(side)) for j, side in np.argwhere(probabilities >= IN_GROUP)]
     ranked.sort(key=lambda at: (-round(float(probabilities[at]), 6), at))
     believed = {
         at: _belief(
@@ -263,13 +283,14 @@ def infer(
         )
         for at in ranked
     }
+    likely = {at: belief for at, belief in believed.items() if LIKELY <= belief.probability < SURE}
     sure = [belief for belief in believed.values() if belief.probability >= SURE]
-    likely = {at: belief for at, belief in believed.items() if belief.probability < SURE}
-    ambiguities = _ambiguities(posterior, likely)
+    if not sure:
+        sure = _together(dimensions, z[weights > 0], posterior, believed)
     return Beliefs(
-        sure=tuple(sure or _harmless(dimensions, ambiguities)),
-        open=tuple(likely.values()),
-        ambiguities=ambiguities,
+        sure=tuple(sure),
+        open=tuple(b for b in likely.values() if b.key not in {named.key for named in sure}),
+        ambiguities=_ambiguities(posterior, likely),
         no_taste=posterior[frozenset()],
         probabilities=probabilities,
     )
@@ -341,7 +362,7 @@ def infer_from_pairs(
 def _ambiguities(
     posterior: Mapping[Explanation, float], likely: Mapping[tuple[int, int], Belief]
 ) -> tuple[Ambiguity, ...]:
-    """Return the pairs of open poles (dimension, side) of which one is surely a cause."""
+    """Return the pairs of likely poles (dimension, side) of which one is surely a cause."""
     found = []
     for (one, first), (other, second) in itertools.combinations(likely.items(), 2):
         pair = {(j, 1 - 2 * side) for j, side in (one, other)}
@@ -351,16 +372,44 @@ def _ambiguities(
     return tuple(sorted(found, key=lambda a: -round(a.either, 6)))
 
 
-def _harmless(dimensions: Dimensions, ambiguities: Sequence[Ambiguity]) -> list[Belief]:
-    """Return the pole of the clearest ambiguity whose words do no harm, if there is one."""
-    if not ambiguities or ambiguities[0].either < SURE_OF_EITHER:
+def _together(
+    dimensions: Dimensions,
+    z: Matrix64,
+    posterior: Mapping[Explanation, float],
+    believed: Mapping[tuple[int, int], Belief],
+) -> list[Belief]:
+    """Return the poles that are named together because none of them is sure, or nothing.
+
+    Args:
+        dimensions: the registry.
+        z: bounded contrasts of the choices that count, shape (choices, dimensions).
+        posterior: of `explain`.
+        believed: beliefs by pole (dimension, side), the likeliest first.
+    """
+    group: dict[tuple[int, int], Belief] = {}
+    for at, belief in believed.items():
+        related = [_go_together(dimensions, belief, other) for other in group.values()]
+        if len(group) < GROUP_SIZE and (not group or (any(related) and None not in related)):
+            group[at] = belief
+    if any(belief.probability >= LIKELY for at, belief in believed.items() if at not in group):
         return []
-    first, second = ambiguities[0].first, ambiguities[0].second
-    for one, other in ((first, second), (second, first)):
-        comes_along = one.key in dimensions[other.dimension].pole(other.pole).companions
-        if comes_along and one.dimension != "length":
-            return [replace(one, probability=ambiguities[0].either, harmless=True)]
-    return []
+    causes = {(j, 1 - 2 * side) for j, side in group}
+    either = sum(p for explanation, p in posterior.items() if explanation & causes)
+    toward = np.zeros(len(z)) + sum(sign * z[:, j] for j, sign in causes)
+    unanimous = (toward >= -CLEAR).all() and (toward > CLEAR).sum() >= UNANIMOUS_CHOICES
+    if either < (SURE_UNANIMOUS if unanimous else SURE_TOGETHER):
+        return []
+    alone = len(group) == 1
+    return [replace(b, probability=either, together=not alone) for b in group.values()]
+
+
+def _go_together(dimensions: Dimensions, one: Belief, other: Belief) -> bool | None:
+    """Return whether two poles usually come along with each other; None if they contradict."""
+    first, second = (dimensions[b.dimension].pole(b.pole) for b in (one, other))
+    same = one.dimension == other.dimension
+    if same or one.key in second.contradicts or other.key in first.contradicts:
+        return None
+    return one.key in second.companions or other.key in first.companions
 
 
 def _target(words: Matrix64, pole: PoleName) -> int | None:

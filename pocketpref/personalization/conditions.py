@@ -140,6 +140,12 @@ class Conditions:
                 return prompt.removesuffix(appended)
         return prompt
 
+    def clear(self) -> None:
+        """Drop the instructions that were appended here, and the index."""
+        with self._lock:
+            self._appended.clear()
+            self._index = None
+
     def _measured(self) -> Summary | None:
         """The summary in force, if it was found to help on choices it was not written from."""
         found = self._summary()

@@ -1,14 +1,14 @@
 """Fit the shipped prior on public choices of many people.
 
-For each set of people: the mean weights of its crowd, a Bradley-Terry fit of everybody's choices
-with a ridge, each person counting the same. Over all sets: the second moments of people's own
-weights around their set's mean, from a fit for each person (empirical Bayes: Robbins 1956; Morris
-1983). These say in which directions people differ, which a person's few choices cannot.
+The crowd: the weights that predict the people of some sets best, a Bradley-Terry fit of all their
+choices with a ridge, each person counting the same. Over all sets: the second moments of people's
+own weights around their set's mean, from a fit for each person (empirical Bayes: Robbins 1956;
+Morris 1983). These say in which directions people differ, which a person's few choices cannot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from pocketpref.errors import InputError
 from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES
-from pocketpref.personalization.prior import EVERYBODY, Prior
+from pocketpref.personalization.prior import Prior
 from pocketpref.records import Matrix64
 
 _LEAST: Final[Mapping[str, float]] = {
@@ -34,16 +34,20 @@ _LEAST_RATE: Final = 0.08
 """Least usual size of a difference, so that a measure that is rare in the sets (a table, an emoji)
 does not count hundredfold when it does occur. 0.7 is twice as many lines or words."""
 
-_CROWD_SPREAD: Final = 30**-0.5  # the ridge of today's shipped prior, measured there
+_CROWD_SPREAD: Final = 30**-0.5  # 10 to 100 predict alike
 _OWN_SPREAD: Final = 0.3
 
 
-def fit_prior(sets: Mapping[str, Sequence[Matrix64]]) -> Prior:
+def fit_prior(
+    sets: Mapping[str, Sequence[Matrix64]], alike: Collection[str] | None = None
+) -> Prior:
     """Return the prior of people like those of several sets.
 
     Args:
         sets: for each set its people's choices: measures of chosen minus rejected answers, NaN
             where unknown, shape (choices, len(MEASURES)) each.
+        alike: sets whose people have a taste in common, the crowd's; None, or none of these sets:
+            all of them. People of the others only teach how people differ.
 
     Raises:
         InputError: a set has nobody, or somebody without a choice.
@@ -55,10 +59,11 @@ def fit_prior(sets: Mapping[str, Sequence[Matrix64]]) -> Prior:
     least = np.array([_LEAST.get(name, _LEAST_RATE) for name in MEASURES])
     scale = np.maximum(np.sqrt(np.mean(squares, axis=0)), least)
     scaled = {name: [one / scale for one in people] for name, people in known.items()}
-    crowds = {name: _crowd(people) for name, people in scaled.items()}
-    crowds[EVERYBODY] = _crowd([one for people in scaled.values() for one in people])
+    crowd = [one for name in sets if name in (alike or sets) for one in scaled[name]]
+    crowd = crowd or [one for people in scaled.values() for one in people]
     covariance = np.mean([_covariance(people) for people in scaled.values()], axis=0)
-    return Prior(scale, crowds, covariance / max(np.trace(covariance), 1e-12) * len(MEASURES))
+    covariance *= len(MEASURES) / max(np.trace(covariance), 1e-12)
+    return Prior(scale, _crowd(crowd), covariance)
 
 
 def _crowd(people: Sequence[Matrix64]) -> Matrix64:

@@ -223,6 +223,8 @@ def measures(text: str) -> Matrix64:
     words = _words(spaced)
     total = len(words) + (unspaced + 1) // 2
     each = max(total, 1)
+    # Of all words: code alone would otherwise have no variety, as if one word were repeated.
+    variety = math.log1p(len(set(words))) / math.log1p(len(words) or 1)
     if "```" in text:  # code has no register, and its names are no long words
         text, spaced = _FENCED.sub(" ", text), _FENCED.sub(" ", spaced)
         words = _words(spaced)
@@ -243,7 +245,7 @@ def measures(text: str) -> Matrix64:
         math.log1p(total),
         math.nan if no_prose else math.log1p(letters / max(len(words), 1)),
         math.nan if no_prose else math.log1p((len(words) + unspaced / 2) / max(len(sentences), 1)),
-        math.log1p(len(set(words))) / math.log1p(len(words) or 1),
+        variety,
         math.log1p(breaks),
         *map(math.log1p, marks.values()),
         math.log1p(text.count("**") // 2),

@@ -103,6 +103,11 @@ class Preferences:
         """What a person can like."""
         return Dimensions.standard(self._bank)
 
+    def clear(self) -> None:
+        """Drop what was inferred, and the prompts with it; the next call infers it again."""
+        with self._lock:
+            self._inferred = None
+
     # ---------------------------------------------------------------------------- inferring
 
     def beliefs(self, prompt: str = "") -> Beliefs:

@@ -1,16 +1,15 @@
 """The shipped prior: what one may expect of a person before their first choice.
 
 It is a mixture of hypotheses about the person, each a Gaussian over the weights of features. A
-person may be like everybody, or like one known crowd, closely or loosely; like nobody; driven by
-length, in either direction; fond of answers of one length; fond of one single thing; or may have no
-taste at all. A feature is a measure of an answer's text in units of its usual size, or how near the
-answer is to a length in words.
+person may be like most people, closely or loosely; like longer answers, as most do; be like nobody;
+be driven by length, in either direction; be fond of answers of some length; or have no taste. A
+feature is a measure of an answer's text in units of its usual size, or how near the answer is to
+a length in words.
 
-The crowds and the directions in which people differ are fitted on public choices
+The crowd's weights, and the directions in which people differ, are fitted on public choices
 (``tools/fit_preference_prior.py``); the file holds numbers about measures, nothing of a person.
-The shares of the families of hypotheses are round numbers that did well on sets of choices that
-the crowds were not fitted on. Shares fitted by expectation maximization trust a crowd too much as
-soon as a new set differs (docs/log.md).
+The shares of the families of hypotheses are round numbers. Equal ones predict within about two
+points of these (docs/log.md).
 """
 
 from __future__ import annotations
@@ -37,20 +36,16 @@ _LENGTH: Final = MEASURES.index("length")
 _USUAL_SIZE: Final = 0.3  # of a measure that the prior was not fitted with
 _OPEN: Final = 0.5  # identity added to the fitted covariance: a new person may differ in anything
 
-EVERYBODY: Final = "all"
-"""Name of the crowd of all sets together."""
-
 FAMILIES: Final[Mapping[str, float]] = {
-    "no taste": 0.5,
-    "like everybody": 8.0,
-    "like a crowd": 12.0,
-    "roughly like a crowd": 8.0,
-    "loosely like a crowd": 5.0,
-    "own taste": 2.5,
-    "own taste, anything": 6.0,
-    "own taste, mostly length": 4.0,
-    "near a length": 5.0,
-    "one thing": 0.5,
+    "no taste": 0.25,
+    "like the crowd": 3.0,
+    "roughly like the crowd": 1.0,
+    "longer is better": 2.0,
+    "own taste": 1.0,
+    "own taste, anything": 1.0,
+    "own taste, mostly length": 1.0,
+    "own taste and lengths": 2.0,
+    "near a length": 1.0,
 }
 """Share of each family of hypotheses, relative to the others."""
 
@@ -78,14 +73,13 @@ class Prior:
 
     Attributes:
         scale: usual size of a difference of each measure, shape (len(MEASURES),).
-        crowds: mean weights of the people of each set it was fitted on, shape (len(MEASURES),)
-            each, in units of the scale.
-        covariance: second moments of people's weights around their crowd, trace len(MEASURES),
-            shape (len(MEASURES), len(MEASURES)).
+        crowd: weights that people have in common, in units of the scale, shape (len(MEASURES),).
+        covariance: second moments of people's weights around those of their set, trace
+            len(MEASURES), shape (len(MEASURES), len(MEASURES)).
     """
 
     scale: Matrix64
-    crowds: Mapping[str, Matrix64]
+    crowd: Matrix64
     covariance: Matrix64
 
     def features(self, measures: Matrix64) -> Matrix64:
@@ -98,17 +92,19 @@ class Prior:
         return np.concatenate([measures / self.scale, -distance], axis=-1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` reads, JSON-able."""
+        """Return what `from_dict` reads, JSON-able; of the covariance the lower triangle."""
         return {
             "measures": list(MEASURES),
             "scale": self.scale.round(5).tolist(),
-            "crowds": {name: mean.round(4).tolist() for name, mean in self.crowds.items()},
-            "covariance": self.covariance.round(4).tolist(),
+            "crowd": self.crowd.round(4).tolist(),
+            "covariance": [
+                row[: place + 1].round(3).tolist() for place, row in enumerate(self.covariance)
+            ],
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Prior:
-        """Read a prior; a measure that it was not fitted with has no crowd's weight."""
+        """Read a prior; a measure that it was not fitted with has no weight in the crowd."""
         places = {name: place for place, name in enumerate(values["measures"])}
         known = np.array([name in places for name in MEASURES])
         order = np.array([places.get(name, 0) for name in MEASURES])
@@ -116,41 +112,45 @@ class Prior:
         def by_measure(numbers: list[float], missing: float) -> Matrix64:
             return np.where(known, np.array(numbers, dtype=np.float64)[order], missing)
 
-        covariance = np.array(values["covariance"], dtype=np.float64)[np.ix_(order, order)]
+        lower = np.zeros((len(places), len(places)))
+        for place, row in enumerate(values["covariance"]):
+            lower[place, : place + 1] = row
+        whole = lower + np.tril(lower, -1).T
         return cls(
             by_measure(values["scale"], _USUAL_SIZE),
-            {name: by_measure(mean, 0.0) for name, mean in values["crowds"].items()},
-            np.where(np.outer(known, known), covariance, 0.0),
+            by_measure(values["crowd"], 0.0),
+            np.where(np.outer(known, known), whole[np.ix_(order, order)], 0.0),
         )
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """Return the hypotheses about a person, family by family."""
-        size = len(MEASURES)
+        size, lengths = len(MEASURES), len(TARGET_WORDS)
         eye = np.eye(size)
         fitted, vectors = np.linalg.eigh(self.covariance + _OPEN * eye)
         around = (vectors * np.sqrt(np.maximum(fitted, 0))) @ vectors.T
         nothing = np.zeros(size)
-        found = [_of_measures("no taste", "any", nothing, np.zeros((size, 0)))]
-        for name, mean in self.crowds.items():
-            closest = "like everybody" if name == EVERYBODY else "like a crowd"
-            found += [
-                _of_measures(closest, name, mean, 0.1 * eye),
-                _of_measures("roughly like a crowd", name, mean, 0.12 * around),
-                _of_measures("loosely like a crowd", name, mean, 0.25 * around),
-            ]
-        for spread in (0.1, 0.25, 0.5):
-            found.append(_of_measures("own taste", f"{spread}", nothing, spread * around))
-        for spread in (0.5, 1.0):
-            found.append(_of_measures("own taste, anything", f"{spread}", nothing, spread * eye))
-        length = eye[:, _LENGTH]
-        for spread in (0.1, 0.25):
-            root = np.diag(np.where(length > 0, 1.5, spread))
-            found.append(_of_measures("own taste, mostly length", f"{spread}", nothing, root))
-        for place, name in enumerate(MEASURES):
-            if place != _LENGTH:
-                found.append(_of_measures("one thing", name, nothing, eye[:, place : place + 1]))
-        for place in range(size, len(FEATURES)):
-            one = np.eye(len(FEATURES))[:, place]
+        by_length = [
+            np.diag(np.where(np.arange(size) == _LENGTH, spread, 0.1)) for spread in (1.5, 3.0)
+        ]
+        longer = 1.2 * eye[_LENGTH]
+        found = [
+            _of_measures("no taste", "any", nothing, np.zeros((size, 0))),
+            _of_measures("like the crowd", "any", self.crowd, 0.06 * eye),
+            _of_measures("roughly like the crowd", "any", self.crowd, 0.12 * around),
+            _of_measures("longer is better", "any", longer, 0.1 * around),
+            _of_measures("own taste", "weak", nothing, 0.1 * around),
+            _of_measures("own taste", "strong", nothing, 0.25 * around),
+            _of_measures("own taste, anything", "weak", nothing, 0.5 * eye),
+            _of_measures("own taste, anything", "strong", nothing, 1.0 * eye),
+            _of_measures("own taste, mostly length", "weak", nothing, by_length[0]),
+            _of_measures("own taste, mostly length", "strong", nothing, by_length[1]),
+        ]
+        root = np.zeros((size + lengths, size + lengths))
+        root[:size, :size] = 0.1 * around
+        root[size:, size:] = 0.3 * np.eye(lengths)
+        found.append(Hypothesis("own taste and lengths", "any", np.zeros(size + lengths), root))
+        for place in range(size, size + lengths):
+            one = np.eye(size + lengths)[:, place]
             found.append(Hypothesis("near a length", FEATURES[place], one, 0.7 * one[:, None]))
         return tuple(found)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pocketpref.formatting import certainty
@@ -38,6 +38,10 @@ _LANGUAGES: Final = {
 """English names of languages, which small models know better than codes."""
 
 Preference = tuple[str, str]  # dimension, pole
+
+_SHORT: Final[Preference] = ("length", "low")
+_LAID_OUT: Final[frozenset[Preference]] = frozenset({("bullets", "high"), ("steps", "high")})
+"""Layouts that take lines: "one or two sentences" beside them would ask for both at once."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,10 +133,14 @@ def compose(
         else:  # a newer statement took something back: the rest is said in our words
             clauses.extend(_rest(dimensions, p) for p in standing if p[0] in dimensions)
         said.extend(standing)
+    laid_out = _LAID_OUT & {*said, *((b.dimension, b.pole) for b in beliefs.sure)}
     for belief in beliefs.sure:
         preference = (belief.dimension, belief.pole)
         if preference not in said and not _contradicted(dimensions, preference, said):
-            clauses.append(_learned(dimensions, belief))
+            learned = _learned(dimensions, belief)
+            if preference == _SHORT and laid_out:
+                learned = replace(learned, clause="short", order="Keep it short.")
+            clauses.append(learned)
             said.append(preference)
     return PreferenceWords(tuple(clauses[:MOST_CLAUSES]))
 
@@ -223,7 +231,7 @@ def _with_length(pole: str, words: int) -> tuple[str, str]:
     if pole == "high":
         return (
             f"long and detailed, about {words} words",
-            f"Answer in full detail, in about {words} words.",
+            f"Answer at length, in several detailed paragraphs, about {words} words.",
         )
     sentences = round(words / _WORDS_IN_A_SENTENCE)
     if sentences <= 1:

@@ -121,7 +121,8 @@ def test_ten_of_twelve_choices_mostly_suffice(axis: str) -> None:
         x[[3, 8]] *= -1
         found.append(named(infer(DIMENSIONS, x)))
     assert found.count([f"{axis}:high"]) >= 8
-    assert all(names in ([], [f"{axis}:high"]) for names in found)
+    # Formal and expert answers go along with one another; the taste itself comes first.
+    assert all(names[:1] in ([], [f"{axis}:high"]) for names in found)
 
 
 @pytest.mark.parametrize("axis", ["length", "bullets", "formality", "difficulty"])
@@ -192,26 +193,68 @@ def test_text_and_model_contrasts_are_averaged_where_neither_is_exact() -> None:
     assert evidence(DIMENSIONS, text, model)[0, at] == pytest.approx(0.3, abs=0.01)
 
 
-def test_bullets_and_shorter_equally_clear_is_ambiguous() -> None:
-    x = np.zeros((12, len(DIMENSIONS)))
-    x[:, DIMENSIONS.index("length")] = -1.65
-    x[:, DIMENSIONS.index("bullets")] = 1.85
-    found = infer(DIMENSIONS, x)
-    assert not found.sure
-    assert {found.ambiguities[0].first.key, found.ambiguities[0].second.key} == {
-        "length:low",
-        "bullets:high",
-    }
+def shifted(choices: int, **contrast: float) -> Matrix64:
+    """Choices that all differ in the same way, by dimension."""
+    x = np.zeros((choices, len(DIMENSIONS)))
+    for name, value in contrast.items():
+        x[:, DIMENSIONS.index(name)] = value
+    return x
+
+
+@pytest.mark.parametrize(("sign", "pole"), [(1, "bullets:high"), (-1, "bullets:low")])
+def test_lists_and_shorter_equally_clear_are_named_together(sign: int, pole: str) -> None:
+    found = infer(DIMENSIONS, shifted(12, length=-1.65, bullets=sign * 1.85))
+    assert set(named(found)) == {"length:low", pole}
+    assert all(belief.together and belief.probability > 0.9 for belief in found.sure)
+    assert not found.open
+    ambiguity = found.ambiguities[0]
+    assert {ambiguity.first.key, ambiguity.second.key} == {"length:low", pole}
+    assert ambiguity.either > 0.9
+    assert max(ambiguity.first.probability, ambiguity.second.probability) < module.SURE
+
+
+@pytest.mark.parametrize("other", ["units", "headings"])
+def test_tie_of_poles_that_do_not_go_together_names_nothing(other: str) -> None:
+    # Metric units say nothing about length, and headings forbid short answers.
+    found = infer(DIMENSIONS, shifted(12, length=-1.0, **{other: 1.75}))
     assert found.ambiguities[0].either > 0.9
+    assert not found.sure
+    assert {belief.key for belief in found.open} == {"length:low", f"{other}:high"}
 
 
-def test_tie_is_broken_by_words_that_do_no_harm() -> None:
-    x = np.zeros((12, len(DIMENSIONS)))
-    x[:, DIMENSIONS.index("length")] = -1.65
-    x[:, DIMENSIONS.index("bullets")] = -1.85
+def test_tie_of_three_is_named_after_six_choices_that_agree() -> None:
+    x = shifted(6, length=-0.54, formality=-0.6, difficulty=-0.66)
     found = infer(DIMENSIONS, x)
-    assert named(found) == ["bullets:low"]  # plain paragraphs do not spoil a short answer
-    assert found.sure[0].harmless
+    assert set(named(found)) == {"length:low", "formality:low", "difficulty:low"}
+    assert module.SURE_UNANIMOUS <= found.sure[0].probability < module.SURE_TOGETHER
+    assert not infer(DIMENSIONS, x[:5]).sure
+    x[2] *= -1
+    assert not infer(DIMENSIONS, x).sure
+
+
+def test_probability_together_is_the_mass_of_explanations_with_one_of_them() -> None:
+    x = shifted(8, length=-0.9, formality=-1.0, difficulty=-1.1)
+    x[0, DIMENSIONS.index("length")] = 0.2
+    found = infer(DIMENSIONS, x)
+    z = evidence(DIMENSIONS, x)
+    common = np.array([d.common for d in DIMENSIONS]) * np.abs(z).mean(axis=0) ** 2
+    slow = enumerate_explanations(z, np.ones(8), common)
+    group = {(DIMENSIONS.index(b.dimension), 1 if b.pole == "high" else -1) for b in found.sure}
+    mass = sum(p for explanation, p in slow.items() if explanation & group)
+    assert len(group) == 3
+    assert [b.probability for b in found.sure] == pytest.approx([mass] * 3, abs=1e-6)
+
+
+def test_coin_where_three_measures_tie_names_something_for_one_person_in_twenty() -> None:
+    pool = np.array([[0.5, 1.2, 0.8], [1.1, 0.7, 0.9], [0.8, 0.0, 1.6], [0.9, 1.9, -0.2]])
+    at = [DIMENSIONS.index(name) for name in ("length", "formality", "difficulty")]
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(300):
+        x = np.zeros((12, len(DIMENSIONS)))
+        x[:, at] = pool[rng.choice(len(pool), 12)] * rng.choice([-1.0, 1.0], (12, 1))
+        hits += bool(infer(DIMENSIONS, x).sure)
+    assert hits <= 15
 
 
 def test_target_is_the_usual_length_of_what_was_chosen() -> None:

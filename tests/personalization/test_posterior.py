@@ -114,7 +114,7 @@ def test_six_equal_choices_by_length_are_followed(better: str, worse: str) -> No
     assert posterior.probability(better, worse) > 0.85
 
 
-def test_without_choices_everybody_is_like_the_crowds() -> None:
+def test_without_choices_each_family_has_its_share() -> None:
     posterior = infer(np.zeros((0, len(FEATURES))))
 
     shares = posterior.families()
@@ -177,17 +177,17 @@ def test_prior_survives_its_dictionary() -> None:
     again = Prior.from_dict(prior.to_dict())
 
     assert np.allclose(prior.covariance, again.covariance)
-    assert prior.crowds.keys() == again.crowds.keys()
+    assert np.allclose(prior.crowd, again.crowd)
 
 
-def test_a_measure_unknown_to_the_prior_has_no_crowds_weight() -> None:
+def test_a_measure_unknown_to_the_prior_has_no_weight_in_the_crowd() -> None:
     values = shipped_prior().to_dict()
     values["measures"] = ["renamed" if n == "length" else n for n in values["measures"]]
 
     prior = Prior.from_dict(values)
 
     place = MEASURES.index("length")
-    assert all(mean[place] == 0 for mean in prior.crowds.values())
+    assert prior.crowd[place] == 0
     assert (prior.covariance[place] == 0).all()
 
 

@@ -75,6 +75,25 @@ def test_forgetting_the_choices_forgets_the_belief(pocket: Pocket) -> None:
     assert pocket.personalize("Explain DNS").method == "none"
 
 
+def test_nothing_of_a_forgotten_choice_stays_in_the_process(pocket: Pocket) -> None:
+    canary = "zyzzyvaflux"
+    name = pocket.add(f"What is a {canary}?", SHORT, LONG)
+    choose(pocket, 12)
+    pocket.personalize(f"Tell me of the {canary}")
+    assert any(canary in prompt for prompt in pocket._preferences._infer().choices.prompts)
+    pocket.forget(name)
+    assert pocket._preferences._inferred is None
+    assert not any(canary in prompt for prompt in pocket._preferences._infer().choices.prompts)
+
+
+def test_a_statement_taken_back_is_not_kept_to_recognize_prompts(pocket: Pocket) -> None:
+    name = pocket.state("Metric units, please.")
+    asked = pocket.personalize("How far is it?")
+    assert pocket._conditions.bare(asked.prompt) == "How far is it?"
+    pocket.unstate(name)
+    assert not pocket._conditions._appended
+
+
 def test_a_belief_names_the_choices_behind_it(pocket: Pocket) -> None:
     ids = choose(pocket, 12)
     found = pocket.preferences()[0]

@@ -48,10 +48,9 @@ def test_open_beliefs_are_not_said() -> None:
 def test_belief_is_said_in_three_forms() -> None:
     found = words(belief("length", "low"), belief("bullets", "high", 0.85))
     assert found.sentence == (
-        "(The user prefers answers that are short and to the point, one or two sentences; "
-        "written as a list of bullet points.)"
+        "(The user prefers answers that are short; written as a list of bullet points.)"
     )
-    assert found.order == "Answer in one or two short sentences. Use bullet points."
+    assert found.order == "Keep it short. Answer as a bulleted list."
     assert found.plain == (
         "short answers: 11 of 12 choices, very sure",
         "bullet points: 11 of 12 choices, sure",
@@ -64,7 +63,7 @@ def test_belief_is_said_in_three_forms() -> None:
         ("low", 15, "Answer in one or two short sentences, about 15 words."),
         ("low", 40, "Answer in two short sentences, about 40 words."),
         ("low", 100, "Answer briefly, in about 100 words."),
-        ("high", 300, "Answer in full detail, in about 300 words."),
+        ("high", 300, "Answer at length, in several detailed paragraphs, about 300 words."),
     ],
 )
 def test_consistent_length_is_a_number_of_words(pole: PoleName, target: int, order: str) -> None:

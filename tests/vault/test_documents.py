@@ -135,10 +135,13 @@ def test_what_is_no_kind_or_too_large_is_refused(store):
         keep(store, content=bytes(200_000_000))
 
 
-def test_archives_carry_summaries_and_statements_and_nothing_else(vault, store, ids, key, tmp_path):
+def test_archives_carry_summaries_statements_and_corrections_alone(
+    vault, store, ids, key, tmp_path
+):
     name = keep(store, sources=ids[:2])
     keep(store, "statement", b"metric units")
-    for kind in set(KINDS) - {"summary", "statement"}:
+    keep(store, "correction", b"not that")
+    for kind in set(KINDS) - set(KINDS[:3]):
         keep(store, kind)
     file = tmp_path / "archive"
     export_user(store, file, key)
@@ -149,7 +152,10 @@ def test_archives_carry_summaries_and_statements_and_nothing_else(vault, store, 
         (summary,) = documents.all("summary")
         assert summary.content == b"likes short answers"
         assert summary.id != name, "it is another person's here"
-        assert [len(documents.all(kind)) for kind in KINDS] == [1, 1, *(0 for _ in KINDS[2:])]
+        assert [len(documents.all(kind)) for kind in KINDS] == [
+            *(1, 1, 1),
+            *(0 for _ in KINDS[3:]),
+        ]
     assert set(summary.sources) < {memory.id for memory in other.memories()}
     assert other.forget(summary.sources[:1]).documents == 1
 

@@ -1,6 +1,6 @@
 """Measures how well later choices of real people are predicted, one person at a time.
 
-    python tools/eval/real_people.py descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
+    python -m tools.eval.real_people descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
 
 A person's choices are put in order. After 3, 5, 10 and 20 of them their choices from the 21st on
 are predicted (for people with fewer than 24, all that follow). Histories of 3, 5 and 10 are taken
@@ -12,6 +12,9 @@ leaves out the whole set: the case of people unlike all those the prior was fitt
 Compared are
 
 - posterior: the mixture (``pocketpref/personalization/posterior.py``);
+- shipped: the single prior that came before it (``tools/eval/style_baseline.py``), its crowd's
+  weights fitted anew without those people and items;
+- flattered: the same as it is, though it was fitted on ukp_workers and mtbench_votes;
 - own: one wide Gaussian around 0, the person's choices alone.
 
 Accuracy counts a tie as half. Intervals are 95 %, bootstrapped over people.
@@ -37,11 +40,13 @@ from pocketpref.personalization.measures import MEASURES, measures
 from pocketpref.personalization.posterior import infer
 from pocketpref.personalization.prior import Prior
 from pocketpref.records import Feedback, Matrix64
+from tools.eval import style_baseline as single
+from tools.fit_preference_prior import ALIKE
 
 Places = NDArray[np.int64]
 
 HISTORIES: Final = (3, 5, 10, 20)
-METHODS: Final = ("posterior", "own")
+METHODS: Final = ("posterior", "shipped", "flattered", "own")
 PEOPLE_PARTS: Final = 5
 ITEM_PARTS: Final = 3
 FIRST_TESTED: Final = 20
@@ -55,11 +60,13 @@ class Person:
 
     Attributes:
         chosen: measures of the chosen answers, shape (n, len(MEASURES)); rejected likewise.
+        styles: differences on the measures of the single shipped prior, shape (n, 16).
         items: what each choice was about, a number, shape (n,).
     """
 
     chosen: Matrix64
     rejected: Matrix64
+    styles: Matrix64
     items: Places
 
     @property
@@ -89,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{row[method]['loss']:.3f} nats"
                 for method in METHODS
             )
-            gap = row["posterior_minus_own"]
+            gap = row["posterior_minus_better"]
             print(
-                f"  after {history}: {'; '.join(cells)}; minus own "
+                f"  after {history}: {'; '.join(cells)}; minus the better "
                 f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
             )
     if options.json:
@@ -116,6 +123,7 @@ def people_of(path: Path, least: int = 10) -> list[Person]:
                 Person(
                     np.array([measures(e.pair.chosen) for e in entries]),
                     np.array([measures(e.pair.rejected) for e in entries]),
+                    np.array([single.difference(e.pair) for e in entries]),
                     np.array([numbers.setdefault(item, len(numbers)) for item in asked]),
                 )
             )
@@ -127,7 +135,7 @@ def evaluate(
 ) -> dict[int, list[dict[str, tuple[float, float]]]]:
     """Return (accuracy, loss in nats) of each method, per history and person of a set."""
     sums: dict[tuple[int, int], dict[str, list[tuple[float, float, int]]]] = {}
-    for prior, place, part in _cells(sets, name, leave_set_out=leave_set_out):
+    for prior, crowd, place, part in _cells(sets, name, leave_set_out=leave_set_out):
         person = sets[name][place]
         features = np.nan_to_num(prior.features(person.chosen) - prior.features(person.rejected))
         wide = features[:, : len(MEASURES)]
@@ -139,6 +147,8 @@ def evaluate(
                 posterior = infer(features[past], prior=prior)
                 log_odds = {
                     "posterior": posterior.log_odds(features[tested]),
+                    "shipped": single.log_odds(person.styles[past], person.styles[tested], crowd),
+                    "flattered": single.log_odds(person.styles[past], person.styles[tested]),
                     "own": own_log_odds(wide[past], wide[tested]),
                 }
                 held = sums.setdefault((history, place), {method: [] for method in METHODS})
@@ -165,12 +175,15 @@ def own_log_odds(past: Matrix64, tested: Matrix64) -> Matrix64:
 
 def _cells(
     sets: Mapping[str, Sequence[Person]], name: str, *, leave_set_out: bool
-) -> Iterator[tuple[Prior, int, int]]:
-    """Yield a prior, a person it was not fitted on, and their part of the items (-1: all)."""
+) -> Iterator[tuple[Prior, Matrix64, int, int]]:
+    """Yield priors, a person they were not fitted on, and their part of the items (-1: all).
+
+    The second prior is the mean of the single one, shape (16,).
+    """
     others = {n: people for n, people in sets.items() if n != name}
     if leave_set_out:
-        prior = _fit(others)
-        yield from ((prior, place, -1) for place in range(len(sets[name])))
+        prior, crowd = _fit(others)
+        yield from ((prior, crowd, place, -1) for place in range(len(sets[name])))
         return
     for fold in range(PEOPLE_PARTS):
         for part in range(ITEM_PARTS):
@@ -182,16 +195,22 @@ def _cells(
                         Person(
                             person.chosen[kept],
                             person.rejected[kept],
+                            person.styles[kept],
                             person.items[kept],
                         )
                     )
-            prior = _fit(others | {name: rest})
+            prior, crowd = _fit(others | {name: rest})
             for place in range(fold, len(sets[name]), PEOPLE_PARTS):
-                yield prior, place, part
+                yield prior, crowd, place, part
 
 
-def _fit(sets: Mapping[str, Sequence[Person]]) -> Prior:
-    return fit_prior({name: [p.differences for p in people] for name, people in sets.items()})
+def _fit(sets: Mapping[str, Sequence[Person]]) -> tuple[Prior, Matrix64]:
+    """Fit the mixture's prior, and the single one's mean on the sets it is shipped with."""
+    prior = fit_prior(
+        {name: [p.differences for p in people] for name, people in sets.items()}, ALIKE
+    )
+    pooled = [p.styles for name in single.FITTED_ON for p in sets.get(name, ())]
+    return prior, single.refitted_mean(np.concatenate(pooled))
 
 
 def _histories(choices: int, length: int, starts: int) -> Iterator[tuple[Places, Places]]:
@@ -218,10 +237,11 @@ def summarize(
             row[method] = {
                 "accuracy": float(values.mean()), "low": low, "high": high, "loss": loss
             }  # fmt: skip
-        gap = accuracy["posterior"] - accuracy["own"]
+        better = max(("shipped", "own"), key=lambda m: float(accuracy[m].mean()))
+        gap = accuracy["posterior"] - accuracy[better]
         low, high = _interval(gap)
-        row["posterior_minus_own"] = {
-            "mean": float(gap.mean()), "low": low, "high": high
+        row["posterior_minus_better"] = {
+            "better": better, "mean": float(gap.mean()), "low": low, "high": high
         }  # fmt: skip
         report[str(history)] = row
     return report

@@ -9,7 +9,8 @@ their style over the one in the opposite style; what is inferred of them is put 
 
     (plain - personalized) / (plain - told outright)
 
-on the measure of the taste, told outright by a sentence written for it, in the frame in use. People
+on the measure of the taste, told outright by a sentence written for it, in the frame in use; tastes
+that telling outright moves by less than its standard error are left out. People
 who choose by coin tell how often something is applied that nobody likes. ``--no-generate`` stops
 after the words. Replies are kept in CACHE_FOLDER, so an interrupted run resumes.
 """
@@ -185,26 +186,27 @@ def carried(
     """Taste carried by condition, with the means it comes from."""
     questions = QUESTIONS[: len(everybody[0].instructions)]
     frame = frame_for(model.fingerprint)
-    plain = taste.shown(cache.replies(model, requests(questions, taste.most)))
-    told_replies = cache.replies(
-        model, requests(outright(taste, frame, len(questions)), taste.most)
-    )
-    best = taste.shown(told_replies)
-    found: dict[str, Any] = {"plain": plain, "told outright": best}
+
+    def values(contents: Sequence[str]) -> list[float]:
+        replies = cache.replies(model, requests(contents, taste.most))
+        return [taste.shown([reply]) for reply in replies]
+
+    before, best = values(questions), values(outright(taste, frame, len(questions)))
+    plain = float(np.mean(before))
+    effect = np.subtract(best, before)
+    # A taste that telling outright does not move cannot be carried: a ratio to noise says nothing.
+    moves = effect.mean() > effect.std(ddof=1) / np.sqrt(len(effect))
+    found: dict[str, Any] = {"plain": plain, "told outright": float(np.mean(best))}
     for choices, noise in CONDITIONS:
         theirs = [
             each
             for each in everybody
             if (each.person.choices, each.person.noise) == (choices, noise)
         ]
-        shown = [
-            taste.shown(cache.replies(model, requests(each.contents(frame), taste.most)))
-            for each in theirs
-        ]
-        moved = [(value - plain) / (best - plain) for value in shown] if best > plain else []
+        shown = [float(np.mean(values(each.contents(frame)))) for each in theirs]
         found[f"{choices} choices, {noise:.0%} against"] = {
             "personalized": float(np.mean(shown)),
-            "carried": float(np.mean(moved)) if moved else None,
+            "carried": float((np.mean(shown) - plain) / effect.mean()) if moves else None,
             "people": len(theirs),
         }
     return found

@@ -143,11 +143,10 @@ class CrowdPrior:
 
 
 def shipped() -> CrowdPrior:
-    """Return the mean of the crowds that come with the library, for where there is no crowd."""
+    """Return the prior that comes with the library, for where no crowd is at hand."""
     known = shipped_prior()
-    mean = np.mean(list(known.crowds.values()), axis=0)
     spread = LARGEST_SHARE * np.sqrt(np.diag(known.covariance) + 0.5)
-    return CrowdPrior(MEASURES, known.scale, mean, spread)
+    return CrowdPrior(MEASURES, known.scale, known.crowd, spread)
 
 
 def unknown(names: Sequence[str], differences: Matrix64, spread: float) -> CrowdPrior:

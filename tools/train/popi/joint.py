@@ -3,7 +3,7 @@
     loss = -log sigma(beta [log-ratio of y_w - log-ratio of y_l]),  z drawn from the summarizer,
 
 with ratios of the generator under z to the base without it. The generator takes the gradient of
-this loss (DPO), the summarizer the policy gradient of its negative (``popi_policy``). What one has
+this loss (DPO), the summarizer the policy gradient of its negative (``policy.py``). What one has
 learned is the other's world in the next round.
 """
 

@@ -5,7 +5,7 @@
 Everybody's earlier choices are what a summary is written from, the later ones what it is judged by;
 whole people are trained, tuned or tested on, by a hash of their names. Of a person with five
 choices, as AlignX has them, four are shown and one judges. What they like is not known: proposals
-then come from the attribute bank, by the search's own estimates (`popi_warm`).
+then come from the attribute bank, by the search's own estimates (`warm.py`).
 """
 
 from __future__ import annotations
