@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case
+from pocketpref.evaluation.predictors import Case
 from pocketpref.protocols import Embedder
 from pocketpref.records import Feedback
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from pocketpref.evaluation.metrics import credited
+from pocketpref.evaluation.predictors import CaseEvidence as Scored
 from pocketpref.evaluation.predictors.auto import BY_TOPIC, learn
-from pocketpref.evaluation.predictors.base import CaseEvidence as Scored
 from pocketpref.evaluation.replies import MovedReplies
+from pocketpref.evaluation.runner import credited
 from pocketpref.personalization.evidence import Evidence, differences_of
 from pocketpref.personalization.measures import MEASURES
 from pocketpref.personalization.topics import find_topics

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pocketpref.evaluation.help import sum_up
-from pocketpref.evaluation.metrics import calibration
-from pocketpref.evaluation.runner import AFTER, Outcomes, Report
+from pocketpref.evaluation.runner import AFTER, Outcomes, Report, calibration
 
 # Line charts of the page: learning curves, and whether what is said to be sure is sure.
 

@@ -13,8 +13,8 @@ from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import Protocol, by_user, cases_of
 from pocketpref.evaluation.help import NEWEST, HelpVerdict, predict
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
+from pocketpref.evaluation.predictors import CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.baselines import (
     History,
     Longer,

@@ -9,7 +9,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence
+from pocketpref.evaluation.predictors import Case, CaseEvidence
 from pocketpref.records import Attribute, Pair
 from pocketpref.testing import HashEmbedder, ScriptedModel
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence
+from pocketpref.evaluation.predictors import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import (
     FeatureSet,
     Ours,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketpref.evaluation.cases import Crowds, cases_of, ordered, shuffled
-from pocketpref.evaluation.predictors.base import Case
+from pocketpref.evaluation.predictors import Case
 from pocketpref.records import Feedback, Pair
 from pocketpref.testing import HashEmbedder
 

@@ -13,7 +13,7 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel, LikelihoodFile
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence
+from pocketpref.evaluation.predictors import Case, CaseEvidence
 from pocketpref.evaluation.predictors.bradley_terry import shipped
 from pocketpref.evaluation.runner import READINGS, compare
 from pocketpref.evaluation.service import Roster

@@ -16,8 +16,8 @@ from pocketpref.backends.llama import LlamaModel
 from pocketpref.errors import TamperedError
 from pocketpref.evaluation.help import NEWEST, HelpVerdict, predict, sum_up
 from pocketpref.evaluation.likelihood_cache import CachedModel
+from pocketpref.evaluation.predictors import CaseEvidence as Scored
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import CaseEvidence as Scored
 from pocketpref.evaluation.predictors.baselines import Longer, Shorter
 from pocketpref.evaluation.replies import QUESTIONS, Move, MovedReplies
 from pocketpref.evaluation.runner import compare

@@ -10,8 +10,8 @@ import pytest
 
 from pocketpref.errors import InputError
 from pocketpref.evaluation.cases import shuffled
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.baselines import Longer, Other, Placebo, Shorter, history
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Reward
 from pocketpref.evaluation.predictors.published import Drift, Explained, Global, Recalled, weights

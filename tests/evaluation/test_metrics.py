@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss, without_nan
+from pocketpref.evaluation.runner import calibration, credited, interval, log_loss, without_nan
 
 
 def test_right_counts_one_wrong_none_and_a_tie_a_half() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
 from pocketpref.evaluation.predictors.bradley_terry import posterior
+from pocketpref.evaluation.runner import calibration, credited, interval, log_loss
 
 pytestmark = pytest.mark.train  # scikit-learn and scipy come with what needs torch
 

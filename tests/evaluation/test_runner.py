@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Judgement
 from pocketpref.evaluation.predictors.baselines import Longer, Plain
 from pocketpref.evaluation.predictors.published import Drift
 from pocketpref.evaluation.runner import READINGS, Outcomes, compare, curve

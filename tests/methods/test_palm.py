@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pocketpref.errors import AdapterError
-from pocketpref.evaluation.predictors.base import Case
+from pocketpref.evaluation.predictors import Case
 from pocketpref.evaluation.predictors.published import Weighed
 from pocketpref.methods.palm.inference import (
     STRICTNESS,

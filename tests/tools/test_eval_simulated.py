@@ -8,7 +8,7 @@ import pytest
 
 from pocketpref.attributes import AttributeBank
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import CaseEvidence
+from pocketpref.evaluation.predictors import CaseEvidence
 from pocketpref.evaluation.runner import compare
 from pocketpref.records import Attribute
 from pocketpref.testing import HashEmbedder, ScriptedModel

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.evaluation.metrics import credited, interval
+from pocketpref.evaluation.runner import credited, interval
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.summary.records import Interval

@@ -28,12 +28,21 @@ from threadpoolctl import threadpool_limits
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import by_user, cases_of
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.metrics import calibration, credited, interval, log_loss
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Judgement, Predictor
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Other
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours, Part, Reward
-from pocketpref.evaluation.runner import READINGS, After, Outcomes, Report, compare
+from pocketpref.evaluation.runner import (
+    READINGS,
+    After,
+    Outcomes,
+    Report,
+    calibration,
+    compare,
+    credited,
+    interval,
+    log_loss,
+)
 from pocketpref.evaluation.service import Roster
 from pocketpref.importers import BadEntry, read
 from pocketpref.messages import compose

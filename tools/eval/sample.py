@@ -33,7 +33,7 @@ from pocketpref.attributes import AttributeBank
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import cases_of, shuffled
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Predictor, ScoringFrame
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Predictor, ScoringFrame
 from pocketpref.evaluation.predictors.baselines import History, Longer, Placebo, Plain
 from pocketpref.evaluation.predictors.published import Drift, Explained, Global, Recalled
 from pocketpref.evaluation.runner import READINGS, Report, compare

@@ -25,13 +25,12 @@ from threadpoolctl import threadpool_limits
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.evaluation.cases import shuffled
 from pocketpref.evaluation.likelihood_cache import CachedModel
-from pocketpref.evaluation.metrics import interval
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.auto import Auto
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Predictor
 from pocketpref.evaluation.predictors.baselines import Longer, Placebo, Plain
 from pocketpref.evaluation.predictors.bradley_terry import FeatureSet, Ours
 from pocketpref.evaluation.predictors.published import Drift, Explained, Global, Recalled
-from pocketpref.evaluation.runner import After, Outcomes, Report, compare
+from pocketpref.evaluation.runner import After, Outcomes, Report, compare, interval
 from pocketpref.messages import compose
 from pocketpref.methods.exact import Exact, ExactSettings
 from pocketpref.summary.records import Interval

@@ -22,7 +22,7 @@ from typing import Final, Literal
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.evaluation.predictors.base import Case
+from pocketpref.evaluation.predictors import Case
 from pocketpref.messages import compose
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Attribute, Pair, Sampling

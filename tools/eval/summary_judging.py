@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pocketpref.evaluation.metrics import credited, interval
 from pocketpref.evaluation.predictors.baselines import history
+from pocketpref.evaluation.runner import credited, interval
 from pocketpref.protocols import LanguageModel
 from pocketpref.records import Message, Pair
 from pocketpref.scoring import PairScorer

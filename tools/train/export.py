@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.evaluation.metrics import without_nan
+from pocketpref.evaluation.runner import without_nan
 from pocketpref.lora import AdapterManifest, lora_bytes, permuted, read_lora
 from pocketpref.lora import Base as BaseName
 

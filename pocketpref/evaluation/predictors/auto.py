@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import Case, Judge, Judgement
+from pocketpref.evaluation.predictors import Case, Judge, Judgement
 from pocketpref.personalization.evidence import Evidence as Shown
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.prediction import PreferencePredictor

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketpref.evaluation.predictors.base import (
+from pocketpref.evaluation.predictors import (
     Case,
     CaseEvidence,
     Judge,

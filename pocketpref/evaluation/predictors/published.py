@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.errors import AdapterError
-from pocketpref.evaluation.predictors.base import Case, CaseEvidence, Judge, Judgement, ScoringFrame
+from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Judgement, ScoringFrame
 from pocketpref.lora import Blend
 from pocketpref.lora.blend import wearing
 from pocketpref.lora.manifest import Hypernetwork

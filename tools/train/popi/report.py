@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pocketpref.attributes import AttributeBank
-from pocketpref.evaluation.metrics import interval
 from pocketpref.evaluation.predictors.baselines import history
+from pocketpref.evaluation.runner import interval
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Pair
 from pocketpref.summary.candidates import Proposal, Refused, read_draft

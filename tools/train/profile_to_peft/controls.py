@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
-from pocketpref.evaluation.metrics import interval
+from pocketpref.evaluation.runner import interval
 from pocketpref.methods.profile_to_peft import adapter
 from pocketpref.protocols import Embedder
 from pocketpref.summary.wording import block

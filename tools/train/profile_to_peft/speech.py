@@ -23,7 +23,7 @@ import numpy as np
 
 from pocketpref.backends.onnx.embedder import open_embedder
 from pocketpref.backends.onnx.hypernetwork import OnnxHypernetwork
-from pocketpref.evaluation.metrics import interval
+from pocketpref.evaluation.runner import interval
 from pocketpref.methods.profile_to_peft import adapter
 
 from ..base import starter_path
