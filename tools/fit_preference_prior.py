@@ -1,6 +1,6 @@
 """Fits the prior over people's preferences that comes with the library.
 
-    python tools/fit_preference_prior.py descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
+    python -m tools.fit_preference_prior descriptions.jsonl ukp_workers.jsonl mtbench_votes.jsonl
 
 Writes ``pocketpref/personalization/prior.json`` with the files it was fitted on. It holds numbers
 about measures, no text and nothing of any person. How such a prior predicts people and items it
@@ -21,9 +21,9 @@ import numpy as np
 
 from pocketpref.importers import BadEntry, read
 from pocketpref.personalization import prior
-from pocketpref.personalization.fitting import fit_prior
 from pocketpref.personalization.measures import MEASURES, differences
 from pocketpref.records import Matrix64, Pair
+from tools.preference_prior import fit_prior
 
 TARGET = Path(prior.__file__).with_name("prior.json")
 LICENCES = (

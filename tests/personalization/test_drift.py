@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketpref.personalization.drift import drift_weights
 from pocketpref.personalization.measures import measures
 from pocketpref.personalization.posterior import infer
+from pocketpref.personalization.prediction import drift_weights
 from pocketpref.personalization.prior import FEATURES, shipped_prior
 
 SHORT = "It takes four minutes."

@@ -7,9 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketpref.errors import InputError
-from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES, measures
-from pocketpref.personalization.posterior import infer
+from pocketpref.personalization.posterior import fit, infer
 from pocketpref.personalization.prior import FAMILIES, FEATURES, Prior, log_shares, shipped_prior
 
 SHORT = "Boil it for four minutes."

@@ -34,14 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketpref.importers import BadEntry, read
-from pocketpref.personalization.bradley_terry import fit
-from pocketpref.personalization.fitting import fit_prior
 from pocketpref.personalization.measures import MEASURES, measures
-from pocketpref.personalization.posterior import infer
+from pocketpref.personalization.posterior import fit, infer
 from pocketpref.personalization.prior import Prior
 from pocketpref.records import Feedback, Matrix64
 from tools.eval import style_baseline as single
 from tools.fit_preference_prior import ALIKE
+from tools.preference_prior import fit_prior
 
 Places = NDArray[np.int64]
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from pocketpref.personalization.bradley_terry import fit
+from pocketpref.personalization.posterior import fit
 from pocketpref.records import Matrix64, Pair
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")

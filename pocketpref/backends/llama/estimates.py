@@ -29,15 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from pocketpref.backends.llama.gguf_tensors import Tensors
 from pocketpref.backends.llama.scorer import common_beginning, common_length, shorten
-from pocketpref.backends.llama.transformer import (
-    Block,
-    Head,
-    KeysValues,
-    Rope,
-    Shape,
-    Sight,
-    Trace,
-)
+from pocketpref.backends.llama.transformer import Block, Head, KeysValues, Rope, Shape, Sight, Trace
 from pocketpref.backends.scheduling import courtesy, threads
 from pocketpref.records import Matrix32
 

@@ -20,8 +20,8 @@ from typing import Final, Literal
 import numpy as np
 
 from pocketpref.evaluation.predictors import Case, CaseEvidence, Judge, Judgement
-from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES, differences
+from pocketpref.personalization.posterior import fit
 from pocketpref.personalization.prior import shipped_prior
 from pocketpref.records import Matrix64, Pair
 

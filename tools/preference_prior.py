@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from pocketpref.errors import InputError
-from pocketpref.personalization.bradley_terry import fit
 from pocketpref.personalization.measures import MEASURES
+from pocketpref.personalization.posterior import fit
 from pocketpref.personalization.prior import Prior
 from pocketpref.records import Matrix64
 
