@@ -1,9 +1,9 @@
 """Predict what a person prefers, from all that they showed: evidence, drift and topics together.
 
 Each piece of evidence counts for its kind, repeats and age (``evidence.py``), for whether the
-taste has turned since (``drift_weights``), and for the topic at hand (``topics.py``). Six choices about
-cooking and then six about science look like a turn as well as like two topics. As far as the topics
-explain the choices, nothing is forgotten for a turn.
+taste has turned since (``drift_weights``), and for the topic at hand (``topics.py``). Six choices
+about cooking and then six about science look like a turn as well as like two topics. As far as the
+topics explain the choices, nothing is forgotten for a turn.
 
 The counts of a topic are the same for every prompt of it, so there is one posterior for each topic
 and one for everything else; each is inferred when it is first asked for, and kept.

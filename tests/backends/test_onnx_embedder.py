@@ -220,10 +220,10 @@ def test_without_a_measured_threshold_it_says_how_to_measure_one(models: Path) -
 def test_cuda_is_used_only_where_onnxruntime_has_it() -> None:
     found: list[str] = []
     with_cuda = SimpleNamespace(
-        get_availableproviders=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
         preload_dlls=lambda: found.append("libraries"),
     )
-    without = SimpleNamespace(get_availableproviders=lambda: ["CPUExecutionProvider"])
+    without = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     both = [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
     assert providers(with_cuda, cuda=True) == both  # type: ignore[arg-type]  # a stand-in
     assert found == ["libraries"]

@@ -68,8 +68,13 @@ def _learn(story: Story) -> None:
     }
     stage.must("import", stage.prop("pairs.jsonl", json.dumps(row)), "--as", user)
     stage.must("learn", "--budget", "120", "-u", user)
-    answer = stage.must("personalize", "-", "--json", "-u", user, stdin=PROMPT.encode())
-    story.personalized = json.loads(answer.out)
+    exact = ("personalize", "-", "--method", "exact", "--json", "-u", user)
+    story.personalized = json.loads(stage.must(*exact, stdin=PROMPT.encode()).out)
+    # What is stated, asked and corrected passes through the program, too.
+    stage.must("state", "-", "-u", user, stdin=PROMPT.encode())
+    stage.must("personalize", "-", "--json", "-u", user, stdin=PROMPT.encode())
+    stage.must("rank", "-", _text(story, CHOSEN), "No", "-u", user, stdin=PROMPT.encode())
+    stage.must("profile", "-u", user)
     score = ("score", "--attributes", "Concise", "--chosen", _text(story, CHOSEN))
     stage.must(*score, "--rejected", _text(story, REJECTED), "--prompt", "-", stdin=PROMPT.encode())
 
@@ -78,7 +83,9 @@ def _chat(story: Story) -> None:
     system = story.stage.prop("system", f"You are {PLANTS['system']}.")
     options = ("-o", "max_tokens", "8", "-o", "seed", "7", "--no-stream", "-s", f"@{system}")
     lines = (PROMPT, "/why", "/retry", "/prefer 1", "/forget", "/prefer 2", PROMPT, "exit", "")
-    done = _watched(story, ("chat", "--keep", *options), "\n".join(lines).encode())
+    done = _watched(
+        story, ("chat", "--keep", "--method", "exact", *options), "\n".join(lines).encode()
+    )
     story.why = done.err
     story.gone_on = story.stage.must("chat", "-c", "-u", story.user, stdin=b"exit\n").err
     story.replies = [

@@ -126,7 +126,7 @@ def test_the_python_api_logs_and_prints_nothing_private(
     logging.getLogger("control").debug(PLANTS["meta"])
     memory_id = pocket.add(PROMPT, CHOSEN, REJECTED, meta={"note": PLANTS["meta"]})
     shown = [repr(item) for item in (pocket, pocket.learn(), pocket.profile(), pocket.counts())]
-    personal = pocket.personalize(PROMPT, system=PLANTS["system"])
+    personal = pocket.personalize(PROMPT, system=PLANTS["system"], method="exact")
     assert personal.attributes
     short = Sampling(max_tokens=8, seed=1)
     reply = pocket.reply(PROMPT, system=PLANTS["system"], sampling=short)
