@@ -48,7 +48,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/structure.py
+	$(BIN)/python tools/structure.py --check
 
 test: lint
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not train"
