@@ -32,7 +32,7 @@ from pocketpref.personalization.questions import (
     differences_of_questions,
     pick_questions,
 )
-from pocketpref.personalization.topics import LEAST_CHOICES
+from pocketpref.personalization.topics import LEAST_CHOICES, MOST_JOINED
 from pocketpref.personalization.words import PreferenceWords, StatedPreference, compose
 from pocketpref.protocols import EmbedderLoader, MemoryStore, MemoryVersion
 from pocketpref.records import Matrix64, Vector
@@ -97,6 +97,7 @@ class Preferences:
         self._version = MemoryVersion(store)
         self._lock = threading.RLock()
         self._inferred: _PersonState | None = None
+        self._vectors: dict[str, Vector] = {}  # of prompts, by the memory's id
 
     @cached_property
     def dimensions(self) -> Dimensions:
@@ -107,6 +108,7 @@ class Preferences:
         """Drop what was inferred, and the prompts with it; the next call infers it again."""
         with self._lock:
             self._inferred = None
+            self._vectors = {}
 
     # ---------------------------------------------------------------------------- inferring
 
@@ -176,9 +178,20 @@ class Preferences:
         # everywhere, and a prompt costs nothing.
         agreed = any(belief.contrary == 0 for belief in (*beliefs.sure, *beliefs.open))
         if len(evidence) >= 2 * LEAST_CHOICES and not agreed:
-            vectors = self._embedder().embed([one.prompt for one in evidence])
-            predictor = PreferencePredictor(evidence, vectors, measured=measured)
-        return _PersonState(version, choices, predictor, self._believe(choices, predictor.counts()))
+            recent = evidence[:MOST_JOINED]  # the newest first
+            divided = PreferencePredictor(recent, self._embedded(recent), measured=measured)
+            if divided.topics is not None and divided.topics.by_topic >= _BY_TOPIC:
+                predictor, choices = divided, self._choices_of(recent, divided, measured)
+                beliefs = self._believe(choices, predictor.counts())
+        return _PersonState(version, choices, predictor, beliefs)
+
+    def _embedded(self, evidence: Sequence[Evidence]) -> Vector:
+        """Vectors of the prompts, shape (len(evidence), dimensions); each is embedded once."""
+        missing = {one.id: one.prompt for one in evidence if one.id not in self._vectors}
+        if missing:
+            found = self._embedder().embed(list(missing.values()))
+            self._vectors |= dict(zip(missing, found, strict=True))
+        return np.stack([self._vectors[one.id] for one in evidence])
 
     def _choices_of(
         self,
@@ -205,7 +218,7 @@ class Preferences:
     def _vector(self, state: _PersonState, prompt: str) -> Vector | None:
         """The prompt's embedding where taste differs by topic, else None."""
         topics = state.predictor.topics
-        if not prompt or topics is None or topics.by_topic < _BY_TOPIC:
+        if not prompt or topics is None:
             return None
         vector: Vector = self._embedder().embed([prompt])[0]
         return vector
