@@ -44,6 +44,8 @@ from pocketpref.summary.wording import ENGLISH, render
 INFERRED_FROM: Final = 1000
 """The newest choices that count: measuring and fitting a thousand takes less than 0.2 s."""
 
+_CONTRARY: Final = 0.1
+"""Share of contrary choices up to which a preference explains the choices by itself."""
 _BY_TOPIC: Final = 0.5
 """Probability of a taste that differs by topic from which topics are told apart."""
 _ABOUT: Final = 0.4
@@ -176,7 +178,10 @@ class Preferences:
         beliefs = self._believe(choices, predictor.counts())
         # Prompts are embedded only where choices contradict one another: else taste is the same
         # everywhere, and a prompt costs nothing.
-        agreed = any(belief.contrary == 0 for belief in (*beliefs.sure, *beliefs.open))
+        agreed = any(
+            belief.contrary <= _CONTRARY * (belief.supporting + belief.contrary)
+            for belief in (*beliefs.sure, *beliefs.open)
+        )
         if len(evidence) >= 2 * LEAST_CHOICES and not agreed:
             recent = evidence[:MOST_JOINED]  # the newest first
             divided = PreferencePredictor(recent, self._embedded(recent), measured=measured)
