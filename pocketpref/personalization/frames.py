@@ -36,21 +36,21 @@ class Instruction(Discreet):
 
     Attributes:
         orders: whole sentences in the imperative ("Answer as a bulleted list.").
-        descriptions: phrases that complete "answers that are" ("written as bulleted lists"); one
+        clauses: phrases that complete "answers that are" ("written as bulleted lists"); one
             for each order, or none at all, and then the orders are used in every frame.
         statements: sentences in the person's own words, which come first, verbatim.
 
     Raises:
-        ValueError: there are descriptions, but not one for each order.
+        ValueError: there are clauses, but not one for each order.
     """
 
     orders: tuple[str, ...] = ()
-    descriptions: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.descriptions and len(self.descriptions) != len(self.orders):
-            raise ValueError("one description for each order, or none")
+        if self.clauses and len(self.clauses) != len(self.orders):
+            raise ValueError("one clause for each order, or none")
 
     def __bool__(self) -> bool:
         """Whether anything is said."""
@@ -61,9 +61,9 @@ class Instruction(Discreet):
         if not self:
             return ""
         statements = [_sentence(text) for text in self.statements if text.strip()]
-        if form == "order" or not self.descriptions:
+        if form == "order" or not self.clauses:
             return " ".join([*statements, *(_sentence(t) for t in self.orders if t.strip())])
-        liked = "; ".join(_line(text) for text in self.descriptions)
+        liked = "; ".join(_line(text) for text in self.clauses)
         if form == "attributes":
             return " ".join([*statements, f"Attributes: <{liked}>"])
         return " ".join([*statements, f"The user prefers answers that are {liked}."])

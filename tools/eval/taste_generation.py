@@ -37,7 +37,7 @@ def asked(
     taste: Taste, frame: Frame | None, questions: Sequence[str], seeds: int
 ) -> list[Request]:
     """The requests of one cell of the table; without a frame, the plain questions."""
-    said = Instruction((taste.order,), (taste.description,))
+    said = Instruction((taste.order,), (taste.clause,))
     found = []
     for seed in range(seeds):
         for question in questions:

@@ -59,7 +59,7 @@ class Taste:
         measure: the number that a reply is measured by.
         more: whether the person likes more of it (False: less).
         order: how it is told outright.
-        description: the same, completing "answers that are".
+        clause: the same, completing "answers that are".
         most: the longest replies that it is measured on, in tokens.
     """
 
@@ -67,7 +67,7 @@ class Taste:
     measure: Callable[[str], float]
     more: bool
     order: str
-    description: str
+    clause: str
     most: int = 120
 
     def shown(self, replies: Sequence[str]) -> float:
