@@ -16,6 +16,7 @@ What a frame keeps of a generator's cache of earlier turns:
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -136,8 +137,9 @@ def _line(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
+    """The text on one line, with a full stop unless it ends with punctuation of any script."""
     line = " ".join(text.split())
-    return line if line.endswith((".", "!", "?", "。", "！", "？", "…")) else f"{line}."
+    return line if unicodedata.category(line[-1]) == "Po" else f"{line}."
 
 
 QUESTION_ORDER: Final = Frame("question-order", "question", "order")

@@ -29,8 +29,12 @@ class FrameReader(ScriptedModel):
     def likelihoods(
         self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
     ) -> Likelihoods:
-        told = {i: side for p in PROBES if p.answers == tuple(answers)
-                for side, i in enumerate(i.text("order") for i in p.instructions)}
+        told = {
+            i: side
+            for p in PROBES
+            if p.answers == tuple(answers)
+            for side, i in enumerate(i.text("order") for i in p.instructions)
+        }
         words = np.array([len(answer.split()) for answer in answers])
         totals = np.zeros((len(contexts), len(answers)))
         for row, context in enumerate(contexts):

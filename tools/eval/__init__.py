@@ -1,0 +1,1 @@
+"""Measurements of quality: does what is learned reach the reply?"""

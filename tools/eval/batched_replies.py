@@ -48,7 +48,12 @@ class Request:
     def key(self, fingerprint: str) -> str:
         """The name of the cached reply: a hash of all that it depends on."""
         parts = [
-            fingerprint, list(self.messages), self.seed, self.max_tokens, self.temperature, self.extra
+            fingerprint,
+            list(self.messages),
+            self.seed,
+            self.max_tokens,
+            self.temperature,
+            self.extra,
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -110,10 +115,12 @@ class BatchedModel:
         for start in range(0, len(tokens), BATCH):
             part = tokens[start : start + BATCH]
             last = len(tokens) - 1
-            self.context.decode([
-                Slot(token, start + i, (writing.sequence,), start + i == last)
-                for i, token in enumerate(part)
-            ])
+            self.context.decode(
+                [
+                    Slot(token, start + i, (writing.sequence,), start + i == last)
+                    for i, token in enumerate(part)
+                ]
+            )
         writing.length = len(tokens)
         writing.pending = draw(self.context.logits(1)[0], writing.request, writing.random)
 
@@ -131,9 +138,7 @@ class BatchedModel:
             writing.pending = draw(row, writing.request, writing.random)
 
 
-def draw(
-    logits: NDArray[np.float32], request: Request, random: np.random.Generator
-) -> int:
+def draw(logits: NDArray[np.float32], request: Request, random: np.random.Generator) -> int:
     """Draw a token: top-k 50, top-p 0.95, temperature (the defaults of ``Sampling``)."""
     if request.temperature <= 0:
         return int(logits.argmax())
@@ -171,7 +176,9 @@ class ReplyCache:
     ) -> list[str]:
         """The reply to each request, in their order, written only where it is not there yet."""
         keys = [request.key(model.fingerprint) for request in requests]
-        missing = {key: r for key, r in zip(keys, requests, strict=True) if key not in self._replies}
+        missing = {
+            key: r for key, r in zip(keys, requests, strict=True) if key not in self._replies
+        }
         names = list(missing)
         with self.path.open("a", encoding="utf-8") as file:
             for place, reply in model.write(list(missing.values())):

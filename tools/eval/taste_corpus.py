@@ -14,7 +14,7 @@ import json
 import zlib
 from pathlib import Path
 
-from tools.eval.batched_replies import BatchedModel, Request
+from .batched_replies import BatchedModel, Request
 
 MAX_TOKENS = 150
 
@@ -73,9 +73,7 @@ def main() -> None:
     seeds = [zlib.crc32(f"{question}|{style}".encode()) for question, style in wanted]
     model = BatchedModel(options.model)
     requests = [
-        Request(
-            ({"role": "user", "content": f"{question}\n\n{STYLES[style]}"},), seed, MAX_TOKENS
-        )
+        Request(({"role": "user", "content": f"{question}\n\n{STYLES[style]}"},), seed, MAX_TOKENS)
         for (question, style), seed in zip(wanted, seeds, strict=True)
     ]
     with options.corpus.open("a", encoding="utf-8") as file:

@@ -17,8 +17,8 @@ import numpy as np
 
 from pocketpref.personalization.frames import FRAMES, Frame, Instruction, frame_named
 from pocketpref.records import Message
-from tools.eval.batched_replies import BatchedModel, ReplyCache, Request
-from tools.eval.taste_measures import TASTES, Taste
+from .batched_replies import BatchedModel, ReplyCache, Request
+from .taste_measures import TASTES, Taste
 
 QUESTIONS: tuple[str, ...] = (
     "How can I keep cut flowers fresh for longer?",
@@ -33,9 +33,7 @@ QUESTIONS: tuple[str, ...] = (
 """Held out: none of them is in the corpus of ``taste_corpus.py``."""
 
 
-def asked(
-    taste: Taste, frame: Frame | None, questions: Sequence[str], seeds: int
-) -> list[Request]:
+def asked(taste: Taste, frame: Frame | None, questions: Sequence[str], seeds: int) -> list[Request]:
     """The requests of one cell of the table; without a frame, the plain questions."""
     said = Instruction((taste.order,), (taste.clause,))
     found = []

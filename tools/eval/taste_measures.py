@@ -6,20 +6,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _ITEM = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+")
-_CONTRACTION = re.compile(r"(?i)\b\w+['’](?:s|re|ve|ll|d|m|t)\b")
-_CASUAL = frozenset(
+_CONTRACTION = re.compile(r"(?i)\b\w+['\u2019](?:s|re|ve|ll|d|m|t)\b")
+_CASUAL_WORDS = (
     "hey yo dude buddy folks guys yeah yep nope ok okay gonna wanna gotta kinda sorta cool awesome "
     "super stuff lol haha wow hi hello pretty totally basically just lot lots bunch trick chill "
-    "grab toss bit mate pal cheers oh man bro fam bestie easy fun".split()
+    "grab toss bit mate pal cheers oh man bro fam bestie easy fun"
 )
-_PERSONAL = frozenset("i you your yours me my mine we us our let's you're i'm you'll".split())
+_PERSONAL_WORDS = "i you your yours me my mine we us our let's you're i'm you'll"
+_CASUAL = frozenset(_CASUAL_WORDS.split())
+_PERSONAL = frozenset(_PERSONAL_WORDS.split())
 
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case, numbers left out."""
-    return [word.lower().replace("’", "'") for word in _WORD.findall(text)]
+    return [word.lower().replace("\u2019", "'") for word in _WORD.findall(text)]
 
 
 def item_share(text: str) -> float:
@@ -78,37 +80,60 @@ class Taste:
 
 TASTES: tuple[Taste, ...] = (
     Taste(
-        "short", lambda text: float(len(words(text))), False,
-        "Answer in one or two short sentences.", "very short, one or two sentences",
+        "short",
+        lambda text: float(len(words(text))),
+        False,
+        "Answer in one or two short sentences.",
+        "very short, one or two sentences",
     ),
     Taste(
-        "long", lambda text: float(len(words(text))), True,
+        "long",
+        lambda text: float(len(words(text))),
+        True,
         "Answer at length, in several detailed paragraphs.",
-        "long and detailed, several paragraphs", 220,
+        "long and detailed, several paragraphs",
+        220,
     ),
     Taste(
-        "bullets", item_share, True,
-        "Answer as a bulleted list.", "written as bulleted lists",
+        "bullets",
+        item_share,
+        True,
+        "Answer as a bulleted list.",
+        "written as bulleted lists",
     ),
     Taste(
-        "prose", layout_share, False,
-        "Answer in flowing paragraphs, without lists.", "flowing paragraphs without lists",
+        "prose",
+        layout_share,
+        False,
+        "Answer in flowing paragraphs, without lists.",
+        "flowing paragraphs without lists",
     ),
     Taste(
-        "formal", informality, False,
-        "Answer in formal, impersonal language.", "formal and impersonal",
+        "formal",
+        informality,
+        False,
+        "Answer in formal, impersonal language.",
+        "formal and impersonal",
     ),
     Taste(
-        "casual", informality, True,
+        "casual",
+        informality,
+        True,
         "Answer casually, like chatting with a good friend!",
         "casual, like chatting with a good friend",
     ),
     Taste(
-        "simple", word_length, False,
-        "Use only very simple, everyday words.", "in very simple, everyday words",
+        "simple",
+        word_length,
+        False,
+        "Use only very simple, everyday words.",
+        "in very simple, everyday words",
     ),
     Taste(
-        "expert", word_length, True,
-        "Use precise technical terms, as for an expert.", "technical and precise, for an expert",
+        "expert",
+        word_length,
+        True,
+        "Use precise technical terms, as for an expert.",
+        "technical and precise, for an expert",
     ),
 )
