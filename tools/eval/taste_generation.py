@@ -17,6 +17,7 @@ import numpy as np
 
 from pocketpref.personalization.frames import FRAMES, Frame, Instruction, frame_named
 from pocketpref.records import Message
+
 from .batched_replies import BatchedModel, ReplyCache, Request
 from .taste_measures import TASTES, Taste
 
@@ -72,7 +73,8 @@ def main() -> None:
         cells[taste.name, "plain"] = asked(taste, None, questions, options.seeds)
         for frame in frames:
             cells[taste.name, frame.name] = asked(taste, frame, questions, options.seeds)
-    cache.replies(model, [request for cell in cells.values() for request in cell])
+    # One question at a time, so that an interrupted run has every cell of the table.
+    cache.replies(model, [request for row in zip(*cells.values(), strict=True) for request in row])
     report: dict[str, dict[str, dict[str, float]]] = {}
     print(f"{'':9}" + "".join(f"{name:>22}" for name in ["plain", *(f.name for f in frames)]))
     for taste in tastes:
