@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from pocketpref.personalization.frames import Instruction
@@ -73,24 +73,37 @@ def problem_of(
     return None
 
 
-def sound_replies(
+def best_sound_reply(
     question: str,
     replies: Sequence[str],
+    score: Callable[[str], float],
     *,
     instruction: Instruction | None = None,
     embedder: Embedder | None = None,
-) -> list[int]:
-    """Return the places of the replies without a problem; all places if every reply has one.
+) -> int:
+    """Return the place of the reply with the highest score among those without a problem.
+
+    Where every reply has a problem, all of them are compared. Of equal scores the first wins.
+
+    Args:
+        question: what was asked, without any instruction.
+        replies: of the model to it; at least one.
+        score: how well a reply suits the person (the posterior's, for one).
+        instruction: what the model was told about the person.
+        embedder: compares the subjects; None leaves that out.
 
     Raises:
+        ValueError: there are no replies.
         ModelError: the embedder failed.
     """
-    sound = [
+    if not replies:
+        raise ValueError("there are no replies to choose from")
+    places = [
         place
         for place, reply in enumerate(replies)
         if problem_of(question, reply, instruction=instruction, embedder=embedder) is None
     ]
-    return sound or list(range(len(replies)))
+    return max(places or range(len(replies)), key=lambda place: score(replies[place]))
 
 
 def _is_noise(reply: str) -> bool:

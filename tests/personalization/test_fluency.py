@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pocketpref.personalization.fluency import problem_of, sound_replies
+from pocketpref.personalization.fluency import best_sound_reply, problem_of
 from pocketpref.personalization.frames import Instruction
+from pocketpref.records import Vector
+from pocketpref.testing import HashEmbedder
 
 CORPUS = Path(__file__).parent.parent / "data" / "tastes.jsonl"
 QUESTION = "How do I clean a window?"
@@ -55,9 +59,32 @@ def test_every_answer_of_the_corpus_passes() -> None:
     assert found == {None}
 
 
-def test_sound_replies_leaves_out_what_has_a_problem() -> None:
-    assert sound_replies(QUESTION, ["", GOOD, "no " * 40]) == [1]
+def test_best_sound_reply_passes_over_a_problem_with_a_higher_score() -> None:
+    replies = [GOOD, "no " * 40, f"{GOOD} That is all."]
+    assert best_sound_reply(QUESTION, replies, lambda text: text.count("no")) == 0
+    assert best_sound_reply(QUESTION, replies, len) == 2
 
 
-def test_sound_replies_keeps_all_when_none_is_sound() -> None:
-    assert sound_replies(QUESTION, ["", " "]) == [0, 1]
+def test_best_sound_reply_compares_all_when_none_is_sound() -> None:
+    assert best_sound_reply(QUESTION, ["", "no " * 40], len) == 1
+
+
+def test_best_sound_reply_needs_a_reply() -> None:
+    with pytest.raises(ValueError, match="no replies"):
+        best_sound_reply(QUESTION, [], len)
+
+
+class SubjectEmbedder(HashEmbedder):
+    """Embeds a text by whether it is about windows."""
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        about = ["window" in text or "glass" in text for text in texts]
+        return np.array([[1.0, 0.0] if it_is else [0.0, 1.0] for it_is in about], dtype=np.float32)
+
+
+def test_reply_about_something_else_is_off_topic() -> None:
+    embedder = SubjectEmbedder()
+    reply = "Whales are mammals and live in the sea."
+    assert problem_of(QUESTION, reply, embedder=embedder) == "off-topic"
+    assert problem_of(QUESTION, "Wipe the glass.", embedder=embedder) is None
+    assert best_sound_reply(QUESTION, [reply, "Wipe the glass."], len, embedder=embedder) == 1
