@@ -152,20 +152,27 @@ def draw(logits: NDArray[np.float32], request: Request, random: np.random.Genera
     return int(random.choice(best[:kept], p=scaled / scaled.sum()))
 
 
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines that a killed run may have left with a torn last line.
+
+    The torn line is removed, so that the next one does not begin in its middle. A missing file is
+    an empty one, in a folder that is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
 class ReplyCache:
     """Replies on disk, one line each, so that an interrupted run goes on where it ended."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file; a line cut off by a kill is skipped."""
+        """Open the file, or start one."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._replies: dict[str, str] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                entry: dict[str, Any] = json.loads(line)
-            except ValueError:
-                continue
-            self._replies[entry["key"]] = entry["reply"]
+        self._replies = {entry["key"]: entry["reply"] for entry in whole_lines(path)}
 
     def replies(
         self,

@@ -14,7 +14,7 @@ import json
 import zlib
 from pathlib import Path
 
-from .batched_replies import BatchedModel, Request
+from .batched_replies import BatchedModel, Request, whole_lines
 
 MAX_TOKENS = 150
 
@@ -64,11 +64,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("corpus", type=Path)
     options = parser.parse_args()
-    options.corpus.parent.mkdir(parents=True, exist_ok=True)
-    there: set[tuple[str, str]] = set()
-    if options.corpus.exists():
-        lines = options.corpus.read_text(encoding="utf-8").splitlines()
-        there = {(entry["question"], entry["style"]) for entry in map(json.loads, lines)}
+    there = {(entry["question"], entry["style"]) for entry in whole_lines(options.corpus)}
     wanted = [(q, s) for q in QUESTIONS for s in STYLES if (q, s) not in there]
     seeds = [zlib.crc32(f"{question}|{style}".encode()) for question, style in wanted]
     model = BatchedModel(options.model)
