@@ -63,9 +63,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("corpus", type=Path)
+    parser.add_argument("--questions", type=int, default=len(QUESTIONS))
     options = parser.parse_args()
     there = {(entry["question"], entry["style"]) for entry in whole_lines(options.corpus)}
-    wanted = [(q, s) for q in QUESTIONS for s in STYLES if (q, s) not in there]
+    wanted = [
+        (q, s) for q in list(QUESTIONS)[: options.questions] for s in STYLES if (q, s) not in there
+    ]
     seeds = [zlib.crc32(f"{question}|{style}".encode()) for question, style in wanted]
     model = BatchedModel(options.model)
     requests = [
