@@ -14,17 +14,20 @@ from pocketpref.personalization.frame_probe import (
     probe_frames,
 )
 from pocketpref.personalization.frames import FRAMES, QUESTION_ORDER, Frame, frame_named
-from pocketpref.records import Likelihoods, Message
-from pocketpref.testing import ScriptedModel
+from pocketpref.records import Likelihoods, Message, Vector
+from pocketpref.testing import HashEmbedder, ReplyRule, ScriptedModel
 
 
 class FrameReader(ScriptedModel):
     """A model that follows instructions as strongly as ``strength`` says, by the conversation."""
 
-    def __init__(self, strength: Callable[[Sequence[Message]], float], price: float = 0.0) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        strength: Callable[[Sequence[Message]], float],
+        replies: ReplyRule | None = None,
+    ) -> None:
+        super().__init__(replies=replies)
         self.strength = strength
-        self.price = price
 
     def likelihoods(
         self, contexts: Sequence[Sequence[Message]], answers: Sequence[str]
@@ -41,7 +44,6 @@ class FrameReader(ScriptedModel):
             text = " ".join(message["content"] for message in context)
             for order, side in told.items():
                 if order in text:
-                    totals[row] -= self.price * words
                     totals[row, side] += self.strength(context) * words[side]
         return Likelihoods(totals, words)
 
@@ -85,6 +87,27 @@ def test_probe_refuses_a_frame_that_makes_sound_answers_unlikely() -> None:
     assert probe_frames(derailed, [frame_named("system-order")]).frame == QUESTION_ORDER.name
 
 
+class AboutFirstWord(HashEmbedder):
+    """Two texts have one subject if they begin with the same word."""
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        same = texts[0].split()[0] == texts[-1].split()[0]
+        return np.array([[1.0, 0.0], [1.0, 0.0] if same else [0.0, 1.0]], dtype=np.float32)
+
+
+def test_probe_passes_over_a_frame_that_leaves_the_subject() -> None:
+    def reply(messages: Sequence[Message], _: int) -> str:
+        last = messages[-1]["content"].splitlines()[-1]
+        return f"{last} I say so." if last.endswith("?") else "Friends are nice."
+
+    model = FrameReader(lambda c: 0.8 if c[-1]["content"].endswith("?") else 1.0, replies=reply)
+    frames = [frame_named("opening-order")]
+    assert probe_frames(model, frames).frame == QUESTION_ORDER.name
+    result = probe_frames(model, frames, embedder=AboutFirstWord())
+    assert result.frame == "opening-order"
+    assert result.sound["question-order"] == 0
+
+
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame.name)
 def test_probe_measures_the_default_frame_in_any_case(frame: Frame) -> None:
     result = probe_frames(FrameReader(lambda _: 0.5), [frame])
@@ -97,7 +120,14 @@ def test_result_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": 0}, {"frame": "unknown"}, {"contrasts": None}, {"changes": {"a": "b"}}]
+    "change",
+    [
+        {"version": 0},
+        {"frame": "unknown"},
+        {"contrasts": None},
+        {"changes": {"a": "b"}},
+        {"sound": 1},
+    ],
 )
 def test_malformed_or_old_result_is_not_used(change: dict[str, object]) -> None:
     data = probe_frames(FrameReader(follows_system)).to_json()
