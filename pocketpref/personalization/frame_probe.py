@@ -1,34 +1,35 @@
-"""Find the frame that moves a model, by the likelihood of fixed answers in known styles.
+"""Find the frame that moves a model without taking it off the subject, by short replies.
 
-For one question there are two sound answers in opposite styles, and an order for either. The
-contrast of a frame is what the right order adds to the right answer, compared with the opposite
-order, in nats a token:
+Three orders (short answers, a list, casual language) are given in each candidate frame with two
+easy questions. What counts is how far replies move on the two that a text shows within a few words,
+times the share of replies that stay fluent and on the subject:
 
-    contrast = (l(A | order A) - l(B | order A)) - (l(A | order B) - l(B | order B))
+    score = mean movement in [0, 1] * share of sound replies
 
-with l(answer | context) the mean log-likelihood of a token. What any added line does to every
-answer cancels, for both contexts have one. It costs about as much as reading two pages of text.
+The casual order is there for the second factor alone: small models take it for the subject. The
+starter, told "Answer casually, like chatting with a good friend!" after the question, chats about
+friends in three replies of four, and in one of five when the order comes first.
 
-The probe asks about style and layout, not about length: the end of a reply is not part of a
-likelihood, so that an order for short answers shows in a likelihood only weakly.
-
-What a likelihood does not show is whether the model keeps to the question once it writes by itself.
-Small models take an order at the end for the subject: the starter, told "Answer casually, like
-chatting with a good friend!" after the question, chats about friends in three replies of four, and
-in one of four when the order comes first. So with an embedder at hand, the frames that move the
-model most also write a few short replies, and a frame that leaves the subject more often than
-another one is passed over.
+A cheaper probe, by the likelihood of fixed answers in known styles under an order and under its
+opposite, was tried first and picked the wrong frame for the starter: likelihoods of given answers
+do not show whether a model keeps to the question once it writes by itself.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pocketpref.personalization.fluency import problem_of
-from pocketpref.personalization.frames import FRAMES, QUESTION_ORDER, Frame, Instruction
+from pocketpref.personalization.frames import (
+    FRAMES,
+    QUESTION_ORDER,
+    Frame,
+    Instruction,
+    frame_named,
+)
 from pocketpref.protocols import Embedder, LanguageModel
 from pocketpref.records import Message, Sampling
 
@@ -36,81 +37,42 @@ PROBE_VERSION: Final = 1
 """Changes with the texts below: a result of another version is not used."""
 
 ADVANTAGE: Final = 1.1
-"""How many times the default frame's contrast another frame needs to replace it: on three models
-the contrasts of one frame from one question to the next differ by about a tenth."""
-
-LEAST_LIKELIHOOD_CHANGE: Final = -0.1
-"""A frame that makes the wanted, sound answers less likely than the plain question does, by more
-than this many nats a token, takes the model off the subject."""
-
+"""How many times the default frame's score another frame needs to replace it."""
 
 REPLY_TOKENS: Final = 48
-"""Length of the short replies: by then a small model that leaves the subject has left it."""
+"""Length of a short reply: by then a list has begun and a small model has left the subject."""
 
-FINALISTS: Final = 3
-"""Frames that write replies: those with the highest contrasts, the default always among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class StyleProbe:
-    """A question, an answer in each of two opposite styles, and what asks for either."""
-
-    question: str
-    answers: tuple[str, str]
-    instructions: tuple[Instruction, Instruction]
-
-
-PROBES: Final[tuple[StyleProbe, ...]] = (
-    StyleProbe(
-        "What causes rain?",
-        (
-            "- The sun warms water, and it evaporates.\n- The vapor rises and cools.\n"
-            "- Drops form in clouds and fall as rain.",
-            "The sun warms water, and it evaporates. The vapor rises and cools, and drops form in "
-            "clouds and fall as rain.",
-        ),
-        (
-            Instruction(("Answer as a bulleted list.",), ("written as bulleted lists",)),
-            Instruction(
-                ("Answer in flowing paragraphs, without lists.",),
-                ("flowing paragraphs without lists",),
-            ),
-        ),
-    ),
-    StyleProbe(
-        "What causes rain?",
-        (
-            "Oh, that's a fun one! So the sun heats up the water, it floats up, gets chilly up "
-            "there, and boom, it's raining!",
-            "Precipitation occurs when water vapor in the atmosphere condenses into droplets that "
-            "are sufficiently heavy to fall.",
-        ),
-        (
-            Instruction(
-                ("Answer casually, like chatting with a good friend!",),
-                ("casual, like chatting with a good friend",),
-            ),
-            Instruction(("Answer in formal, impersonal language.",), ("formal and impersonal",)),
-        ),
-    ),
-    StyleProbe(
-        "How do I clean a window?",
-        (
-            "Get some warm water and soap. Rub the glass with a wet cloth. Then make it dry.",
-            "Apply a dilute surfactant solution to the glazing to emulsify hydrophobic residues, "
-            "then remove it with a squeegee.",
-        ),
-        (
-            Instruction(
-                ("Use only very simple, everyday words.",), ("in very simple, everyday words",)
-            ),
-            Instruction(
-                ("Use precise technical terms, as for an expert.",),
-                ("technical and precise, for an expert",),
-            ),
-        ),
-    ),
+CANDIDATES: Final[tuple[Frame, ...]] = (
+    QUESTION_ORDER,
+    frame_named("opening-order"),
+    frame_named("question-preference"),
+    frame_named("system-order"),
 )
+"""Frames worth probing: each was the best or near it on some model and style."""
+
+QUESTIONS: Final = ("How can I keep cut flowers fresh?", "Why is the sea salty?")
+
+SHORT: Final = Instruction(
+    ("Answer in one or two short sentences.",), ("very short, one or two sentences",)
+)
+LIST: Final = Instruction(("Answer as a bulleted list.",), ("written as bulleted lists",))
+CASUAL: Final = Instruction(
+    ("Answer casually, like chatting with a good friend!",),
+    ("casual, like chatting with a good friend",),
+)
+
+KNOWN_FRAMES: Final[Mapping[str, str]] = {
+    # SmolLM2-135M-Instruct Q4_1, the starter
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53": "opening-order",
+    # Qwen2.5-Coder-0.5B-Instruct Q4_K_M
+    "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32": "question-order",
+    # Qwen2.5-Coder-1.5B-Instruct Q4_K_M
+    "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046": "question-order",
+}
+"""Frames of models whose whole replies were measured (``tools/eval/taste_generation.py``), by
+fingerprint. They need no probe."""
+
+_ITEM: Final = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +82,13 @@ class FrameResult:
     Attributes:
         model: fingerprint of the model.
         frame: name of the frame to use.
-        contrasts: mean contrast of each frame, nats a token.
-        changes: what each frame does to the likelihood of the wanted answers, nats a token.
-        sound: share of the short replies without a problem, for the frames that wrote some.
+        moved: how far replies move under each frame, in [0, 1].
+        sound: share of the replies under each frame that are fluent and on the subject.
     """
 
     model: str
     frame: str
-    contrasts: Mapping[str, float]
-    changes: Mapping[str, float]
+    moved: Mapping[str, float]
     sound: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -137,8 +97,7 @@ class FrameResult:
             "version": PROBE_VERSION,
             "model": self.model,
             "frame": self.frame,
-            "contrasts": dict(self.contrasts),
-            "changes": dict(self.changes),
+            "moved": dict(self.moved),
             "sound": dict(self.sound),
         }
 
@@ -147,91 +106,88 @@ class FrameResult:
         """Return a cached result, or None if another version wrote it or it is malformed."""
         names = {frame.name for frame in FRAMES}
         try:
-            contrasts = {str(k): float(v) for k, v in data["contrasts"].items()}
-            changes = {str(k): float(v) for k, v in data["changes"].items()}
-            sound = {str(k): float(v) for k, v in data["sound"].items()}
-            result = cls(str(data["model"]), str(data["frame"]), contrasts, changes, sound)
+            moved = {str(name): float(share) for name, share in data["moved"].items()}
+            sound = {str(name): float(share) for name, share in data["sound"].items()}
+            result = cls(str(data["model"]), str(data["frame"]), moved, sound)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
         return result if data.get("version") == PROBE_VERSION and result.frame in names else None
 
 
+def frame_for(model: str, result: FrameResult | None = None) -> Frame:
+    """Return the frame to use with a model; it costs nothing.
+
+    Args:
+        model: fingerprint of the model.
+        result: of an earlier probe, if there is one. A result for another model is not used.
+    """
+    if model in KNOWN_FRAMES:
+        return frame_named(KNOWN_FRAMES[model])
+    if result is not None and result.model == model:
+        return frame_named(result.frame)
+    return QUESTION_ORDER
+
+
 def probe_frames(
     model: LanguageModel,
-    frames: Sequence[Frame] = FRAMES,
-    probes: Sequence[StyleProbe] = PROBES,
-    *,
     embedder: Embedder | None = None,
+    *,
+    frames: Sequence[Frame] = CANDIDATES,
 ) -> FrameResult:
-    """Measure which frame moves a model most without taking it off the subject.
+    """Measure which frame moves a model most while it stays on the subject.
 
-    About 2,000 tokens are read and, with an embedder, some 600 written.
+    The model writes 26 replies of at most 48 tokens with the standard candidates: about 20 seconds
+    with the starter on one core, so it belongs into idle time.
 
     Args:
         model: to probe.
+        embedder: compares the subjects of question and reply; without one, only loops, noise and
+            repeated instructions count against a frame.
         frames: the candidates; the default frame is measured in any case.
-        probes: questions with answers in opposite styles.
-        embedder: compares the subjects of short replies; None leaves these out.
 
     Raises:
         ModelError: the model or the embedder failed.
     """
-    candidates = tuple(dict.fromkeys((QUESTION_ORDER, *frames)))
-    contrasts = dict.fromkeys((frame.name for frame in candidates), 0.0)
-    changes = dict(contrasts)
-    for probe in probes:
-        plain = [Message(role="user", content=probe.question)]
-        contexts = [plain]
-        for frame in candidates:
-            contexts += [frame.apply(plain, told) for told in probe.instructions]
-        found = model.likelihoods(contexts, probe.answers)
-        rates = found.totals / found.tokens
-        for place, frame in enumerate(candidates):
-            first, second = rates[1 + 2 * place], rates[2 + 2 * place]
-            contrast = (first[0] - first[1]) - (second[0] - second[1])
-            wanted = (first[0] + second[1]) - (rates[0][0] + rates[0][1])
-            contrasts[frame.name] += float(contrast) / len(probes)
-            changes[frame.name] += float(wanted) / 2 / len(probes)
-    usable = {
-        name: contrast
-        for name, contrast in contrasts.items()
-        if math.isfinite(contrast) and changes[name] >= LEAST_LIKELIHOOD_CHANGE
-    }
+    plain = [_reply(model, None, Instruction(), question) for question in QUESTIONS]
+    moved: dict[str, float] = {}
     sound: dict[str, float] = {}
-    if embedder is not None:
-        first_ones = sorted(usable, key=lambda name: -usable[name])[:FINALISTS]
-        finalists = [f for f in candidates if f.name in first_ones or f == QUESTION_ORDER]
-        sound = {f.name: sound_share(model, f, probes, embedder) for f in finalists}
-        best = max(sound.values())
-        usable = {name: usable[name] for name in usable if sound.get(name, 0.0) >= best}
-    return FrameResult(model.fingerprint, _strongest(usable), contrasts, changes, sound)
-
-
-def sound_share(
-    model: LanguageModel, frame: Frame, probes: Sequence[StyleProbe], embedder: Embedder
-) -> float:
-    """The share of short replies under a frame that are fluent and on the subject.
-
-    Every instruction of the first pole is given with every question.
-
-    Raises:
-        ModelError: the model or the embedder failed.
-    """
-    sampling = Sampling(temperature=0.0, max_tokens=REPLY_TOKENS, seed=0)
-    questions = dict.fromkeys(probe.question for probe in probes)
-    problems = []
-    for told in (probe.instructions[0] for probe in probes):
-        for question in questions:
-            messages = frame.apply([Message(role="user", content=question)], told)
-            reply = "".join(model.generate(messages, sampling=sampling))
-            problems.append(problem_of(question, reply, instruction=told, embedder=embedder))
-    return sum(problem is None for problem in problems) / len(problems)
-
-
-def _strongest(contrasts: Mapping[str, float]) -> str:
-    """The name of the frame with the highest contrast; the default unless it is clearly beaten."""
+    for frame in dict.fromkeys((QUESTION_ORDER, *frames)):
+        movements, problems = [], []
+        for told in (SHORT, LIST, CASUAL):
+            for question, before in zip(QUESTIONS, plain, strict=True):
+                reply = _reply(model, frame, told, question)
+                problems.append(problem_of(question, reply, instruction=told, embedder=embedder))
+                if told is not CASUAL:
+                    movements.append(_movement(told, before, reply))
+        moved[frame.name] = sum(movements) / len(movements)
+        sound[frame.name] = sum(problem is None for problem in problems) / len(problems)
+    scores = {name: moved[name] * sound[name] for name in moved}
+    best = max(scores, key=lambda name: scores[name])
     default = QUESTION_ORDER.name
-    best = max(contrasts, key=lambda name: contrasts[name], default=default)
-    if default in contrasts and contrasts[best] < ADVANTAGE * max(contrasts[default], 0.0):
-        return default
-    return best
+    clear = scores[best] > 0 and scores[best] >= ADVANTAGE * scores[default]
+    return FrameResult(model.fingerprint, best if clear else default, moved, sound)
+
+
+def _reply(model: LanguageModel, frame: Frame | None, told: Instruction, question: str) -> str:
+    """One short reply, at the temperature of ordinary ones: greedy replies wander off less."""
+    asked = [Message(role="user", content=question)]
+    messages = asked if frame is None else frame.apply(asked, told)
+    sampling = Sampling(max_tokens=REPLY_TOKENS, seed=QUESTIONS.index(question))
+    return "".join(model.generate(messages, sampling=sampling))
+
+
+def _movement(told: Instruction, before: str, reply: str) -> float:
+    """How far a reply moved towards what was asked for, in [0, 1].
+
+    An empty reply is no short one.
+    """
+    if not reply.strip():
+        return 0.0
+    if told is SHORT:
+        return max(0.0, 1 - len(reply.split()) / max(1, len(before.split())))
+    return max(0.0, _item_share(reply) - _item_share(before))
+
+
+def _item_share(text: str) -> float:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return sum(bool(_ITEM.match(line)) for line in lines) / len(lines) if lines else 0.0
