@@ -136,8 +136,8 @@ def probe_frames(
 ) -> FrameResult:
     """Measure which frame moves a model most while it stays on the subject.
 
-    The model writes 26 replies of at most 48 tokens with the standard candidates: about 20 seconds
-    with the starter on one core, so it belongs into idle time.
+    The model writes 26 replies of at most 48 tokens with the standard candidates: 25 seconds of
+    processor time with the starter, so it belongs in idle time.
 
     Args:
         model: to probe.

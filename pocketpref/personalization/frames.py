@@ -143,7 +143,8 @@ def _sentence(text: str) -> str:
 
 
 QUESTION_ORDER: Final = Frame("question-order", "question", "order")
-"""The frame for a model that was never probed: the best or near it on all three models measured."""
+"""The frame for a model that was never probed. It moves all three models measured as far as any
+other or nearly so; the smallest leaves the subject under it (``frame_probe``)."""
 
 FRAMES: Final[tuple[Frame, ...]] = (
     QUESTION_ORDER,
