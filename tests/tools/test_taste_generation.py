@@ -12,7 +12,7 @@ import pytest
 from pocketpref.personalization.frames import QUESTION_ORDER
 from tools.eval.batched_replies import ReplyCache, Request, draw
 from tools.eval.taste_generation import QUESTIONS, asked, effect
-from tools.eval.taste_measures import TASTES, item_share, layout_share
+from tools.eval.taste_measures import TASTES, Taste, item_share, layout_share
 
 CORPUS = Path(__file__).parent.parent / "data" / "tastes.jsonl"
 OPPOSITES = {
@@ -36,11 +36,11 @@ class CountingModel:
 
 
 @pytest.mark.parametrize("taste", TASTES, ids=lambda taste: taste.name)
-def test_measure_tells_a_style_from_its_opposite(taste: object) -> None:
+def test_measure_tells_a_style_from_its_opposite(taste: Taste) -> None:
     entries = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
-    wanted = [e["answer"] for e in entries if e["style"] == taste.name]  # type: ignore[attr-defined]
-    against = [e["answer"] for e in entries if e["style"] == OPPOSITES[taste.name]]  # type: ignore[attr-defined]
-    assert taste.shown(wanted) > taste.shown(against)  # type: ignore[attr-defined]
+    wanted = [e["answer"] for e in entries if e["style"] == taste.name]
+    against = [e["answer"] for e in entries if e["style"] == OPPOSITES[taste.name]]
+    assert taste.shown(wanted) > taste.shown(against)
 
 
 def test_item_share_counts_marked_lines_alone() -> None:
