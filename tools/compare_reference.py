@@ -188,7 +188,7 @@ def compare_injection(
         prompts = dict(zip((item.pair.prompt for item in feedback), vectors, strict=True))
         return [
             (
-                pocket.personalize(prompt).attributes,
+                pocket.personalize(prompt, method="exact").attributes,
                 reference.algorithm_2(vector.tolist(), memory, bench.embedder.relevance),
             )
             for prompt, vector in prompts.items()

@@ -157,11 +157,6 @@ def _components(
         text = f"{method.recipe} {models.fingerprint()} {embedder().fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def remote(keys: ApiKeys) -> RemoteGenerator:
-        from pocketpref.backends.http import HttpGenerator
-
-        return HttpGenerator(keys)
-
     return Components(
         store=vault.store(user),
         bank=method.bank,
@@ -172,13 +167,19 @@ def _components(
         scorer=lambda: models.scorer().model,
         arbiter=lambda: load_arbiter(models, method.bank),
         names=vault.users,
-        remote=remote,
+        remote=_remote,
         embedder=embedder,
         frame=lambda: frame_of(models),
         probe_frame=lambda: probe_frame(models, embedder),
         about=lambda: _about(vault, models),
         on_close=close,
     )
+
+
+def _remote(keys: ApiKeys) -> RemoteGenerator:
+    from pocketpref.backends.http import HttpGenerator
+
+    return HttpGenerator(keys)
 
 
 def _about(vault: Vault, models: ModelLoaders) -> dict[str, Any]:

@@ -227,11 +227,6 @@ class EgressGate:
         level: Level,
         least: Level = Level.NONE,
     ) -> RequestDraft:
-        def look(summary: str, values: frozenset[str]) -> tuple[Finding, ...]:
-            # Kept, because a Known remembers what it has read of the memory.
-            known = self._known.setdefault(values, replace(self._strict, values=values))
-            return tuple(self._check(summary, known))
-
         restored = self._store.restored
         with self._store.documents() as documents:
             grant = grants.find(documents, destination)
@@ -241,8 +236,14 @@ class EgressGate:
             grant=grant and grant.at(self._clock()),
             restored=restored,
             vocabulary=self._vocabulary,
-            look=look,
+            look=self._look,
         )
+
+    def _look(self, summary: str, values: frozenset[str]) -> tuple[Finding, ...]:
+        """Look through a summary; some value attributes may be said."""
+        # Kept, because a Known remembers what it has read of the memory.
+        known = self._known.setdefault(values, replace(self._strict, values=values))
+        return tuple(self._check(summary, known))
 
     def _settle(self, draft: RequestDraft, answer: Decision | None) -> Disclosure | Reason | None:
         """Decide, count and log in one transaction; None if the draft is out of date."""
