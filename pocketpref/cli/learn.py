@@ -66,15 +66,12 @@ def learn(
         sys.exit(130)
 
 
-def learn_visibly(
-    pocket: Pocket, budget: float | None = None, *, to_be_continued: bool = True
-) -> LearnReport:
+def learn_visibly(pocket: Pocket, budget: float | None = None) -> LearnReport:
     """Learn with progress on stderr and the result on stdout; Ctrl-C ends it early.
 
     Args:
         pocket: whose new choices.
         budget: seconds after which to stop; None for all of them.
-        to_be_continued: whether a later call can go on with the rest.
     """
     from pocketpref.results import LearnReport
 
@@ -88,11 +85,11 @@ def learn_visibly(
         remaining = status["pairs"] - status["indexed"]
         seconds = time.monotonic() - began
         result = LearnReport(tally.done, remaining, seconds, interrupted=True)
-    report(result_in_words(result, tally, to_be_continued=to_be_continued))
+    report(result_in_words(result, tally))
     return result
 
 
-def result_in_words(result: LearnReport, tally: Tally, *, to_be_continued: bool = True) -> str:
+def result_in_words(result: LearnReport, tally: Tally) -> str:
     """Say how many choices were learned from, what was found, and what remains."""
     if not result.indexed and not result.remaining:
         return "nothing new to learn"
@@ -102,8 +99,7 @@ def result_in_words(result: LearnReport, tally: Tally, *, to_be_continued: bool 
     if result.remaining:
         why = "stopped" if result.interrupted else "time is up"
         rest = f"{plural(result.remaining, 'choice')} remaining"
-        later = "; `pocketpref learn` goes on" if to_be_continued else ""
-        lines.append(f"{why}: what was learned is kept, {rest}{later}")
+        lines.append(f"{why}: what was learned is kept, {rest}; `pocketpref learn` goes on")
     return "\n".join(lines)
 
 
